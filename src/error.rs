@@ -1,0 +1,147 @@
+//! What can be wrong with a call: one enum, each variant with the numbers that were given.
+
+use core::fmt;
+
+use crate::Backend;
+
+/// Why a call was refused. Nothing has been written to any output when one is returned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Error {
+    /// A buffer is shorter or longer than its rows need.
+    DataLength {
+        /// Values in the buffer.
+        given: usize,
+        /// Values that the shape needs.
+        expected: usize,
+        /// Rows of the view.
+        rows: usize,
+        /// Classes of each row.
+        classes: usize,
+        /// Values from the start of one row to the start of the next.
+        stride: usize,
+    },
+    /// The rows of a mutable view would overlap.
+    StrideTooSmall {
+        /// The stride that was given.
+        stride: usize,
+        /// The classes of a row: the smallest possible stride.
+        classes: usize,
+    },
+    /// `rows * stride` does not fit in `usize`.
+    SizeOverflow {
+        /// Rows of the view.
+        rows: usize,
+        /// The stride, or the number of classes.
+        stride: usize,
+    },
+    /// There are rows, but no classes.
+    NoClasses {
+        /// Rows of the view.
+        rows: usize,
+    },
+    /// Two views that must have one shape do not.
+    ShapeMismatch {
+        /// What the second view is: `"output"`, `"labels"`, `"upstream gradient"`, ...
+        what: &'static str,
+        /// Its rows and classes.
+        given: (usize, usize),
+        /// Rows and classes of the logits.
+        expected: (usize, usize),
+    },
+    /// A slice that holds one value per row has another length.
+    RowCount {
+        /// What the slice is: `"labels"`, `"losses"`, ...
+        what: &'static str,
+        /// Its length.
+        given: usize,
+        /// Rows of the logits.
+        expected: usize,
+    },
+    /// An integer label is no class and not the ignored label.
+    LabelOutOfRange {
+        /// The row of the label.
+        row: usize,
+        /// The label.
+        label: i128,
+        /// The number of classes: labels are `0..classes`.
+        classes: usize,
+    },
+    /// One upstream gradient per row was given for a loss reduced to one number.
+    UpstreamPerRow {
+        /// The length of the slice.
+        given: usize,
+    },
+    /// The results do not fit in memory.
+    OutOfMemory {
+        /// How many values were to be allocated.
+        values: usize,
+    },
+    /// `XENT_BACKEND`, or a string that was parsed, is not the name of a backend.
+    UnknownBackend {
+        /// The name that was given.
+        name: String,
+    },
+    /// A backend that this CPU cannot run.
+    UnavailableBackend {
+        /// The backend that was asked for.
+        backend: Backend,
+    },
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::DataLength { given, expected, rows, classes, stride } => write!(
+                f,
+                "the buffer holds {given} values, but {rows} rows of {classes} classes at stride {stride} need {expected}"
+            ),
+            Self::StrideTooSmall { stride, classes } => write!(
+                f,
+                "a stride of {stride} makes mutable rows of {classes} classes overlap; expected at least {classes}"
+            ),
+            Self::SizeOverflow { rows, stride } => {
+                write!(f, "{rows} rows of {stride} values overflow the address space")
+            }
+            Self::NoClasses { rows } => {
+                write!(f, "{rows} rows have 0 classes; expected at least 1")
+            }
+            Self::ShapeMismatch { what, given, expected } => write!(
+                f,
+                "the {what} has {} rows of {} classes; expected {} rows of {}",
+                given.0, given.1, expected.0, expected.1
+            ),
+            Self::RowCount { what, given, expected } => {
+                write!(f, "{what}: {given} given for {expected} rows")
+            }
+            Self::LabelOutOfRange { row, label, classes } => write!(
+                f,
+                "the label {label} of row {row} is out of range; expected 0 to {}",
+                classes.saturating_sub(1)
+            ),
+            Self::UpstreamPerRow { given } => write!(
+                f,
+                "{given} upstream gradients for a loss reduced to one number; expected a uniform one"
+            ),
+            Self::OutOfMemory { values } => write!(f, "no memory for {values} results"),
+            Self::UnknownBackend { name } => {
+                write!(f, "unknown backend {name:?}; available here: ")?;
+                write_available(f)
+            }
+            Self::UnavailableBackend { backend } => {
+                write!(f, "this CPU cannot run the backend {backend}; available here: ")?;
+                write_available(f)
+            }
+        }
+    }
+}
+
+/// The names of the backends that this CPU can run.
+fn write_available(f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    for (i, backend) in Backend::available().enumerate() {
+        write!(f, "{}{backend}", if i == 0 { "" } else { ", " })?;
+    }
+    Ok(())
+}
+
+impl core::error::Error for Error {}

@@ -1,0 +1,188 @@
+//! Cross-entropy with one distribution `t` per row: `sum_i t_i (ln sum_j e^(x_j) - x_i)`, and its
+//! gradient `softmax_i sum(t) - t_i`, times the row's upstream factor.
+//!
+//! Identity: with the row's maximum `m`, `sum(t) (ln sum_j e^(x_j) - m) + sum_i t_i (m - x_i)`: no part
+//! is negative for labels that are not. The first bracket is `ln(1 + R / e^m)` for a confident row,
+//! with `R` the sum without the maximum.
+
+use super::block::BLOCK;
+use super::flow::{Flow, Read, Slots, Update};
+use super::place::Place;
+use super::row::{Top, Watch, scan};
+use super::scale::{Scale, Sums};
+use super::share::{Factor, map_with, narrow, split};
+use super::{Job, Scratch};
+use crate::element::Element;
+use crate::simd::{Lanes, Simd, Wide};
+use crate::{LogSumExp, Rows};
+
+/// The loss of each row, and, where the place writes, its gradient.
+pub(crate) struct Dense<'a, P> {
+    pub(crate) place: P,
+    pub(crate) labels: Rows<'a>,
+    pub(crate) scale: Scale<'a>,
+    /// One per row, or empty.
+    pub(crate) losses: &'a mut [f32],
+    pub(crate) sums: Sums<'a>,
+}
+
+impl<P: Place> Job for Dense<'_, P> {
+    fn rows(&self) -> usize {
+        self.place.rows()
+    }
+
+    fn classes(&self) -> usize {
+        self.place.classes()
+    }
+
+    fn split_at(self, row: usize) -> (Self, Self) {
+        let (place, other_place) = self.place.split_at(row);
+        let (labels, other_labels) = self.labels.split_at(row);
+        let (scale, other_scale) = self.scale.split_at(row);
+        let (losses, other_losses) = self.losses.split_at_mut(row.min(self.losses.len()));
+        let (sums, other_sums) = self.sums.split_at(row);
+        (
+            Self { place, labels, scale, losses, sums },
+            Self {
+                place: other_place,
+                labels: other_labels,
+                scale: other_scale,
+                losses: other_losses,
+                sums: other_sums,
+            },
+        )
+    }
+
+    #[inline(always)]
+    fn eval<S: Simd>(mut self, simd: S, scratch: &mut Scratch) {
+        for row in 0..self.place.rows() {
+            let labels = self.labels.row_at(row);
+            let mut top = Top::NONE;
+            let mut distance = Distance::to(labels);
+            let mut both = (&mut top, &mut distance);
+            let total = if P::WRITES {
+                scan(simd, self.place.flow(row), &mut (&mut both, &mut *scratch))
+            } else {
+                scan(simd, self.place.flow(row), &mut both)
+            };
+            let total = self.sums.saved(row).unwrap_or(total);
+            if let Some(to) = self.losses.get_mut(row) {
+                let (of_max, _) = top.rest().loss(simd, self.place.source(row), total);
+                *to = narrow(distance.loss(of_max));
+            }
+            if P::WRITES {
+                let scale = self.scale.of(row);
+                let shares = scale * distance.mass;
+                gradient(simd, labels, self.place.results(row), scratch, total, shares, scale);
+            }
+            self.sums.save(row, total);
+        }
+    }
+}
+
+/// `sum t_i` and `sum t_i (m - x_i)` over the blocks so far, `m` being their maximum.
+///
+/// A label of 0 contributes 0, whatever the logit.
+struct Distance<'a> {
+    labels: &'a [f32],
+    max: f32,
+    mass: f64,
+    sum: f64,
+}
+
+impl<'a> Distance<'a> {
+    #[inline(always)]
+    fn to(labels: &'a [f32]) -> Self {
+        Self { labels, max: f32::NEG_INFINITY, mass: 0.0, sum: 0.0 }
+    }
+
+    /// The loss, given that of the largest logit.
+    #[inline(always)]
+    fn loss(&self, of_max: f64) -> f64 {
+        let by_mass = if self.mass == 0.0 && !of_max.is_nan() { 0.0 } else { self.mass * of_max };
+        by_mass + self.sum
+    }
+
+    /// `mass * (to - from)`, 0 for no mass.
+    #[inline(always)]
+    fn moved(mass: f64, from: f32, to: f32) -> f64 {
+        if mass == 0.0 { 0.0 } else { mass * (f64::from(to) - f64::from(from)) }
+    }
+}
+
+impl<E: Element> Watch<E> for Distance<'_> {
+    #[inline(always)]
+    fn before<S: Simd>(&mut self, simd: S, start: usize, logits: &[E], max: f32) {
+        let labels = &self.labels[start..start + logits.len()];
+        if max == f32::NEG_INFINITY {
+            // Any finite origin will do: a label here makes the loss infinite, no label adds nothing.
+            let (mass, sum) = distance(simd, logits, labels, 0.0);
+            self.mass += mass;
+            self.sum += sum;
+            return;
+        }
+        let (mass, sum) = distance(simd, logits, labels, max);
+        if max > self.max {
+            self.sum += Self::moved(self.mass, self.max, max) + sum;
+            self.max = max;
+        } else {
+            self.sum += Self::moved(mass, max, self.max) + sum;
+        }
+        self.mass += mass;
+    }
+}
+
+/// `sum t_i` and `sum t_i (max - x_i)` of one block: in f32 within a quad of vectors, then in f64.
+#[inline(always)]
+fn distance<S: Simd, E: Element>(simd: S, logits: &[E], labels: &[f32], max: f32) -> (f64, f64) {
+    let max = simd.splat(max);
+    let (mut mass, mut sum) = (simd.wide_zero(), simd.wide_zero());
+    let (quads, tail) = Read(logits).quads();
+    let (label_quads, label_tail) = Read(labels).quads();
+    for (x, t) in quads.zip(label_quads) {
+        let (t0, d0) = below(t.load(simd, 0), x.load(simd, 0), max);
+        let (t1, d1) = below(t.load(simd, 1), x.load(simd, 1), max);
+        let (t2, d2) = below(t.load(simd, 2), x.load(simd, 2), max);
+        let (t3, d3) = below(t.load(simd, 3), x.load(simd, 3), max);
+        mass = mass + ((t0 + t1) + (t2 + t3)).widen();
+        sum = sum + (t1.mul_add(d1, t0 * d0) + t3.mul_add(d3, t2 * d2)).widen();
+    }
+    for v in 0..tail.vectors() {
+        let (t, d) = below(label_tail.load_padded(simd, v, 0.0), tail.load(simd, v), max);
+        mass = mass + t.widen();
+        sum = sum + (t * d).widen();
+    }
+    (mass.reduce_add(), sum.reduce_add())
+}
+
+/// A label, and how far its logit is below the maximum: 0 where the label is 0.
+#[inline(always)]
+fn below<L: Lanes>(label: L, logit: L, max: L) -> (L, L) {
+    (label, (max - logit).zero_where_zero(label))
+}
+
+/// Makes of a row's terms `shares p_i - scale t_i`.
+#[inline(always)]
+fn gradient<S: Simd>(
+    simd: S,
+    labels: &[f32],
+    terms: &mut [f32],
+    scratch: &Scratch,
+    total: LogSumExp,
+    shares: f64,
+    scale: f64,
+) {
+    let (high, low) = split(-scale);
+    let (high, low) = (simd.splat(high), simd.splat(low));
+    let blocks = terms.chunks_mut(BLOCK).zip(labels.chunks(BLOCK)).zip(&scratch.references);
+    for ((block, labels), &reference) in blocks {
+        let factor = Factor::new(simd, shares * total.share_of(reference));
+        map_with(
+            simd,
+            labels,
+            Update(block),
+            #[inline(always)]
+            |t, term| t.mul_add(high, t.mul_add(low, factor.apply(term))),
+        );
+    }
+}

@@ -1,0 +1,135 @@
+//! The exponential of a block of logits, against a power of two.
+//!
+//! Formula: `e^(x - m)` for the block's maximum `m`. The difference rounds, and the exponential
+//! magnifies that: 80 below the maximum, a term would be off by up to 64 ULP.
+//!
+//! Identity: with a pivot `c` for which `x' = x - c` is exact, `n = round(x' log2 e)` and
+//! `r = x' - n ln 2`, the term is `2^n e^r`; and `2^N` with `N = round((m - c) log2 e)` serves as well
+//! as `e^m` to keep terms in range.
+//!
+//! Trick: the magic number that rounds `x' log2 e` to an integer also holds `127 - N` and the
+//! [`HEADROOM`], so that its low bits are the exponent of the scale `2^(n - N + HEADROOM)`: one shift.
+
+use crate::simd::{Lanes, Simd};
+
+/// Terms are scaled up by `2^HEADROOM`, so that all that can matter to a result stays a normal
+/// number: no term is ever subnormal, which would cost a hundred cycles.
+const HEADROOM: i32 = 64;
+
+/// Up to this magnitude of the block's maximum the pivot is 0. Beyond, with the pivot at the maximum,
+/// `x` down to [`SPAN`] `ln 2` = 131 below it is within a factor of two of it, so that the difference
+/// is exact (Sterbenz's lemma).
+const PIVOT_FREE: f32 = 264.0;
+
+/// Binary orders of magnitude below the reference at which terms stop falling: what is left,
+/// `2^-189`, vanishes in every sum beside the maximum's term and flushes to +0 in every result.
+const SPAN: i32 = 189;
+
+/// Terms below this are what is left of a logit beyond [`SPAN`] (or of -inf): no result sees them.
+pub(crate) const NEGLIGIBLE: f32 = 1.5 * f32::from_bits(2 << 23);
+
+/// 1.5 * 2^23: adding it to a small number rounds that to an integer, in the low bits of the sum.
+const ROUNDER: f32 = 12_582_912.0;
+
+/// The exponent bias of f32.
+const BIAS: i32 = 127;
+
+// Derived by scripts/derive_constants.py. The high part of ln 2 has 14 bits, so that its product with
+// |n| <= 571 (381 for the reference, 190 below it) is exact, fused or not.
+const LN_2_HIGH: f32 = 11_356.0 / 16_384.0;
+const LN_2_LOW: f32 = 3.194_618_3e-5;
+const LOG2_E: f32 = core::f32::consts::LOG2_E;
+/// `e^r = 1 + r + c2 r^2 + ... + c6 r^6` on `|r| <= ln(2) / 2`, relative error 3.2e-9 (0.03 ULP).
+const C: [f32; 5] = [0.499_999_94, 0.166_665_21, 0.041_668_255, 0.008_368_663, 0.001_382_146_8];
+
+/// What the terms of a block are relative to: `e^pivot * 2^exponent`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Reference {
+    pub(crate) pivot: f32,
+    pub(crate) exponent: i32,
+}
+
+impl Reference {
+    /// The reference of a block whose largest logit is `max`.
+    #[inline(always)]
+    pub(crate) fn for_max(max: f32) -> Self {
+        if max.abs() <= PIVOT_FREE {
+            let n = (max * LOG2_E + ROUNDER) - ROUNDER;
+            #[expect(clippy::cast_possible_truncation, reason = "an integer of at most 381")]
+            let n = n as i32;
+            Self { pivot: 0.0, exponent: n - HEADROOM }
+        } else if max == f32::NEG_INFINITY {
+            // No logit at all: any finite pivot will do.
+            Self { pivot: 0.0, exponent: -HEADROOM }
+        } else {
+            Self { pivot: max, exponent: -HEADROOM }
+        }
+    }
+
+    /// The reference as a number.
+    #[inline(always)]
+    pub(crate) fn to_f64(self) -> f64 {
+        libm::exp(f64::from(self.pivot)) * super::partial::power_of_two(self.exponent)
+    }
+}
+
+/// The exponential of one block, its constants in lanes.
+#[derive(Clone, Copy)]
+pub(crate) struct Exp<S: Simd> {
+    pivot: S::Lanes,
+    floor: S::Lanes,
+    rounder: S::Lanes,
+    log2_e: S::Lanes,
+    minus_ln_2_high: S::Lanes,
+    minus_ln_2_low: S::Lanes,
+    one: S::Lanes,
+    c: [S::Lanes; 5],
+}
+
+impl<S: Simd> Exp<S> {
+    #[inline(always)]
+    pub(crate) fn new(simd: S, reference: Reference) -> Self {
+        let Reference { pivot, exponent } = reference;
+        // The exponent is at most 381 in magnitude, so all of these are exact.
+        #[expect(clippy::cast_precision_loss)]
+        let rounder = ROUNDER + (BIAS - exponent) as f32;
+        // A quarter above the integer, so that the clamped term is 2^(1/4) times a power of two and
+        // its product with the scale normal.
+        #[expect(clippy::cast_precision_loss)]
+        let floor = (exponent + HEADROOM - SPAN) as f32 + 0.25;
+        Self {
+            pivot: simd.splat(pivot),
+            floor: simd.splat(floor * core::f32::consts::LN_2),
+            rounder: simd.splat(rounder),
+            log2_e: simd.splat(LOG2_E),
+            minus_ln_2_high: simd.splat(-LN_2_HIGH),
+            minus_ln_2_low: simd.splat(-LN_2_LOW),
+            one: simd.splat(1.0),
+            c: C.map(
+                #[inline(always)]
+                |c| simd.splat(c),
+            ),
+        }
+    }
+
+    /// `(e^r, scale)` of each logit, with `scale` a power of two: their product, which is exact, is the
+    /// term. NaN stays NaN in the first.
+    #[inline(always)]
+    pub(crate) fn split(&self, x: S::Lanes) -> (S::Lanes, S::Lanes) {
+        let x = self.floor.max(x - self.pivot);
+        let shifted = x.mul_add(self.log2_e, self.rounder);
+        let n = shifted - self.rounder;
+        let r = n.mul_add(self.minus_ln_2_low, n.mul_add(self.minus_ln_2_high, x));
+        let [c2, c3, c4, c5, c6] = self.c;
+        let p = c6.mul_add(r, c5).mul_add(r, c4).mul_add(r, c3).mul_add(r, c2);
+        let p = p.mul_add(r, self.one).mul_add(r, self.one);
+        (p, shifted.low_bits_to_exponent())
+    }
+
+    /// The terms: `e^(x - pivot) / 2^exponent`.
+    #[inline(always)]
+    pub(crate) fn term(&self, x: S::Lanes) -> S::Lanes {
+        let (p, scale) = self.split(x);
+        p * scale
+    }
+}

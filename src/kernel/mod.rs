@@ -1,0 +1,70 @@
+//! The row algorithms: each written once, generic over the lanes, without `unsafe`, `cfg`, intrinsics
+//! or threads.
+//!
+//! | file | what |
+//! |---|---|
+//! | `exp` | the exponential of a block of logits against a power of two |
+//! | `flow`, `place` | where a kernel reads logits and writes results |
+//! | `block` | maximum and sum of a block of 512 logits |
+//! | `partial` | the sum of a run of terms, and how runs are put together |
+//! | `row` | one read of a row: its blocks in order |
+//! | `share` | terms to shares of the row's sum |
+//! | `scale` | upstream factors and saved sums, per row |
+//! | the others | one operation each |
+
+mod block;
+pub(crate) mod dense;
+mod exp;
+mod flow;
+pub(crate) mod log_softmax;
+pub(crate) mod log_sum_exp;
+pub(crate) mod maximum;
+pub(crate) mod partial;
+pub(crate) mod place;
+mod row;
+pub(crate) mod scale;
+mod share;
+pub(crate) mod softmax;
+pub(crate) mod softmax_gradient;
+pub(crate) mod sparse;
+
+use crate::simd::{Kernel, Simd};
+use exp::Reference;
+
+/// An operation on a block of rows that can be cut between any two of them.
+pub(crate) trait Job: Send + Sized {
+    fn rows(&self) -> usize;
+    fn classes(&self) -> usize;
+    /// The first `row` rows and the others.
+    fn split_at(self, row: usize) -> (Self, Self);
+    /// The operation. Mark every implementation `#[inline(always)]`.
+    fn eval<S: Simd>(self, simd: S, scratch: &mut Scratch);
+}
+
+/// What a worker keeps from row to row and from call to call, so that nothing is allocated per row.
+#[derive(Default)]
+pub(crate) struct Scratch {
+    /// What the terms of each block of the row are relative to.
+    references: Vec<Reference>,
+}
+
+impl Scratch {
+    pub(crate) const fn new() -> Self {
+        Self { references: Vec::new() }
+    }
+}
+
+/// A job with the scratch of the worker that runs it.
+pub(crate) struct Task<'a, J> {
+    pub(crate) job: J,
+    pub(crate) scratch: &'a mut Scratch,
+}
+
+impl<J: Job> Kernel for Task<'_, J> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, simd: S) {
+        self.job.eval(simd, self.scratch);
+    }
+}

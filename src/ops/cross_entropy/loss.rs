@@ -1,0 +1,291 @@
+//! The loss and its gradients.
+
+use super::reduction::{count, summarise};
+use super::{CrossEntropy, Loss, Reduction, Summary, Upstream};
+use crate::kernel::dense::Dense;
+use crate::kernel::log_softmax::LogSoftmax;
+use crate::kernel::place::{InPlace, Place, ReadOnly};
+use crate::kernel::scale::{Scale, Sums};
+use crate::kernel::sparse::Sparse;
+use crate::labels::RowLabels;
+use crate::ops::{allocate, allocated, expect_rows, out_of_place};
+use crate::{Backend, Error, LogSumExp, Rows, RowsMut, Targets, parallel};
+
+impl CrossEntropy<'_> {
+    /// The loss of each row, and what they add up to.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ShapeMismatch`], [`Error::RowCount`], [`Error::LabelOutOfRange`],
+    /// [`Error::UpstreamPerRow`], [`Error::UnknownBackend`], [`Error::UnavailableBackend`] and
+    /// [`Error::OutOfMemory`].
+    ///
+    /// ```
+    /// use xent::{CrossEntropy, Reduction, Rows};
+    ///
+    /// let logits = Rows::new(&[20.0, 0.0], 1, 2)?;
+    /// let loss = CrossEntropy::new().reduction(Reduction::Sum).loss(&[0_u8], logits)?;
+    /// assert_eq!(loss.summary.value, 2.061_153_7e-9);
+    /// # Ok::<(), xent::Error>(())
+    /// ```
+    pub fn loss<'t>(&self, targets: impl Into<Targets<'t>>, logits: Rows<'_>) -> Result<Loss, Error> {
+        let mut rows = allocate(0.0, logits.rows())?;
+        let summary = self.loss_into(targets, logits, &mut rows)?;
+        Ok(Loss { rows, summary })
+    }
+
+    /// As [`loss`](Self::loss), into a slice of one loss per row.
+    ///
+    /// # Errors
+    ///
+    /// As [`loss`](Self::loss).
+    pub fn loss_into<'t>(
+        &self,
+        targets: impl Into<Targets<'t>>,
+        logits: Rows<'_>,
+        losses: &mut [f32],
+    ) -> Result<Summary, Error> {
+        self.run_losses(targets.into(), ReadOnly(logits), logits.backend(), losses, Sums::Discard)
+    }
+
+    /// The loss, and its gradient with respect to the logits, in their shape, rows after each other.
+    ///
+    /// Formula: `u (softmax_i - [i == y])` for class indices, `u (softmax_i sum(t) - t_i)` for
+    /// distributions; `u` is the upstream gradient, over the number of used rows for a mean.
+    ///
+    /// # Errors
+    ///
+    /// As [`loss`](Self::loss).
+    ///
+    /// ```
+    /// use xent::{CrossEntropy, Rows};
+    ///
+    /// let logits = Rows::new(&[20.0, 0.0], 1, 2)?;
+    /// let (_, gradient) = CrossEntropy::new().loss_and_gradient(&[0_u8], logits)?;
+    /// assert_eq!(gradient, [-2.061_153_7e-9, 2.061_153_7e-9]);
+    /// # Ok::<(), xent::Error>(())
+    /// ```
+    pub fn loss_and_gradient<'t>(
+        &self,
+        targets: impl Into<Targets<'t>>,
+        logits: Rows<'_>,
+    ) -> Result<(Loss, Vec<f32>), Error> {
+        let mut rows = allocate(0.0, logits.rows())?;
+        let mut summary = None;
+        let gradient = allocated(logits, |gradient| {
+            summary = Some(self.loss_and_gradient_into(targets, logits, &mut rows, gradient)?);
+            Ok(())
+        })?;
+        let summary = summary.unwrap_or(summarise(&[], 0, self.reduction, self.empty_mean));
+        Ok((Loss { rows, summary }, gradient))
+    }
+
+    /// As [`loss_and_gradient`](Self::loss_and_gradient), into a slice of one loss per row and a buffer of
+    /// the logits' shape.
+    ///
+    /// # Errors
+    ///
+    /// As [`loss`](Self::loss).
+    pub fn loss_and_gradient_into<'t>(
+        &self,
+        targets: impl Into<Targets<'t>>,
+        logits: Rows<'_>,
+        losses: &mut [f32],
+        gradient: RowsMut<'_>,
+    ) -> Result<Summary, Error> {
+        let place = out_of_place("gradient", logits, gradient)?;
+        self.run_losses(targets.into(), place, logits.backend(), losses, Sums::Discard)
+    }
+
+    /// As [`loss_and_gradient`](Self::loss_and_gradient), with the gradient over the logits.
+    ///
+    /// # Errors
+    ///
+    /// As [`loss`](Self::loss).
+    pub fn loss_and_gradient_in_place<'t>(
+        &self,
+        targets: impl Into<Targets<'t>>,
+        logits: RowsMut<'_>,
+        losses: &mut [f32],
+    ) -> Result<Summary, Error> {
+        let backend = logits.backend();
+        self.run_losses(targets.into(), InPlace(logits), backend, losses, Sums::Discard)
+    }
+
+    /// The loss, and the log-sum-exp of each row for a later [`backward`](Self::backward).
+    ///
+    /// # Errors
+    ///
+    /// As [`loss`](Self::loss).
+    ///
+    /// ```
+    /// use xent::{CrossEntropy, Rows};
+    ///
+    /// let (labels, logits) = (&[1_u8], Rows::new(&[1.0, 2.0, 3.0], 1, 3)?);
+    /// let loss = CrossEntropy::new();
+    /// let (_, sums) = loss.forward(labels, logits)?;
+    /// let gradient = loss.backward(labels, logits, &sums)?;
+    /// assert_eq!(gradient, loss.loss_and_gradient(labels, logits)?.1); // the same bits
+    /// # Ok::<(), xent::Error>(())
+    /// ```
+    pub fn forward<'t>(
+        &self,
+        targets: impl Into<Targets<'t>>,
+        logits: Rows<'_>,
+    ) -> Result<(Loss, Vec<LogSumExp>), Error> {
+        let mut rows = allocate(0.0, logits.rows())?;
+        let mut sums = allocate(LogSumExp::EMPTY, logits.rows())?;
+        let summary = self.forward_into(targets, logits, &mut rows, &mut sums)?;
+        Ok((Loss { rows, summary }, sums))
+    }
+
+    /// As [`forward`](Self::forward), into slices of one value per row.
+    ///
+    /// # Errors
+    ///
+    /// As [`loss`](Self::loss).
+    pub fn forward_into<'t>(
+        &self,
+        targets: impl Into<Targets<'t>>,
+        logits: Rows<'_>,
+        losses: &mut [f32],
+        sums: &mut [LogSumExp],
+    ) -> Result<Summary, Error> {
+        expect_rows("log-sum-exps", sums.len(), logits.rows())?;
+        self.run_losses(targets.into(), ReadOnly(logits), logits.backend(), losses, Sums::Save(sums))
+    }
+
+    /// The gradient with respect to the logits alone, from what [`forward`](Self::forward) saved: the bits
+    /// of [`loss_and_gradient`](Self::loss_and_gradient).
+    ///
+    /// # Errors
+    ///
+    /// As [`loss`](Self::loss).
+    pub fn backward<'t>(
+        &self,
+        targets: impl Into<Targets<'t>>,
+        logits: Rows<'_>,
+        sums: &[LogSumExp],
+    ) -> Result<Vec<f32>, Error> {
+        allocated(logits, |gradient| self.backward_into(targets, logits, sums, gradient))
+    }
+
+    /// As [`backward`](Self::backward), into a buffer of the logits' shape.
+    ///
+    /// # Errors
+    ///
+    /// As [`loss`](Self::loss).
+    pub fn backward_into<'t>(
+        &self,
+        targets: impl Into<Targets<'t>>,
+        logits: Rows<'_>,
+        sums: &[LogSumExp],
+        gradient: RowsMut<'_>,
+    ) -> Result<(), Error> {
+        let place = out_of_place("gradient", logits, gradient)?;
+        expect_rows("log-sum-exps", sums.len(), logits.rows())?;
+        self.run(targets.into(), place, logits.backend(), &mut [], Sums::Saved(sums)).map(drop)
+    }
+
+    /// As [`backward`](Self::backward), with the gradient over the logits.
+    ///
+    /// # Errors
+    ///
+    /// As [`loss`](Self::loss).
+    pub fn backward_in_place<'t>(
+        &self,
+        targets: impl Into<Targets<'t>>,
+        logits: RowsMut<'_>,
+        sums: &[LogSumExp],
+    ) -> Result<(), Error> {
+        let backend = logits.backend();
+        expect_rows("log-sum-exps", sums.len(), logits.rows())?;
+        self.run(targets.into(), InPlace(logits), backend, &mut [], Sums::Saved(sums)).map(drop)
+    }
+
+    /// The gradient with respect to dense labels: `u (ln sum_j e^(x_j) - x_i)`, the negative log-softmax
+    /// times the upstream gradient. It does not depend on the labels.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RowCount`], [`Error::UpstreamPerRow`], [`Error::UnknownBackend`],
+    /// [`Error::UnavailableBackend`] and [`Error::OutOfMemory`].
+    ///
+    /// ```
+    /// use xent::{CrossEntropy, Rows};
+    ///
+    /// let gradient = CrossEntropy::new().label_gradient(Rows::new(&[20.0, 0.0], 1, 2)?)?;
+    /// assert_eq!(gradient, [2.061_153_7e-9, 20.0]);
+    /// # Ok::<(), xent::Error>(())
+    /// ```
+    pub fn label_gradient(&self, logits: Rows<'_>) -> Result<Vec<f32>, Error> {
+        allocated(logits, |gradient| self.label_gradient_into(logits, gradient))
+    }
+
+    /// As [`label_gradient`](Self::label_gradient), into a buffer of the logits' shape.
+    ///
+    /// # Errors
+    ///
+    /// As [`label_gradient`](Self::label_gradient), and [`Error::ShapeMismatch`].
+    pub fn label_gradient_into(&self, logits: Rows<'_>, gradient: RowsMut<'_>) -> Result<(), Error> {
+        let place = out_of_place("gradient", logits, gradient)?;
+        let Scale { upstream, constant } = self.scale(logits.rows(), logits.rows())?;
+        parallel::run(LogSoftmax { place, scale: Scale { upstream, constant: -constant } }, logits.backend())
+    }
+
+    /// Runs a call that gives losses, and adds them up.
+    fn run_losses(
+        &self,
+        targets: Targets<'_>,
+        place: impl Place,
+        backend: Option<Backend>,
+        losses: &mut [f32],
+        sums: Sums<'_>,
+    ) -> Result<Summary, Error> {
+        expect_rows("losses", losses.len(), place.rows())?;
+        let used = self.run(targets, place, backend, losses, sums)?;
+        Ok(summarise(losses, used, self.reduction, self.empty_mean))
+    }
+
+    /// Validates what all calls share, runs, and gives the number of used rows.
+    fn run(
+        &self,
+        targets: Targets<'_>,
+        place: impl Place,
+        backend: Option<Backend>,
+        losses: &mut [f32],
+        sums: Sums<'_>,
+    ) -> Result<usize, Error> {
+        let (rows, classes) = (place.rows(), place.classes());
+        match targets {
+            Targets::Sparse(labels) => {
+                let labels = RowLabels::new(labels, rows, classes, self.ignored)?;
+                let used = labels.used();
+                let scale = self.scale(rows, used)?;
+                parallel::run(Sparse { place, labels, scale, losses, sums }, backend)?;
+                Ok(used)
+            }
+            Targets::Dense(labels) => {
+                labels.expect_shape("labels", (rows, classes))?;
+                let scale = self.scale(rows, rows)?;
+                parallel::run(Dense { place, labels, scale, losses, sums }, backend)?;
+                Ok(rows)
+            }
+        }
+    }
+
+    /// What the gradient of each row is multiplied by.
+    fn scale(&self, rows: usize, used: usize) -> Result<Scale<'_>, Error> {
+        if let Upstream::PerRow(values) = self.upstream {
+            expect_rows("upstream gradients", values.len(), rows)?;
+            if self.reduction != Reduction::None {
+                return Err(Error::UpstreamPerRow { given: values.len() });
+            }
+        }
+        let constant = match self.reduction {
+            Reduction::None | Reduction::Sum => 1.0,
+            Reduction::Mean => 1.0 / count(used),
+        };
+        Ok(Scale { upstream: self.upstream, constant })
+    }
+}

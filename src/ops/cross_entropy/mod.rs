@@ -1,0 +1,13 @@
+//! Softmax cross-entropy with logits: the loss, its gradients, and how rows become one number.
+
+mod functions;
+mod loss;
+mod options;
+mod reduction;
+
+pub use functions::{
+    softmax_cross_entropy_with_logits, softmax_cross_entropy_with_logits_into,
+    sparse_softmax_cross_entropy_with_logits, sparse_softmax_cross_entropy_with_logits_into,
+};
+pub use options::CrossEntropy;
+pub use reduction::{EmptyMean, Loss, Reduction, Summary, Upstream};

@@ -1,0 +1,126 @@
+//! From row losses to one number, and from one upstream gradient to the rows'.
+
+/// How the losses of the rows become one number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Reduction {
+    /// They do not: one loss per row.
+    #[default]
+    None,
+    /// Their sum.
+    Sum,
+    /// Their sum over the number of rows that are not ignored.
+    Mean,
+}
+
+/// What the mean over no rows is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum EmptyMean {
+    /// NaN, as in `PyTorch`, JAX and `TensorFlow`.
+    #[default]
+    Nan,
+    /// 0, which does not poison a training run.
+    Zero,
+}
+
+/// The gradient of what the caller computes from the loss, with respect to the loss.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Upstream<'a> {
+    /// One value for all rows.
+    Uniform(f32),
+    /// One value per row; only where losses are not reduced.
+    PerRow(&'a [f32]),
+}
+
+impl Default for Upstream<'_> {
+    fn default() -> Self {
+        Self::Uniform(1.0)
+    }
+}
+
+impl From<f32> for Upstream<'_> {
+    fn from(value: f32) -> Self {
+        Self::Uniform(value)
+    }
+}
+
+impl<'a> From<&'a [f32]> for Upstream<'a> {
+    fn from(values: &'a [f32]) -> Self {
+        Self::PerRow(values)
+    }
+}
+
+impl<'a, const N: usize> From<&'a [f32; N]> for Upstream<'a> {
+    fn from(values: &'a [f32; N]) -> Self {
+        Self::PerRow(values)
+    }
+}
+
+impl<'a> From<&'a Vec<f32>> for Upstream<'a> {
+    fn from(values: &'a Vec<f32>) -> Self {
+        Self::PerRow(values)
+    }
+}
+
+impl Upstream<'_> {
+    #[inline(always)]
+    pub(crate) fn of(&self, row: usize) -> f32 {
+        match self {
+            Self::Uniform(value) => *value,
+            Self::PerRow(values) => values[row],
+        }
+    }
+
+    pub(crate) fn split_at(self, row: usize) -> (Self, Self) {
+        match self {
+            Self::Uniform(_) => (self, self),
+            Self::PerRow(values) => {
+                let (first, rest) = values.split_at(row);
+                (Self::PerRow(first), Self::PerRow(rest))
+            }
+        }
+    }
+}
+
+/// A loss, with one value per row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Loss {
+    /// The loss of each row, in nats; 0 for an ignored row.
+    pub rows: Vec<f32>,
+    /// What they add up to.
+    pub summary: Summary,
+}
+
+/// What the losses of the rows add up to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Summary {
+    /// The reduced loss. With [`Reduction::None`] the sum: the number of which a gradient with an upstream
+    /// gradient of 1 is the gradient.
+    pub value: f32,
+    /// The number of rows that are not ignored.
+    pub used_rows: usize,
+}
+
+/// Adds the losses in f64 and in the order of the rows, so that no thread count changes a bit.
+pub(super) fn summarise(
+    losses: &[f32],
+    used_rows: usize,
+    reduction: Reduction,
+    empty_mean: EmptyMean,
+) -> Summary {
+    let sum: f64 = losses.iter().fold(0.0, |sum, &loss| sum + f64::from(loss));
+    let value = match (reduction, empty_mean) {
+        (Reduction::None | Reduction::Sum, _) => sum,
+        (Reduction::Mean, EmptyMean::Zero) if used_rows == 0 => 0.0,
+        // 0 / 0 is NaN.
+        (Reduction::Mean, _) => sum / count(used_rows),
+    };
+    #[expect(clippy::cast_possible_truncation, reason = "the result is f32")]
+    let value = value as f32;
+    Summary { value, used_rows }
+}
+
+/// The number of rows as a divisor.
+#[expect(clippy::cast_precision_loss, reason = "2^53 losses do not fit in memory")]
+pub(super) const fn count(rows: usize) -> f64 {
+    rows as f64
+}

@@ -1,0 +1,54 @@
+//! Log-sum-exp.
+
+use super::{allocate, expect_rows};
+use crate::kernel::log_sum_exp::LogSumExps;
+use crate::{Element, Error, LogSumExp, Rows, parallel};
+
+/// The log-sum-exp of each row: `ln sum_j e^(x_j)`.
+///
+/// Takes logits of rows × classes, gives one value per row. A row that holds NaN gives NaN, else one
+/// that holds `+inf` gives `+inf`, and one of nothing but `-inf` gives `-inf`. At most 2 ULP off; near
+/// zero, of the larger of the result and the row's largest logit.
+///
+/// # Errors
+///
+/// [`Error::UnknownBackend`], [`Error::UnavailableBackend`] and [`Error::OutOfMemory`].
+///
+/// ```
+/// use xent::{Rows, log_sum_exp};
+///
+/// let lse = log_sum_exp(Rows::new(&[1e8, 1e8, 0.0, 0.0], 2, 2)?)?;
+/// assert_eq!(lse, [1e8, core::f32::consts::LN_2]);
+/// # Ok::<(), xent::Error>(())
+/// ```
+pub fn log_sum_exp<E: Element>(logits: Rows<'_, E>) -> Result<Vec<f32>, Error> {
+    let mut results = allocate(0.0, logits.rows())?;
+    log_sum_exp_into(logits, &mut results)?;
+    Ok(results)
+}
+
+/// As [`log_sum_exp`], into a slice of one value per row.
+///
+/// # Errors
+///
+/// [`Error::RowCount`], [`Error::UnknownBackend`] and [`Error::UnavailableBackend`].
+pub fn log_sum_exp_into<E: Element>(logits: Rows<'_, E>, results: &mut [f32]) -> Result<(), Error> {
+    expect_rows("results", results.len(), logits.rows())?;
+    parallel::run(LogSumExps { logits, results }, logits.backend())
+}
+
+impl LogSumExp {
+    /// The sum over one run of logits, not evaluated: NaN, `+inf` and `-inf` as for [`log_sum_exp`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownBackend`] and [`Error::UnavailableBackend`].
+    pub fn of<E: Element>(logits: &[E]) -> Result<Self, Error> {
+        let mut results = [Self::EMPTY];
+        if !logits.is_empty() {
+            let logits = Rows::new(logits, 1, logits.len())?;
+            parallel::run(LogSumExps { logits, results: &mut results }, None)?;
+        }
+        Ok(results[0])
+    }
+}

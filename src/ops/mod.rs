@@ -1,0 +1,59 @@
+//! The public operations, one family a file: validate completely, then hand a job to `parallel`.
+
+mod cross_entropy;
+mod log_softmax;
+mod log_sum_exp;
+mod row_max;
+mod softmax;
+
+pub use cross_entropy::{
+    CrossEntropy, EmptyMean, Loss, Reduction, Summary, Upstream, softmax_cross_entropy_with_logits,
+    softmax_cross_entropy_with_logits_into, sparse_softmax_cross_entropy_with_logits,
+    sparse_softmax_cross_entropy_with_logits_into,
+};
+pub use log_softmax::{
+    log_softmax, log_softmax_gradient, log_softmax_gradient_in_place, log_softmax_gradient_into,
+    log_softmax_in_place, log_softmax_into,
+};
+pub use log_sum_exp::{log_sum_exp, log_sum_exp_into};
+pub use row_max::{argmax, argmax_into, row_max, row_max_into};
+pub use softmax::{
+    softmax, softmax_gradient, softmax_gradient_in_place, softmax_gradient_into, softmax_in_place,
+    softmax_into,
+};
+
+use crate::kernel::place::OutOfPlace;
+use crate::{Element, Error, Rows, RowsMut};
+
+/// `len` values to be written over, or an error where they do not fit in memory.
+fn allocate<T: Clone>(value: T, len: usize) -> Result<Vec<T>, Error> {
+    // The zeroed allocation that `vec!` makes cannot fail softly, so its size is tried first.
+    Vec::<T>::new().try_reserve_exact(len).map_err(|_| Error::OutOfMemory { values: len })?;
+    Ok(vec![value; len])
+}
+
+/// A new buffer of the logits' shape, written by `write`.
+fn allocated<E: Element>(
+    logits: Rows<'_, E>,
+    write: impl FnOnce(RowsMut<'_>) -> Result<(), Error>,
+) -> Result<Vec<f32>, Error> {
+    let (rows, classes) = (logits.rows(), logits.classes());
+    let mut results = allocate(0.0, rows * classes)?;
+    write(RowsMut::new(&mut results, rows, classes)?)?;
+    Ok(results)
+}
+
+/// Results of the logits' shape elsewhere, called `what` in errors.
+fn out_of_place<'a, E: Element>(
+    what: &'static str,
+    logits: Rows<'a, E>,
+    results: RowsMut<'a>,
+) -> Result<OutOfPlace<'a, E>, Error> {
+    results.expect_shape(what, (logits.rows(), logits.classes()))?;
+    Ok(OutOfPlace { logits, results })
+}
+
+/// An error unless there is one value per row.
+const fn expect_rows(what: &'static str, given: usize, expected: usize) -> Result<(), Error> {
+    if given == expected { Ok(()) } else { Err(Error::RowCount { what, given, expected }) }
+}
