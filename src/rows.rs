@@ -15,7 +15,7 @@ use crate::{Backend, Element, Error};
 /// assert_eq!(logits.row(1), Some(&[4.0, 5.0, 6.0][..]));
 /// # Ok::<(), xent::Error>(())
 /// ```
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Rows<'a, E: Element = f32> {
     data: &'a [E],
     shape: Shape,
@@ -73,14 +73,6 @@ impl Shape {
         (Self { rows: row, ..self }, Self { rows: rest, ..self }, at)
     }
 }
-
-impl<E: Element> Clone for Rows<'_, E> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<E: Element> Copy for Rows<'_, E> {}
 
 impl<'a, E: Element> Rows<'a, E> {
     /// Views all of `data` as rows that follow each other without a gap.

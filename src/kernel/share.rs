@@ -61,7 +61,6 @@ impl<S: Simd> Factor<S> {
 /// The binary exponent of a number; any, for 0 and what is not finite.
 #[inline(always)]
 fn exponent(value: f64) -> i32 {
-    #[expect(clippy::cast_possible_truncation, reason = "eleven bits")]
     let biased = (value.to_bits() >> 52 & 0x7ff) as i32;
     biased - 1023
 }

@@ -101,7 +101,7 @@ impl Lanes for F32s {
     fn max(self, other: Self) -> Self {
         if cfg!(target_arch = "x86_64") {
             // `maxps` is `a > b ? a : b`.
-            self.zip(other, |a, b| a.fast_max(b))
+            self.zip(other, f32x8::fast_max)
         } else {
             self.zip(other, |a, b| a.simd_gt(b).bitselect(a, b))
         }
