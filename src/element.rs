@@ -17,9 +17,6 @@ impl Element for f32 {}
 
 /// How an element gets in and out of lanes.
 pub(crate) trait Lanewise: Copy + Send + Sync + 'static {
-    /// The value that no maximum and no sum of exponentials notices.
-    const NEG_INFINITY: Self;
-
     fn to_f32(self) -> f32;
     fn load<S: Simd>(simd: S, from: &[Self; LANES]) -> S::Lanes;
     /// Lanes past the end of the slice are -inf.
@@ -27,8 +24,6 @@ pub(crate) trait Lanewise: Copy + Send + Sync + 'static {
 }
 
 impl Lanewise for f32 {
-    const NEG_INFINITY: Self = Self::NEG_INFINITY;
-
     #[inline(always)]
     fn to_f32(self) -> f32 {
         self

@@ -1,44 +1,130 @@
 //! Blocks: the runs of a row that are reduced on their own, always the same ones.
 
-use super::exp::{Exp, NEGLIGIBLE, Reference};
-use super::flow::{Flow, Read, Slots};
+use super::exp::{Exp, LARGEST_TERM, NEGLIGIBLE, Reference};
+use super::flow::{Flow, Move, Read, Slots};
 use super::partial::Partial;
 use crate::element::{Element, Lanewise};
-use crate::simd::{LANES, Lanes, Simd, Wide};
+use crate::simd::{Lanes, Simd, Wide};
 
-/// Logits of a block. Its maximum is swept while its logits come into L1 (2 KiB), its exponentials
-/// while they are there. 256 and 2048 were measured slower.
+/// Logits of a block: 2 KiB, so that it stays in L1 between the sweep for its maximum and the sweep
+/// for its exponentials. 256 and 2048 were measured slower.
 pub(crate) const BLOCK: usize = 512;
+
+/// How far ahead of the sweep for the maximum memory is asked for. Half or a quarter of it was
+/// measured slower.
+const PREFETCH_BYTES: usize = 8192;
+
+/// A running maximum in four chains, each of which passes over NaN.
+#[derive(Clone, Copy)]
+struct Max<S: Simd>([S::Lanes; 4]);
+
+impl<S: Simd> Max<S> {
+    #[inline(always)]
+    fn new(simd: S) -> Self {
+        Self([simd.splat(f32::NEG_INFINITY); 4])
+    }
+
+    #[inline(always)]
+    fn add<Q: Slots>(&mut self, simd: S, quad: &Q) {
+        for (v, max) in self.0.iter_mut().enumerate() {
+            if v < quad.vectors() {
+                *max = quad.load(simd, v).max(*max);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn reduce(self) -> f32 {
+        let [a, b, c, d] = self.0;
+        a.max(b).max(c.max(d)).reduce_max()
+    }
+}
 
 /// The largest logit; NaN is passed over, -inf where there is nothing else.
 #[inline(always)]
 pub(crate) fn block_max<S: Simd, E: Element>(simd: S, logits: &[E]) -> f32 {
-    let mut max = [simd.splat(f32::NEG_INFINITY); 4];
+    let mut max = Max::new(simd);
     let (quads, tail) = Read(logits).quads();
     for quad in quads {
-        for (v, max) in max.iter_mut().enumerate() {
-            *max = quad.load(simd, v).max(*max);
-        }
+        max.add(simd, &quad);
     }
-    for (v, max) in max.iter_mut().enumerate().take(tail.vectors()) {
-        *max = tail.load(simd, v).max(*max);
-    }
-    max[0].max(max[1]).max(max[2].max(max[3])).reduce_max()
+    max.add(simd, &tail);
+    max.reduce()
 }
 
-/// Writes the terms of a block where its flow puts them, and gives their sum.
+/// A sum of f32 terms that is as good as exact.
+///
+/// Formula: `sum t_i`. Identity: with a `high` that starts at a power of two above any sum of a block, all
+/// its values have one exponent, so `h = (high + t) - high` is exact, and so is the rest `t - h`.
+/// Trick: terms come as `p s` with `s` a power of two. The product is exact, so that each fused
+/// multiply-add takes it without a rounding of its own.
+#[derive(Clone, Copy)]
+struct Sum<S: Simd> {
+    bias: S::Lanes,
+    high: S::Lanes,
+    low: S::Lanes,
+}
+
+impl<S: Simd> Sum<S> {
+    /// For up to a block of terms that are smaller than `2^(exponent + 1)`.
+    #[inline(always)]
+    fn new(simd: S, exponent: i32) -> Self {
+        // A lane adds up 32 terms: less than 2^(exponent + 6).
+        let bias = simd.splat(f32::from_bits((exponent + 7 + 127).cast_unsigned() << 23));
+        Self { bias, high: bias, low: simd.splat(0.0) }
+    }
+
+    /// Adds the terms `p * scale`.
+    #[inline(always)]
+    fn add(&mut self, p: S::Lanes, scale: S::Lanes) {
+        let high = p.mul_add(scale, self.high);
+        let added = high - self.high;
+        self.low = self.low + p.mul_sub(scale, added);
+        self.high = high;
+    }
+
+    /// The lanes as a tree, in f64.
+    #[inline(always)]
+    fn reduce(self) -> f64 {
+        ((self.high - self.bias).widen() + self.low.widen()).reduce_add()
+    }
+}
+
+/// Writes the terms of a block, whose largest logit is `max`, where its flow puts them, and gives their
+/// sum and the largest of the logits `ahead`.
+///
+/// The sweep for the next block's maximum is bound by loads, the one for this block's exponentials by
+/// arithmetic: together they take hardly longer than the second alone.
 #[inline(always)]
-pub(crate) fn block_terms<S: Simd, F: Flow>(simd: S, block: F, max: f32) -> Partial {
+pub(crate) fn block_terms<S: Simd, F: Flow>(
+    simd: S,
+    block: F,
+    max: f32,
+    ahead: &[F::Element],
+) -> (Partial, f32) {
     let reference = Reference::for_max(max);
     let exp = Exp::new(simd, reference);
     // Looked at before the terms may be written over the logits.
     let infinite = max == f32::INFINITY && !block.logits().iter().any(|x| x.to_f32().is_nan());
-    let sum = sum_terms(
-        simd,
-        block,
-        #[inline(always)]
-        |x| exp.split(x),
-    );
+    let (sum, ahead_max) = if reference.pivot == 0.0 {
+        sum_terms(
+            simd,
+            block,
+            ahead,
+            LARGEST_TERM,
+            #[inline(always)]
+            |x| exp.split(x),
+        )
+    } else {
+        sum_terms(
+            simd,
+            block,
+            ahead,
+            LARGEST_TERM,
+            #[inline(always)]
+            |x| exp.split_from_pivot(x),
+        )
+    };
     let sum = if infinite {
         f64::INFINITY
     } else if max == f32::NEG_INFINITY && !sum.is_nan() {
@@ -47,117 +133,92 @@ pub(crate) fn block_terms<S: Simd, F: Flow>(simd: S, block: F, max: f32) -> Part
     } else {
         sum
     };
-    Partial::new(reference, sum)
+    (Partial::new(reference, sum), ahead_max)
 }
 
-/// The sum of a block's terms without that of logit `skip`.
+/// The term of one logit.
 #[inline(always)]
-pub(crate) fn block_sum_without<S: Simd, E: Element>(
+pub(crate) fn term<S: Simd>(simd: S, logit: f32, reference: Reference) -> f32 {
+    Exp::new(simd, reference).term(simd.splat(logit)).to_array()[0]
+}
+
+/// The sum of a block's terms without that of logit `skip`, from the logits.
+#[inline(always)]
+pub(crate) fn sum_without<S: Simd, E: Element>(
     simd: S,
     logits: &[E],
     skip: usize,
     reference: Reference,
 ) -> f64 {
-    let mut copy = [E::NEG_INFINITY; BLOCK];
-    let copy = &mut copy[..logits.len()];
-    copy.copy_from_slice(logits);
-    copy[skip] = E::NEG_INFINITY;
     let exp = Exp::new(simd, reference);
-    without_negligible(sum_terms(
+    let mut terms = [0.0; BLOCK];
+    let terms = &mut terms[..logits.len()];
+    super::share::map(
         simd,
-        Read(copy),
+        Move(logits, terms),
         #[inline(always)]
-        |x| exp.split(x),
-    ))
+        |x| exp.term(x),
+    );
+    stored_sum_without(simd, terms, skip)
 }
 
-/// As [`block_sum_without`], from the terms of the block instead of its logits.
+/// As [`sum_without`], from the terms.
 #[inline(always)]
-pub(crate) fn stored_sum_without<S: Simd>(simd: S, terms: &[f32], skip: usize, reference: Reference) -> f64 {
-    // The term of -inf, in the place of the skipped one and in the tail lanes, as from the logits.
-    let nothing = Exp::new(simd, reference).term(simd.splat(f32::NEG_INFINITY)).to_array()[0];
-    let mut copy = [nothing; BLOCK];
-    copy[..terms.len()].copy_from_slice(terms);
-    copy[skip] = nothing;
-    let padded = Read(&copy[..terms.len().next_multiple_of(LANES)]);
-    without_negligible(sum_terms(
-        simd,
-        padded,
-        #[inline(always)]
-        |term| (term, simd.splat(1.0)),
-    ))
-}
-
-/// A sum of nothing but negligible terms is 0.
-#[inline(always)]
-fn without_negligible(sum: f64) -> f64 {
-    let limit = f64::from(NEGLIGIBLE) * 1e4;
-    if sum < limit { 0.0 } else { sum }
-}
-
-/// Adds the terms of a block in an order that depends on its length alone: quads of vectors as a tree
-/// in f32, then in f64, lane by lane, then the lanes as a tree.
-///
-/// Formula: `sum p_i s_i`, with `s_i` a power of two.
-/// Trick: the product is exact, so one fused multiply-add stands for multiplication and addition.
-#[inline(always)]
-fn sum_terms<S: Simd, F: Flow>(simd: S, block: F, split: impl Fn(S::Lanes) -> (S::Lanes, S::Lanes)) -> f64 {
-    let (quads, mut tail) = block.quads();
-    let mut sum = simd.wide_zero();
-    for mut quad in quads {
-        sum = sum + quad_terms(simd, &mut quad, &split).widen();
+pub(crate) fn stored_sum_without<S: Simd>(simd: S, terms: &[f32], skip: usize) -> f64 {
+    let mut others = [0.0; BLOCK];
+    let others = &mut others[..terms.len()];
+    others.copy_from_slice(terms);
+    others[skip] = 0.0;
+    let max = block_max(simd, others);
+    // Terms that are all negligible are no sum.
+    if max <= NEGLIGIBLE {
+        return 0.0;
     }
-    if tail.vectors() > 0 {
-        sum = sum + quad_terms(simd, &mut tail, &split).widen();
-    }
-    sum.reduce_add()
-}
-
-/// `(t0 + t1) + (t2 + t3)`, without the vectors that are not there.
-#[inline(always)]
-fn quad_terms<S: Simd, Q: Slots>(
-    simd: S,
-    quad: &mut Q,
-    split: &impl Fn(S::Lanes) -> (S::Lanes, S::Lanes),
-) -> S::Lanes {
-    let vectors = quad.vectors();
-    let mut sum = term(simd, quad, 0, split);
-    if vectors > 1 {
-        sum = plus_term(simd, quad, 1, split, sum);
-    }
-    if vectors > 2 {
-        let mut other = term(simd, quad, 2, split);
-        if vectors > 3 {
-            other = plus_term(simd, quad, 3, split, other);
+    let exponent = (max.to_bits() >> 23).cast_signed() - 127;
+    let one = simd.splat(1.0);
+    let mut sum = Sum::new(simd, exponent);
+    let (quads, tail) = Read(&*others).quads();
+    for quad in quads {
+        for v in 0..4 {
+            sum.add(quad.load(simd, v), one);
         }
-        sum = sum + other;
     }
-    sum
+    for v in 0..tail.vectors() {
+        sum.add(tail.load_padded(simd, v, 0.0), one);
+    }
+    sum.reduce()
 }
 
-/// The terms of one vector, which are also stored.
+/// The terms of a block, stored and added in an order that depends on its length alone; and the largest
+/// of the logits `ahead`, of which there are no more than in the block.
 #[inline(always)]
-fn term<S: Simd, Q: Slots>(
+fn sum_terms<S: Simd, F: Flow>(
     simd: S,
-    quad: &mut Q,
-    vector: usize,
-    split: &impl Fn(S::Lanes) -> (S::Lanes, S::Lanes),
-) -> S::Lanes {
-    let (p, scale) = split(quad.load(simd, vector));
-    quad.store(vector, p * scale);
-    p * scale
-}
-
-/// `sum` and the terms of one vector, which are also stored.
-#[inline(always)]
-fn plus_term<S: Simd, Q: Slots>(
-    simd: S,
-    quad: &mut Q,
-    vector: usize,
-    split: &impl Fn(S::Lanes) -> (S::Lanes, S::Lanes),
-    sum: S::Lanes,
-) -> S::Lanes {
-    let (p, scale) = split(quad.load(simd, vector));
-    quad.store(vector, p * scale);
-    p.mul_add(scale, sum)
+    block: F,
+    ahead: &[F::Element],
+    exponent: i32,
+    split: impl Fn(S::Lanes) -> (S::Lanes, S::Lanes),
+) -> (f64, f32) {
+    let mut sum = Sum::new(simd, exponent);
+    let mut max = Max::new(simd);
+    let (quads, mut tail) = block.quads();
+    let (mut ahead_quads, ahead_tail) = Read(ahead).quads();
+    for mut quad in quads {
+        for v in 0..4 {
+            let (p, scale) = split(quad.load(simd, v));
+            quad.store(v, p * scale);
+            sum.add(p, scale);
+        }
+        if let Some(ahead) = ahead_quads.next() {
+            ahead.prefetch(simd, PREFETCH_BYTES);
+            max.add(simd, &ahead);
+        }
+    }
+    for v in 0..tail.vectors() {
+        let (p, scale) = split(tail.load(simd, v));
+        tail.store(v, p * scale);
+        sum.add(p, scale);
+    }
+    max.add(simd, &ahead_tail);
+    (sum.reduce(), max.reduce())
 }

@@ -8,13 +8,13 @@
 use super::block::BLOCK;
 use super::flow::{Flow, Read, Slots, Update};
 use super::place::Place;
-use super::row::{Top, Watch, scan};
+use super::row::{Row, Watch, scan};
 use super::scale::{Scale, Sums};
 use super::share::{Factor, map_with, narrow, split};
 use super::{Job, Scratch};
+use crate::Rows;
 use crate::element::Element;
 use crate::simd::{Lanes, Simd, Wide};
-use crate::{LogSumExp, Rows};
 
 /// The loss of each row, and, where the place writes, its gradient.
 pub(crate) struct Dense<'a, P> {
@@ -57,25 +57,18 @@ impl<P: Place> Job for Dense<'_, P> {
     fn eval<S: Simd>(mut self, simd: S, scratch: &mut Scratch) {
         for row in 0..self.place.rows() {
             let labels = self.labels.row_at(row);
-            let mut top = Top::NONE;
             let mut distance = Distance::to(labels);
-            let mut both = (&mut top, &mut distance);
-            let total = if P::WRITES {
-                scan(simd, self.place.flow(row), &mut (&mut both, &mut *scratch))
-            } else {
-                scan(simd, self.place.flow(row), &mut both)
-            };
-            let total = self.sums.saved(row).unwrap_or(total);
+            let scan = scan(simd, self.place.flow(row), &mut distance, scratch);
+            let found = Row::settle(simd, scan, scratch, self.place.source(row));
+            let found = self.sums.saved(row).map_or(found, |sum| found.with_sum(sum));
             if let Some(to) = self.losses.get_mut(row) {
-                let (of_max, _) = top.rest().loss(simd, self.place.source(row), total);
-                *to = narrow(distance.loss(of_max));
+                *to = narrow(distance.loss(found.max_loss()));
             }
             if P::WRITES {
                 let scale = self.scale.of(row);
-                let shares = scale * distance.mass;
-                gradient(simd, labels, self.place.results(row), scratch, total, shares, scale);
+                gradient(simd, self.place.results(row), scratch, labels, &found, distance.mass, scale);
             }
-            self.sums.save(row, total);
+            self.sums.save(row, found.sum);
         }
     }
 }
@@ -112,7 +105,7 @@ impl<'a> Distance<'a> {
 
 impl<E: Element> Watch<E> for Distance<'_> {
     #[inline(always)]
-    fn before<S: Simd>(&mut self, simd: S, start: usize, logits: &[E], max: f32) {
+    fn block<S: Simd>(&mut self, simd: S, start: usize, logits: &[E], max: f32) {
         let labels = &self.labels[start..start + logits.len()];
         if max == f32::NEG_INFINITY {
             // Any finite origin will do: a label here makes the loss infinite, no label adds nothing.
@@ -161,22 +154,22 @@ fn below<L: Lanes>(label: L, logit: L, max: L) -> (L, L) {
     (label, (max - logit).zero_where_zero(label))
 }
 
-/// Makes of a row's terms `shares p_i - scale t_i`.
+/// Makes of a row's terms `scale (mass p_i - t_i)`.
 #[inline(always)]
 fn gradient<S: Simd>(
     simd: S,
-    labels: &[f32],
     terms: &mut [f32],
     scratch: &Scratch,
-    total: LogSumExp,
-    shares: f64,
+    labels: &[f32],
+    found: &Row,
+    mass: f64,
     scale: f64,
 ) {
     let (high, low) = split(-scale);
     let (high, low) = (simd.splat(high), simd.splat(low));
-    let blocks = terms.chunks_mut(BLOCK).zip(labels.chunks(BLOCK)).zip(&scratch.references);
-    for ((block, labels), &reference) in blocks {
-        let factor = Factor::new(simd, shares * total.share_of(reference));
+    let blocks = terms.chunks_mut(BLOCK).zip(labels.chunks(BLOCK)).zip(&scratch.blocks);
+    for ((block, labels), sum) in blocks {
+        let factor = Factor::new(simd, scale * mass * found.sum.share_of(sum.reference()));
         map_with(
             simd,
             labels,
@@ -184,5 +177,9 @@ fn gradient<S: Simd>(
             #[inline(always)]
             |t, term| t.mul_add(high, t.mul_add(low, factor.apply(term))),
         );
+    }
+    if let Some((index, complement)) = found.dominant_complement() {
+        // `mass p - t` without cancellation where p is next to 1.
+        terms[index] = narrow(scale * ((mass - f64::from(labels[index])) - mass * complement));
     }
 }

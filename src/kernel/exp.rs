@@ -21,6 +21,9 @@ const HEADROOM: i32 = 64;
 /// is exact (Sterbenz's lemma).
 const PIVOT_FREE: f32 = 264.0;
 
+/// The binary exponent of the largest term: it is `2^HEADROOM` times a number from 0.7 to 1.42.
+pub(crate) const LARGEST_TERM: i32 = HEADROOM;
+
 /// Binary orders of magnitude below the reference at which terms stop falling: what is left,
 /// `2^-189`, vanishes in every sum beside the maximum's term and flushes to +0 in every result.
 const SPAN: i32 = 189;
@@ -113,10 +116,10 @@ impl<S: Simd> Exp<S> {
     }
 
     /// `(e^r, scale)` of each logit, with `scale` a power of two: their product, which is exact, is the
-    /// term. NaN stays NaN in the first.
+    /// term. NaN stays NaN in the first. For a pivot of 0.
     #[inline(always)]
     pub(crate) fn split(&self, x: S::Lanes) -> (S::Lanes, S::Lanes) {
-        let x = self.floor.max(x - self.pivot);
+        let x = self.floor.max(x);
         let shifted = x.mul_add(self.log2_e, self.rounder);
         let n = shifted - self.rounder;
         let r = n.mul_add(self.minus_ln_2_low, n.mul_add(self.minus_ln_2_high, x));
@@ -126,10 +129,16 @@ impl<S: Simd> Exp<S> {
         (p, shifted.low_bits_to_exponent())
     }
 
+    /// As [`split`](Self::split), for any pivot.
+    #[inline(always)]
+    pub(crate) fn split_from_pivot(&self, x: S::Lanes) -> (S::Lanes, S::Lanes) {
+        self.split(x - self.pivot)
+    }
+
     /// The terms: `e^(x - pivot) / 2^exponent`.
     #[inline(always)]
     pub(crate) fn term(&self, x: S::Lanes) -> S::Lanes {
-        let (p, scale) = self.split(x);
+        let (p, scale) = self.split_from_pivot(x);
         p * scale
     }
 }

@@ -127,6 +127,16 @@ fn quads_mut<T>(values: &mut [T]) -> (&mut [[[T; LANES]; 4]], &mut [T]) {
     (quads.as_chunks_mut().0.as_chunks_mut().0, tail)
 }
 
+impl<E> ReadQuad<'_, E> {
+    /// Asks for the memory `bytes` after this quad.
+    #[inline(always)]
+    pub(crate) fn prefetch<S: Simd>(&self, simd: S, bytes: usize) {
+        for vector in self.0 {
+            simd.prefetch(vector.as_ptr().wrapping_byte_add(bytes));
+        }
+    }
+}
+
 impl<E: Element> Slots for ReadQuad<'_, E> {
     type Element = E;
 

@@ -1,7 +1,6 @@
 //! Log-sum-exp: `ln sum_j e^(x_j)`.
 
-use super::flow::Read;
-use super::row::scan;
+use super::row::read_row;
 use super::{Job, Scratch};
 use crate::element::Element;
 use crate::simd::Simd;
@@ -28,9 +27,9 @@ impl<E: Element, T: From<LogSumExp> + Send> Job for LogSumExps<'_, E, T> {
     }
 
     #[inline(always)]
-    fn eval<S: Simd>(self, simd: S, _scratch: &mut Scratch) {
+    fn eval<S: Simd>(self, simd: S, scratch: &mut Scratch) {
         for (row, result) in self.results.iter_mut().enumerate() {
-            *result = scan(simd, Read(self.logits.row_at(row)), &mut ()).into();
+            *result = read_row(simd, self.logits.row_at(row), scratch).sum.into();
         }
     }
 }

@@ -29,7 +29,7 @@ pub(crate) mod softmax_gradient;
 pub(crate) mod sparse;
 
 use crate::simd::{Kernel, Simd};
-use exp::Reference;
+use partial::Partial;
 
 /// An operation on a block of rows that can be cut between any two of them.
 pub(crate) trait Job: Send + Sized {
@@ -44,13 +44,13 @@ pub(crate) trait Job: Send + Sized {
 /// What a worker keeps from row to row and from call to call, so that nothing is allocated per row.
 #[derive(Default)]
 pub(crate) struct Scratch {
-    /// What the terms of each block of the row are relative to.
-    references: Vec<Reference>,
+    /// The sum of each block of the row.
+    blocks: Vec<Partial>,
 }
 
 impl Scratch {
     pub(crate) const fn new() -> Self {
-        Self { references: Vec::new() }
+        Self { blocks: Vec::new() }
     }
 }
 

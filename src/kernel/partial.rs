@@ -104,6 +104,25 @@ impl LogSumExp {
         }
     }
 
+    #[inline(always)]
+    pub(crate) fn sum(self) -> f64 {
+        self.sum
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_finite(self) -> bool {
+        self.sum < f64::INFINITY
+    }
+
+    /// This sum and `e^x`, relative to the reference of the block with `x`.
+    #[inline(always)]
+    pub(crate) fn plus_logit(self, x: f32, reference: Reference) -> Self {
+        let empty = Self::new(reference, 0.0);
+        let term = exp((f64::from(x) - f64::from(reference.pivot)) - f64::from(reference.exponent) * LN_2);
+        let rest = if self.is_empty() { 0.0 } else { self.sum * empty.scale_of(self.reference()) };
+        Self { sum: rest + term, ..empty }
+    }
+
     /// NaN in place of an infinite sum: what a loss and a gradient are where a logit is +inf.
     #[inline(always)]
     pub(crate) fn finite_or_nan(self) -> Self {

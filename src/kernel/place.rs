@@ -1,12 +1,7 @@
 //! Where an operation reads its logits and writes its results, for a block of rows.
 
-use core::ops::Range;
-
-use super::block::{block_sum_without, stored_sum_without};
-use super::exp::Reference;
 use super::flow::{Flow, Move, Read, Update};
 use crate::element::Element;
-use crate::simd::Simd;
 use crate::{Rows, RowsMut};
 
 /// The logits of some rows, with the place of their results.
@@ -43,22 +38,6 @@ impl<E: Element> Source<'_, E> {
         match self {
             Self::Logits(row) => row.len(),
             Self::Terms(row) => row.len(),
-        }
-    }
-
-    /// The sum of the terms of a block without that of logit `skip` of the row: the same bits from both.
-    #[inline(always)]
-    pub(crate) fn sum_without<S: Simd>(
-        self,
-        simd: S,
-        block: Range<usize>,
-        skip: usize,
-        reference: Reference,
-    ) -> f64 {
-        let skip = skip - block.start;
-        match self {
-            Self::Logits(row) => block_sum_without(simd, &row[block], skip, reference),
-            Self::Terms(row) => stored_sum_without(simd, &row[block], skip, reference),
         }
     }
 }

@@ -1,169 +1,195 @@
-//! One read of a row: its blocks in order, whatever is wanted of them.
+//! One read of a row: its blocks in order, and what their sum says of the largest logit.
+
+use core::f64::consts::LN_2;
+
+use libm::{exp, log1p};
 
 use super::Scratch;
-use super::block::{BLOCK, block_max, block_terms};
-use super::exp::Reference;
-use super::flow::Flow;
+use super::block::{BLOCK, block_max, block_terms, stored_sum_without, sum_without, term};
+use super::flow::{Flow, Read};
 use super::maximum::first_index;
 use super::partial::{Fold, Partial};
 use super::place::Source;
 use crate::element::Element;
 use crate::simd::Simd;
 
-/// Looks on while a row is read.
+/// Looks on while a row is read: called before the terms of a block are written, with the index of its
+/// first logit, and its largest logit.
 pub(crate) trait Watch<E> {
-    /// Called before the terms of a block are written, with its largest logit.
-    #[inline(always)]
-    fn before<S: Simd>(&mut self, _simd: S, _start: usize, _logits: &[E], _max: f32) {}
-
-    /// Called with the block's sum.
-    #[inline(always)]
-    fn after(&mut self, _start: usize, _max: f32, _sum: Partial) {}
+    fn block<S: Simd>(&mut self, simd: S, start: usize, logits: &[E], max: f32);
 }
 
 /// Nothing but the sum is wanted.
-impl<E> Watch<E> for () {}
-
-impl<E, A: Watch<E>, B: Watch<E>> Watch<E> for (&mut A, &mut B) {
+impl<E> Watch<E> for () {
     #[inline(always)]
-    fn before<S: Simd>(&mut self, simd: S, start: usize, logits: &[E], max: f32) {
-        self.0.before(simd, start, logits, max);
-        self.1.before(simd, start, logits, max);
-    }
-
-    #[inline(always)]
-    fn after(&mut self, start: usize, max: f32, sum: Partial) {
-        self.0.after(start, max, sum);
-        self.1.after(start, max, sum);
-    }
+    fn block<S: Simd>(&mut self, _simd: S, _start: usize, _logits: &[E], _max: f32) {}
 }
 
-/// The references of the blocks, for a second sweep over their terms.
-impl<E> Watch<E> for Scratch {
-    #[inline(always)]
-    fn after(&mut self, start: usize, _max: f32, sum: Partial) {
-        if start == 0 {
-            self.references.clear();
-        }
-        self.references.push(sum.reference());
-    }
+/// What one read of a row finds.
+#[derive(Clone, Copy)]
+pub(crate) struct Scan {
+    pub(crate) max: f32,
+    /// The index of the first block that holds it.
+    block: usize,
+    sum: Partial,
 }
 
-/// Reads a row once, writes its terms where the flow puts them, and gives their sum.
+/// Reads a row once and writes its terms where the flow puts them. The sums of its blocks stay in the
+/// scratch.
 #[inline(always)]
-pub(crate) fn scan<S: Simd, F: Flow>(simd: S, row: F, watch: &mut impl Watch<F::Element>) -> Partial {
-    let mut total = Fold::EMPTY;
-    for (index, block) in row.blocks(BLOCK).enumerate() {
-        let start = index * BLOCK;
-        let max = block_max(simd, block.logits());
-        watch.before(simd, start, block.logits(), max);
-        let sum = block_terms(simd, block, max);
-        watch.after(start, max, sum);
-        total.add(sum);
+pub(crate) fn scan<S: Simd, F: Flow>(
+    simd: S,
+    row: F,
+    watch: &mut impl Watch<F::Element>,
+    scratch: &mut Scratch,
+) -> Scan {
+    scratch.blocks.clear();
+    let mut fold = Fold::EMPTY;
+    let (mut max, mut max_block) = (f32::NEG_INFINITY, 0);
+    let mut blocks = row.blocks(BLOCK);
+    let mut this = blocks.next();
+    let mut this_max = match &this {
+        Some(block) => block_max(simd, block.logits()),
+        None => f32::NEG_INFINITY,
+    };
+    let mut index = 0;
+    while let Some(block) = this {
+        let next = blocks.next();
+        watch.block(simd, index * BLOCK, block.logits(), this_max);
+        if this_max > max {
+            (max, max_block) = (this_max, index);
+        }
+        let ahead = match &next {
+            Some(next) => next.logits(),
+            None => &[],
+        };
+        let (sum, next_max) = block_terms(simd, block, this_max, ahead);
+        scratch.blocks.push(sum);
+        fold.add(sum);
+        (this, this_max) = (next, next_max);
+        index += 1;
     }
-    total.total()
+    Scan { max, block: max_block, sum: fold.total() }
 }
 
-/// One logit kept out of the sum: where it holds most of it, the rest must not come from a difference.
-pub(crate) struct Rest {
-    /// The logit's index in the row.
+/// The sum of a row, and the sum without the largest logit where that holds more than half of it: there
+/// it must not come from a difference.
+#[derive(Clone, Copy)]
+pub(crate) struct Row {
+    pub(crate) sum: Partial,
+    max: f32,
+    dominant: Option<Dominant>,
+}
+
+/// A logit that holds more than half of its row's sum. There is only one.
+#[derive(Clone, Copy)]
+struct Dominant {
     index: usize,
-    logit: f32,
-    /// The blocks without it.
-    others: Fold,
-    /// The reference of the block with it.
-    reference: Reference,
+    rest: Partial,
 }
 
-impl Rest {
-    /// Keeps out the logit at `index`.
+/// Below this share of the block, what is left of it without the largest term is added up again; above,
+/// the difference is good to 2^-26, as the block's sum is to 2^-33.
+const DIFFERENCE: f64 = 1.0 / 128.0;
+
+impl Row {
+    /// Of a row that has been scanned.
     #[inline(always)]
-    pub(crate) fn without(index: usize, logit: f32) -> Self {
-        Self { index, logit, others: Fold::EMPTY, reference: Reference::for_max(0.0) }
+    pub(crate) fn settle<S: Simd, E: Element>(
+        simd: S,
+        scan: Scan,
+        scratch: &Scratch,
+        source: Source<'_, E>,
+    ) -> Self {
+        let Scan { max, block, sum } = scan;
+        // False for NaN, and for sums that are infinite or empty.
+        if sum.loss_of(max) < LN_2 && sum.is_finite() {
+            let dominant = Dominant::new(simd, scan, scratch, source);
+            // The largest term again, now in f64: the sum is as good as its smaller half.
+            let sum = dominant.rest.plus_logit(max, scratch.blocks[block].reference());
+            Self { sum, max, dominant: Some(dominant) }
+        } else {
+            Self { sum, max, dominant: None }
+        }
     }
 
-    /// The loss of this logit, `-ln p`, and `1 - p`, both without cancellation.
+    /// The same row with a sum that was found before.
+    #[inline(always)]
+    pub(crate) fn with_sum(self, sum: Partial) -> Self {
+        Self { sum, ..self }
+    }
+
+    /// The index of the logit that holds more than half of the sum, and its loss.
+    #[inline(always)]
+    pub(crate) fn dominant_loss(&self) -> Option<(usize, f64)> {
+        self.dominant.map(|dominant| (dominant.index, log1p(dominant.rest.ratio_to_logit(self.max))))
+    }
+
+    /// The index of the logit that holds more than half of the sum, and the share `1 - p` that it leaves.
+    #[inline(always)]
+    pub(crate) fn dominant_complement(&self) -> Option<(usize, f64)> {
+        self.dominant.map(|dominant| (dominant.index, dominant.rest.ratio(self.sum)))
+    }
+
+    /// The loss of the largest logit.
+    #[inline(always)]
+    pub(crate) fn max_loss(&self) -> f64 {
+        match self.dominant_loss() {
+            Some((_, loss)) => loss,
+            None => self.sum.finite_or_nan().loss_of(self.max),
+        }
+    }
+
+    /// The loss of a logit, `-ln p`, and `1 - p`, both without cancellation.
     ///
     /// Formula: `-ln(e^x / (e^x + R)) = ln(1 + R / e^x)`, with `R` the sum of the others.
-    /// `R` costs another look at one block, and is only asked for where `p > 1/2`.
     #[inline(always)]
-    pub(crate) fn loss<S: Simd, E: Element>(
-        &self,
-        simd: S,
-        source: Source<'_, E>,
-        total: Partial,
-    ) -> (f64, f64) {
-        let total = total.finite_or_nan();
-        let loss = total.loss_of(self.logit);
-        if loss < core::f64::consts::LN_2 {
-            let start = self.index / BLOCK * BLOCK;
-            let block = start..source.classes().min(start + BLOCK);
-            let sum = source.sum_without(simd, block, self.index, self.reference);
-            let rest = self.others.total().merge(Partial::new(self.reference, sum));
-            (libm::log1p(rest.ratio_to_logit(self.logit)), rest.ratio(total))
+    pub(crate) fn loss(&self, index: usize, logit: f32) -> (f64, f64) {
+        match self.dominant {
+            Some(Dominant { index: dominant, rest }) if dominant == index => {
+                (log1p(rest.ratio_to_logit(logit)), rest.ratio(self.sum))
+            }
+            _ => {
+                let loss = self.sum.finite_or_nan().loss_of(logit);
+                (loss, 1.0 - exp(-loss))
+            }
+        }
+    }
+}
+
+impl Dominant {
+    /// The largest logit, whose term is more than half of the sum, and the sum without it.
+    #[inline(always)]
+    fn new<S: Simd, E: Element>(simd: S, scan: Scan, scratch: &Scratch, source: Source<'_, E>) -> Self {
+        let sum = scratch.blocks[scan.block];
+        let reference = sum.reference();
+        let start = scan.block * BLOCK;
+        let end = source.classes().min(start + BLOCK);
+        let top = term(simd, scan.max, reference);
+        let index = match source {
+            Source::Logits(row) => first_index(&row[start..end], scan.max),
+            Source::Terms(row) => first_index(&row[start..end], top),
+        };
+        let difference = sum.sum() - f64::from(top);
+        let rest = if difference > DIFFERENCE * sum.sum() {
+            difference
         } else {
-            (loss, 1.0 - libm::exp(-loss))
+            match source {
+                Source::Logits(row) => sum_without(simd, &row[start..end], index, reference),
+                Source::Terms(row) => stored_sum_without(simd, &row[start..end], index),
+            }
+        };
+        let mut fold = Fold::EMPTY;
+        for (i, &block) in scratch.blocks.iter().enumerate() {
+            fold.add(if i == scan.block { Partial::new(reference, rest) } else { block });
         }
+        Self { index: start + index, rest: fold.total() }
     }
 }
 
-impl<E> Watch<E> for Rest {
-    #[inline(always)]
-    fn after(&mut self, start: usize, _max: f32, sum: Partial) {
-        if self.index / BLOCK * BLOCK == start {
-            self.reference = sum.reference();
-            self.others.add(Partial::EMPTY);
-        } else {
-            self.others.add(sum);
-        }
-    }
-}
-
-/// The largest logit of a row, and the sum of the blocks without its first occurrence.
-pub(crate) struct Top {
-    pub(crate) max: f32,
-    /// The index of its first occurrence.
-    pub(crate) index: usize,
-    others: Fold,
-    all: Fold,
-    reference: Reference,
-}
-
-impl Top {
-    pub(crate) const NONE: Self = Self {
-        max: f32::NEG_INFINITY,
-        index: 0,
-        others: Fold::EMPTY,
-        all: Fold::EMPTY,
-        reference: Reference { pivot: 0.0, exponent: 0 },
-    };
-
-    /// The largest logit as the one that is kept out.
-    #[inline(always)]
-    pub(crate) fn rest(&self) -> Rest {
-        Rest { index: self.index, logit: self.max, others: self.others, reference: self.reference }
-    }
-}
-
-impl<E: Element> Watch<E> for Top {
-    #[inline(always)]
-    fn before<S: Simd>(&mut self, _simd: S, start: usize, logits: &[E], max: f32) {
-        if start == 0 || max > self.max {
-            self.max = max;
-            // Now, because the terms may be written over the logits.
-            self.index = start + first_index(logits, max);
-        }
-    }
-
-    #[inline(always)]
-    fn after(&mut self, start: usize, _max: f32, sum: Partial) {
-        if self.index >= start {
-            self.reference = sum.reference();
-            self.others = self.all;
-            self.others.add(Partial::EMPTY);
-        } else {
-            self.others.add(sum);
-        }
-        self.all.add(sum);
-    }
+/// The sum of a row of logits, for operations that write nothing.
+#[inline(always)]
+pub(crate) fn read_row<S: Simd, E: Element>(simd: S, logits: &[E], scratch: &mut Scratch) -> Row {
+    let scan = scan(simd, Read(logits), &mut (), scratch);
+    Row::settle(simd, scan, scratch, Source::Logits(logits))
 }

@@ -5,10 +5,9 @@
 
 use super::block::BLOCK;
 use super::flow::Update;
-use super::partial::Partial;
 use super::place::Place;
-use super::row::scan;
-use super::share::{Factor, map};
+use super::row::{Row, scan};
+use super::share::{Factor, map, narrow};
 use super::{Job, Scratch};
 use crate::simd::Simd;
 
@@ -31,22 +30,27 @@ impl<P: Place> Job for Softmax<P> {
     #[inline(always)]
     fn eval<S: Simd>(mut self, simd: S, scratch: &mut Scratch) {
         for row in 0..self.0.rows() {
-            let total = scan(simd, self.0.flow(row), scratch);
-            share_out(simd, self.0.results(row), scratch, total, 1.0);
+            let scan = scan(simd, self.0.flow(row), &mut (), scratch);
+            let found = Row::settle(simd, scan, scratch, self.0.source(row));
+            share_out(simd, self.0.results(row), scratch, &found, 1.0);
         }
     }
 }
 
 /// Makes of a row's terms `scale` times their shares of its sum.
 #[inline(always)]
-pub(crate) fn share_out<S: Simd>(simd: S, terms: &mut [f32], scratch: &Scratch, total: Partial, scale: f64) {
-    for (block, &reference) in terms.chunks_mut(BLOCK).zip(&scratch.references) {
-        let factor = Factor::new(simd, scale * total.share_of(reference));
+pub(crate) fn share_out<S: Simd>(simd: S, terms: &mut [f32], scratch: &Scratch, found: &Row, scale: f64) {
+    for (block, sum) in terms.chunks_mut(BLOCK).zip(&scratch.blocks) {
+        let factor = Factor::new(simd, scale * found.sum.share_of(sum.reference()));
         map(
             simd,
             Update(block),
             #[inline(always)]
             |term| factor.apply(term),
         );
+    }
+    if let Some((index, complement)) = found.dominant_complement() {
+        // Not by its term, which is rounded while the sum is not: never above 1.
+        terms[index] = narrow(scale * (1.0 - complement));
     }
 }

@@ -5,7 +5,7 @@
 //! has `-R / (R + e^(x_y))`, the gradient at the label.
 
 use super::place::Place;
-use super::row::{Rest, scan};
+use super::row::{Row, scan};
 use super::scale::{Scale, Sums};
 use super::share::narrow;
 use super::softmax::share_out;
@@ -74,20 +74,17 @@ impl<P: Place> Sparse<'_, P> {
     #[inline(always)]
     fn row<S: Simd>(&mut self, simd: S, row: usize, label: usize, scratch: &mut Scratch) -> (f64, LogSumExp) {
         let place = &mut self.place;
-        let mut rest = Rest::without(label, place.logits(row)[label].to_f32());
-        let total = if P::WRITES {
-            scan(simd, place.flow(row), &mut (&mut rest, &mut *scratch))
-        } else {
-            scan(simd, place.flow(row), &mut rest)
-        };
-        let total = self.sums.saved(row).unwrap_or(total);
-        let (loss, complement) = rest.loss(simd, place.source(row), total);
+        let logit = place.logits(row)[label].to_f32();
+        let scan = scan(simd, place.flow(row), &mut (), scratch);
+        let found = Row::settle(simd, scan, scratch, place.source(row));
+        let found = self.sums.saved(row).map_or(found, |sum| found.with_sum(sum));
+        let (loss, complement) = found.loss(label, logit);
         if P::WRITES {
             let scale = self.scale.of(row);
             let gradient = place.results(row);
-            share_out(simd, gradient, scratch, total, scale);
+            share_out(simd, gradient, scratch, &found, scale);
             gradient[label] = narrow(-scale * complement);
         }
-        (loss, total)
+        (loss, found.sum)
     }
 }

@@ -103,6 +103,12 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    fn prefetch<T>(self, at: *const T) {
+        // SAFETY: the features are here; a prefetch of any address is harmless.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) };
+    }
+
+    #[inline(always)]
     fn run<K: Kernel>(self, kernel: K) -> K::Output {
         #[target_feature(enable = "avx2,fma,f16c")]
         fn root<K: Kernel>(simd: Avx2, kernel: K) -> K::Output {
@@ -129,6 +135,25 @@ impl Lanes for F32s {
             #[inline(always)]
             |i| proven!(_mm256_fmadd_ps(self.0[i], factor.0[i], addend.0[i])),
         )
+    }
+
+    #[inline(always)]
+    fn mul_sub(self, factor: Self, subtrahend: Self) -> Self {
+        Self::halves(
+            #[inline(always)]
+            |i| proven!(_mm256_fmsub_ps(self.0[i], factor.0[i], subtrahend.0[i])),
+        )
+    }
+
+    #[inline(always)]
+    fn reduce_max(self) -> f32 {
+        // Order does not matter to a maximum of numbers, so the quickest one.
+        proven!({
+            let half = _mm256_max_ps(self.0[0], self.0[1]);
+            let four = _mm_max_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps::<1>(half));
+            let two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+            _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)))
+        })
     }
 
     #[inline(always)]
@@ -197,6 +222,16 @@ impl Lanes for F32s {
 }
 
 impl Wide for F64s {
+    #[inline(always)]
+    fn reduce_add(self) -> f64 {
+        let [a, b, c, d] = self.0;
+        proven!({
+            let four = _mm256_add_pd(_mm256_add_pd(a, c), _mm256_add_pd(b, d));
+            let two = _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd::<1>(four));
+            _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)))
+        })
+    }
+
     #[inline(always)]
     fn to_array(self) -> [f64; LANES] {
         let mut all = [0.0; LANES];

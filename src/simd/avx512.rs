@@ -106,6 +106,12 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
+    fn prefetch<T>(self, at: *const T) {
+        // SAFETY: the features are here; a prefetch of any address is harmless.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) };
+    }
+
+    #[inline(always)]
     fn run<K: Kernel>(self, kernel: K) -> K::Output {
         #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,fma,f16c")]
         fn root<K: Kernel>(simd: Avx512, kernel: K) -> K::Output {
@@ -121,6 +127,17 @@ impl Lanes for F32s {
     #[inline(always)]
     fn mul_add(self, factor: Self, addend: Self) -> Self {
         proven!(Self([_mm512_fmadd_ps(self.0[0], factor.0[0], addend.0[0])]))
+    }
+
+    #[inline(always)]
+    fn mul_sub(self, factor: Self, subtrahend: Self) -> Self {
+        proven!(Self([_mm512_fmsub_ps(self.0[0], factor.0[0], subtrahend.0[0])]))
+    }
+
+    #[inline(always)]
+    fn reduce_max(self) -> f32 {
+        // Order does not matter to a maximum of numbers.
+        proven!(_mm512_reduce_max_ps(self.0[0]))
     }
 
     #[inline(always)]
@@ -171,6 +188,16 @@ impl Lanes for F32s {
 }
 
 impl Wide for F64s {
+    #[inline(always)]
+    fn reduce_add(self) -> f64 {
+        proven!({
+            let eight = _mm512_add_pd(self.0[0], self.0[1]);
+            let four = _mm256_add_pd(_mm512_castpd512_pd256(eight), _mm512_extractf64x4_pd::<1>(eight));
+            let two = _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd::<1>(four));
+            _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)))
+        })
+    }
+
     #[inline(always)]
     fn to_array(self) -> [f64; LANES] {
         let mut all = [0.0; LANES];

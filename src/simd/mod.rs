@@ -56,6 +56,9 @@ pub(crate) trait Simd: Copy + Send + Sync {
     fn load_partial(self, from: &[f32], pad: f32) -> Self::Lanes;
     /// Sixteen f64 zeros.
     fn wide_zero(self) -> Self::Wide;
+    /// Asks for the cache line at an address, which need not be one of the process's.
+    #[inline(always)]
+    fn prefetch<T>(self, _at: *const T) {}
     /// Runs the kernel with this backend's instructions enabled: the one crossing.
     fn run<K: Kernel>(self, kernel: K) -> K::Output;
 }
@@ -66,6 +69,8 @@ pub(crate) trait Lanes: Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Out
 
     /// `self * factor + addend`.
     fn mul_add(self, factor: Self, addend: Self) -> Self;
+    /// `self * factor - subtrahend`.
+    fn mul_sub(self, factor: Self, subtrahend: Self) -> Self;
     /// `self > other ? self : other`, lane by lane.
     fn max(self, other: Self) -> Self;
     /// The float whose bits are this one's shifted left by 23: an integer in the low bits becomes

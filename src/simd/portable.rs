@@ -98,6 +98,14 @@ impl Lanes for F32s {
     }
 
     #[inline(always)]
+    fn mul_sub(self, factor: Self, subtrahend: Self) -> Self {
+        Self([
+            self.0[0].mul_sub(factor.0[0], subtrahend.0[0]),
+            self.0[1].mul_sub(factor.0[1], subtrahend.0[1]),
+        ])
+    }
+
+    #[inline(always)]
     fn max(self, other: Self) -> Self {
         if cfg!(target_arch = "x86_64") {
             // `maxps` is `a > b ? a : b`.
