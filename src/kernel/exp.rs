@@ -10,6 +10,7 @@
 //! Trick: the magic number that rounds `x' log2 e` to an integer also holds `127 - N` and the
 //! [`HEADROOM`], so that its low bits are the exponent of the scale `2^(n - N + HEADROOM)`: one shift.
 
+use super::math;
 use crate::simd::{Lanes, Simd};
 
 /// Terms are scaled up by `2^HEADROOM`, so that all that can matter to a result stays a normal
@@ -72,7 +73,7 @@ impl Reference {
     /// The reference as a number.
     #[inline(always)]
     pub(crate) fn to_f64(self) -> f64 {
-        libm::exp(f64::from(self.pivot)) * super::partial::power_of_two(self.exponent)
+        math::exp(f64::from(self.pivot)) * math::power_of_two(self.exponent.into())
     }
 }
 

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `exp` | the exponential of a block of logits against a power of two |
 //! | `flow`, `place` | where a kernel reads logits and writes results |
+//! | `math` | `e^x` and logarithms in f64, for the ends of rows |
 //! | `block` | maximum and sum of a block of 512 logits |
 //! | `partial` | the sum of a run of terms, and how runs are put together |
 //! | `row` | one read of a row: its blocks in order |
@@ -18,6 +19,7 @@ mod exp;
 mod flow;
 pub(crate) mod log_softmax;
 pub(crate) mod log_sum_exp;
+mod math;
 pub(crate) mod maximum;
 pub(crate) mod partial;
 pub(crate) mod place;

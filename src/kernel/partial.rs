@@ -1,8 +1,7 @@
 //! The sum of a run of terms, and how runs are put together.
 
-use libm::{exp, log};
-
 use super::exp::Reference;
+use super::math::{exp, ln, power_of_two};
 use core::f64::consts::LN_2;
 
 /// `sum e^x` over a run of logits, as `sum * 2^exponent * e^pivot`: a log-sum-exp that has not been
@@ -51,7 +50,7 @@ impl LogSumExp {
     /// `ln(sum e^(x - pivot))`.
     #[inline(always)]
     pub(crate) fn log_relative(self) -> f64 {
-        f64::from(self.exponent) * LN_2 + log(self.sum)
+        f64::from(self.exponent) * LN_2 + ln(self.sum)
     }
 
     #[inline(always)]
@@ -83,7 +82,7 @@ impl LogSumExp {
     #[expect(clippy::float_cmp, reason = "pivots are the same number or not")]
     pub(crate) fn scale_of(self, reference: Reference) -> f64 {
         if reference.pivot == self.pivot {
-            power_of_two(reference.exponent - self.exponent)
+            power_of_two(i64::from(reference.exponent) - i64::from(self.exponent))
         } else {
             exp(self.log_ratio(reference))
         }
@@ -107,11 +106,6 @@ impl LogSumExp {
     #[inline(always)]
     pub(crate) fn sum(self) -> f64 {
         self.sum
-    }
-
-    #[inline(always)]
-    pub(crate) fn is_finite(self) -> bool {
-        self.sum < f64::INFINITY
     }
 
     /// This sum and `e^x`, relative to the reference of the block with `x`.
@@ -177,14 +171,6 @@ impl From<LogSumExp> for f32 {
     fn from(sum: LogSumExp) -> Self {
         sum.value()
     }
-}
-
-/// `2^n`, 0 below the normal range, +inf above.
-#[inline(always)]
-pub(crate) fn power_of_two(n: i32) -> f64 {
-    let biased = i64::from(n) + 1023;
-    #[expect(clippy::cast_sign_loss, reason = "clamped to 0..=2047")]
-    f64::from_bits((biased.clamp(0, 2047) as u64) << 52)
 }
 
 /// Blocks that are merged before their result is merged into the row: what one thread takes of a long

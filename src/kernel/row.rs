@@ -1,12 +1,10 @@
 //! One read of a row: its blocks in order, and what their sum says of the largest logit.
 
-use core::f64::consts::LN_2;
-
-use libm::{exp, log1p};
-
 use super::Scratch;
 use super::block::{BLOCK, block_max, block_terms, stored_sum_without, sum_without, term};
+use super::exp::LARGEST_TERM;
 use super::flow::{Flow, Read};
+use super::math::{exp, ln_1p};
 use super::maximum::first_index;
 use super::partial::{Fold, Partial};
 use super::place::Source;
@@ -92,6 +90,10 @@ struct Dominant {
 /// the difference is good to 2^-26, as the block's sum is to 2^-33.
 const DIFFERENCE: f64 = 1.0 / 128.0;
 
+/// No logit holds more than half of a sum that is as large: the largest term is below `2^0.51` times the
+/// reference. False for NaN and infinite sums.
+const DOMINATED: f64 = 2.9 * (1_u128 << LARGEST_TERM) as f64;
+
 impl Row {
     /// Of a row that has been scanned.
     #[inline(always)]
@@ -102,8 +104,7 @@ impl Row {
         source: Source<'_, E>,
     ) -> Self {
         let Scan { max, block, sum } = scan;
-        // False for NaN, and for sums that are infinite or empty.
-        if sum.loss_of(max) < LN_2 && sum.is_finite() {
+        if sum.sum() < DOMINATED && sum.ratio_to_logit(max) < 2.0 && !sum.is_empty() {
             let dominant = Dominant::new(simd, scan, scratch, source);
             // The largest term again, now in f64: the sum is as good as its smaller half.
             let sum = dominant.rest.plus_logit(max, scratch.blocks[block].reference());
@@ -122,7 +123,7 @@ impl Row {
     /// The index of the logit that holds more than half of the sum, and its loss.
     #[inline(always)]
     pub(crate) fn dominant_loss(&self) -> Option<(usize, f64)> {
-        self.dominant.map(|dominant| (dominant.index, log1p(dominant.rest.ratio_to_logit(self.max))))
+        self.dominant.map(|dominant| (dominant.index, ln_1p(dominant.rest.ratio_to_logit(self.max))))
     }
 
     /// The index of the logit that holds more than half of the sum, and the share `1 - p` that it leaves.
@@ -140,19 +141,25 @@ impl Row {
         }
     }
 
-    /// The loss of a logit, `-ln p`, and `1 - p`, both without cancellation.
+    /// The loss of a logit, `-ln p`, without cancellation.
     ///
     /// Formula: `-ln(e^x / (e^x + R)) = ln(1 + R / e^x)`, with `R` the sum of the others.
     #[inline(always)]
-    pub(crate) fn loss(&self, index: usize, logit: f32) -> (f64, f64) {
+    pub(crate) fn loss(&self, index: usize, logit: f32) -> f64 {
         match self.dominant {
             Some(Dominant { index: dominant, rest }) if dominant == index => {
-                (log1p(rest.ratio_to_logit(logit)), rest.ratio(self.sum))
+                ln_1p(rest.ratio_to_logit(logit))
             }
-            _ => {
-                let loss = self.sum.finite_or_nan().loss_of(logit);
-                (loss, 1.0 - exp(-loss))
-            }
+            _ => self.sum.finite_or_nan().loss_of(logit),
+        }
+    }
+
+    /// What the share of a logit leaves, `1 - p`, without cancellation, given its loss.
+    #[inline(always)]
+    pub(crate) fn complement(&self, index: usize, loss: f64) -> f64 {
+        match self.dominant {
+            Some(Dominant { index: dominant, rest }) if dominant == index => rest.ratio(self.sum),
+            _ => 1.0 - exp(-loss),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::exp::NEGLIGIBLE;
 use super::flow::{Flow, Read, Slots};
-use super::partial::power_of_two;
+use super::math::power_of_two;
 use crate::simd::{Lanes, Simd};
 
 /// Multiplies terms by an f64 factor.
@@ -32,7 +32,7 @@ impl<S: Simd> Factor<S> {
         let exponent = exponent(factor);
         // Within -126..=126, so that the scale back is a normal f32.
         let shift = (LARGEST - LARGEST_TERM - exponent).clamp(-126, 126);
-        let shifted = factor * power_of_two(shift);
+        let shifted = factor * power_of_two(shift.into());
         let (high, low) = split(shifted);
         // The smallest term with a normal product; a little above it, for the rounding of the product.
         let limit = f64::from(f32::MIN_POSITIVE) / factor.abs() * (1.0 + 1e-6);
@@ -40,7 +40,7 @@ impl<S: Simd> Factor<S> {
             limit: simd.splat(narrow(limit).max(NEGLIGIBLE)),
             high: simd.splat(high),
             low: simd.splat(low),
-            unscale: simd.splat(narrow(power_of_two(-shift))),
+            unscale: simd.splat(narrow(power_of_two((-shift).into()))),
         }
     }
 

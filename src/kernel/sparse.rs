@@ -78,12 +78,12 @@ impl<P: Place> Sparse<'_, P> {
         let scan = scan(simd, place.flow(row), &mut (), scratch);
         let found = Row::settle(simd, scan, scratch, place.source(row));
         let found = self.sums.saved(row).map_or(found, |sum| found.with_sum(sum));
-        let (loss, complement) = found.loss(label, logit);
+        let loss = found.loss(label, logit);
         if P::WRITES {
             let scale = self.scale.of(row);
             let gradient = place.results(row);
             share_out(simd, gradient, scratch, &found, scale);
-            gradient[label] = narrow(-scale * complement);
+            gradient[label] = narrow(-scale * found.complement(label, loss));
         }
         (loss, found.sum)
     }

@@ -1,0 +1,147 @@
+//! `e^x`, `ln x` and `ln(1 + x)` in f64, for the end of each row.
+//!
+//! Multiplications and additions are not fused and no library is called, so that every platform gives
+//! the same bits; there are no branches, so that loops over rows can become vectors.
+
+use core::f64::consts::{LOG2_E, SQRT_2};
+
+/// ln 2 in two parts. The first has 32 bits, so that its product with an exponent is exact.
+const LN_2_HIGH: f64 = 2_977_044_471.0 / 4_294_967_296.0;
+const LN_2_LOW: f64 = 1.908_214_929_270_587_8e-10;
+
+/// 1.5 * 2^52: adding it to a small number rounds that to an integer, in the low bits of the sum.
+const ROUNDER: f64 = 6_755_399_441_055_744.0;
+
+/// `2^n`, 0 below the normal range, +inf above.
+#[inline(always)]
+pub(crate) fn power_of_two(n: i64) -> f64 {
+    f64::from_bits((n.clamp(-1023, 1024) + 1023).cast_unsigned() << 52)
+}
+
+/// `e^x`, about 1 ULP off; 0 where it is below the normal range.
+///
+/// Identity: `2^n e^r` with `|r| <= ln(2) / 2`. The Taylor series of `e^r` to degree 13 leaves 2e-17.
+#[inline(always)]
+pub(crate) fn exp(x: f64) -> f64 {
+    // Beyond these the result is 0 or +inf. NaN stays, comparisons with it being false.
+    let x = if x < -800.0 { -800.0 } else { x };
+    let x = if x > 800.0 { 800.0 } else { x };
+    let shifted = x * LOG2_E + ROUNDER;
+    let n = shifted - ROUNDER;
+    let r = (x - n * LN_2_HIGH) - n * LN_2_LOW;
+    let mut p = 1.0 / 6_227_020_800.0;
+    let factorials = [
+        479_001_600.0,
+        39_916_800.0,
+        3_628_800.0,
+        362_880.0,
+        40_320.0,
+        5_040.0,
+        720.0,
+        120.0,
+        24.0,
+        6.0,
+        2.0,
+    ];
+    for factorial in factorials {
+        p = p * r + 1.0 / factorial;
+    }
+    let p = 1.0 + (r + r * r * p);
+    let n = (shifted.to_bits().cast_signed()).wrapping_sub(ROUNDER.to_bits().cast_signed());
+    // In two steps, because p * 2^n is finite for n = 1024 and p < 1.
+    let half = n >> 1;
+    p * power_of_two(half) * power_of_two(n.wrapping_sub(half))
+}
+
+/// `ln x` for `x >= 0`: -inf at 0, +inf at +inf, NaN for NaN. About 1 ULP off.
+#[inline(always)]
+pub(crate) fn ln(x: f64) -> f64 {
+    // Subnormal numbers are made normal first.
+    let subnormal = x < f64::MIN_POSITIVE;
+    let (scaled, offset) = if subnormal { (x * power_of_two(54), 54.0) } else { (x, 0.0) };
+    let (k, m) = exponent_and_mantissa(scaled);
+    let result = ln_of(k - offset, m - 1.0);
+    let result = if x == 0.0 { f64::NEG_INFINITY } else { result };
+    if x < f64::INFINITY { result } else { x }
+}
+
+/// `ln(1 + x)` for `x >= 0`, about 1 ULP off down to 0.
+#[inline(always)]
+pub(crate) fn ln_1p(x: f64) -> f64 {
+    let sum = 1.0 + x;
+    let (k, m) = exponent_and_mantissa(sum);
+    // What the addition rounded away matters only where the sum is next to 1.
+    let f = if k == 0.0 { x } else { m - 1.0 };
+    let result = ln_of(k, f);
+    if x < f64::INFINITY { result } else { x }
+}
+
+/// `k ln 2 + ln(1 + f)` for `1 + f` from `sqrt(1/2)` to `sqrt(2)`.
+///
+/// Identity: `ln(1 + f) = 2 artanh(s)` with `s = f / (2 + f)`, an odd series in `|s| < 0.172`.
+#[inline(always)]
+fn ln_of(k: f64, f: f64) -> f64 {
+    let s = f / (2.0 + f);
+    let z = s * s;
+    let mut p = 2.0 / 21.0;
+    for odd in [19.0, 17.0, 15.0, 13.0, 11.0, 9.0, 7.0, 5.0, 3.0] {
+        p = p * z + 2.0 / odd;
+    }
+    // 2 s = f - s f exactly, and f is exact: so the first term carries no error of its own.
+    let tail = s * (z * p - f) + k * LN_2_LOW;
+    k * LN_2_HIGH + (f + tail)
+}
+
+/// `(k, m)` with `x = m 2^k` and `m` from `sqrt(1/2)` to `sqrt(2)`, for a positive normal number.
+#[inline(always)]
+fn exponent_and_mantissa(x: f64) -> (f64, f64) {
+    const HALF_ROOT: u64 = (SQRT_2 / 2.0).to_bits();
+    let bits = x.to_bits();
+    let k = bits.wrapping_sub(HALF_ROOT).cast_signed() >> 52;
+    let m = f64::from_bits(bits.wrapping_sub((k << 52).cast_unsigned()));
+    // k as a float through its bits: there is no vector instruction for it everywhere.
+    let k = f64::from_bits(ROUNDER.to_bits().wrapping_add(k.cast_unsigned())) - ROUNDER;
+    (k, m)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The distance to the standard library's value, in ULP of that.
+    fn error(got: f64, want: f64) -> f64 {
+        if got == want || (got.is_nan() && want.is_nan()) {
+            return 0.0;
+        }
+        (got - want).abs() / (f64::from_bits(want.abs().to_bits() + 1) - want.abs())
+    }
+
+    /// Numbers of every binary order of magnitude up to `limit`, three of each.
+    fn numbers(limit: f64) -> impl Iterator<Item = f64> {
+        (-1021..1024)
+            .flat_map(|n| [1.0, 1.234_567_890_123, 1.987_654_321].map(|m| m * power_of_two(n)))
+            .filter(move |x| *x <= limit)
+    }
+
+    #[test]
+    fn exp_is_that_of_the_standard_library_within_2_ulp() {
+        for x in numbers(700.0).flat_map(|x| [x, -x]).chain((-7000..7000).map(|i| f64::from(i) * 0.1)) {
+            assert!(error(exp(x), x.exp()) <= 2.0, "exp({x}) = {}, not {}", exp(x), x.exp());
+        }
+        assert_eq!((exp(f64::NEG_INFINITY), exp(f64::INFINITY), exp(0.0)), (0.0, f64::INFINITY, 1.0));
+        assert!(exp(f64::NAN).is_nan());
+    }
+
+    #[test]
+    fn logarithms_are_those_of_the_standard_library_within_2_ulp() {
+        let near_one = (-1000..1000).map(|i| 1.0 + f64::from(i) * 1e-4);
+        for x in numbers(f64::MAX).chain(near_one) {
+            assert!(error(ln(x), x.ln()) <= 2.0, "ln({x}) = {}, not {}", ln(x), x.ln());
+            assert!(error(ln_1p(x), x.ln_1p()) <= 2.0, "ln_1p({x}) = {}, not {}", ln_1p(x), x.ln_1p());
+        }
+        assert_eq!((ln(0.0), ln(1.0), ln_1p(0.0)), (f64::NEG_INFINITY, 0.0, 0.0));
+        assert_eq!((ln(f64::INFINITY), ln_1p(f64::INFINITY)), (f64::INFINITY, f64::INFINITY));
+        assert!(ln(f64::NAN).is_nan() && ln_1p(f64::NAN).is_nan());
+        assert!(error(ln(5e-324), 5e-324_f64.ln()) <= 2.0);
+    }
+}
