@@ -125,33 +125,43 @@ impl<E: Element> Watch<E> for Distance<'_> {
     }
 }
 
-/// `sum t_i` and `sum t_i (max - x_i)` of one block: in f32 within a quad of vectors, then in f64.
+/// `sum t_i` and `sum t_i (max - x_i)` of one block.
+///
+/// In f64, where the difference of two f32 next to each other and its product with a third are exact
+/// enough: what is left of `2^-53` after cancellation is far below an f32's `2^-24`.
 #[inline(always)]
 fn distance<S: Simd, E: Element>(simd: S, logits: &[E], labels: &[f32], max: f32) -> (f64, f64) {
-    let max = simd.splat(max);
-    let (mut mass, mut sum) = (simd.wide_zero(), simd.wide_zero());
+    let max = simd.splat(max).widen();
+    let mut add = Weighted { max, mass: simd.wide_zero(), sum: simd.wide_zero() };
     let (quads, tail) = Read(logits).quads();
     let (label_quads, label_tail) = Read(labels).quads();
     for (x, t) in quads.zip(label_quads) {
-        let (t0, d0) = below(t.load(simd, 0), x.load(simd, 0), max);
-        let (t1, d1) = below(t.load(simd, 1), x.load(simd, 1), max);
-        let (t2, d2) = below(t.load(simd, 2), x.load(simd, 2), max);
-        let (t3, d3) = below(t.load(simd, 3), x.load(simd, 3), max);
-        mass = mass + ((t0 + t1) + (t2 + t3)).widen();
-        sum = sum + (t1.mul_add(d1, t0 * d0) + t3.mul_add(d3, t2 * d2)).widen();
+        for v in 0..4 {
+            add.label(t.load(simd, v), x.load(simd, v));
+        }
     }
     for v in 0..tail.vectors() {
-        let (t, d) = below(label_tail.load_padded(simd, v, 0.0), tail.load(simd, v), max);
-        mass = mass + t.widen();
-        sum = sum + (t * d).widen();
+        add.label(label_tail.load_padded(simd, v, 0.0), tail.load(simd, v));
     }
-    (mass.reduce_add(), sum.reduce_add())
+    (add.mass.reduce_add(), add.sum.reduce_add())
 }
 
-/// A label, and how far its logit is below the maximum: 0 where the label is 0.
-#[inline(always)]
-fn below<L: Lanes>(label: L, logit: L, max: L) -> (L, L) {
-    (label, (max - logit).zero_where_zero(label))
+/// The two sums of [`distance`].
+struct Weighted<W> {
+    max: W,
+    mass: W,
+    sum: W,
+}
+
+impl<W: Wide> Weighted<W> {
+    #[inline(always)]
+    fn label<L: Lanes<Wide = W>>(&mut self, label: L, logit: L) {
+        // A label of 0 takes no part, also at a logit of -inf.
+        let logit = logit.zero_where_zero(label);
+        let label = label.widen();
+        self.mass = self.mass + label;
+        self.sum = self.sum + label * (self.max - logit.widen());
+    }
 }
 
 /// Makes of a row's terms `scale (mass p_i - t_i)`.

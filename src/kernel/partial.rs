@@ -168,6 +168,7 @@ impl From<f32> for LogSumExp {
 
 /// The [value](LogSumExp::value).
 impl From<LogSumExp> for f32 {
+    #[inline(always)]
     fn from(sum: LogSumExp) -> Self {
         sum.value()
     }

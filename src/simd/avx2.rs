@@ -54,6 +54,7 @@ binary!(F32s, Add, add, _mm256_add_ps);
 binary!(F32s, Sub, sub, _mm256_sub_ps);
 binary!(F32s, Mul, mul, _mm256_mul_ps);
 binary!(F64s, Add, add, _mm256_add_pd);
+binary!(F64s, Sub, sub, _mm256_sub_pd);
 binary!(F64s, Mul, mul, _mm256_mul_pd);
 
 /// All ones in the lanes of a half that `len` values reach, `skip` lanes into the vector.

@@ -66,6 +66,7 @@ binary!(F32s, Add, add, _mm512_add_ps);
 binary!(F32s, Sub, sub, _mm512_sub_ps);
 binary!(F32s, Mul, mul, _mm512_mul_ps);
 binary!(F64s, Add, add, _mm512_add_pd);
+binary!(F64s, Sub, sub, _mm512_sub_pd);
 binary!(F64s, Mul, mul, _mm512_mul_pd);
 
 /// The lanes that `len` values reach.

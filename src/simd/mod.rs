@@ -116,7 +116,7 @@ pub(crate) trait Lanes: Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Out
 }
 
 /// Sixteen f64: where sums are kept.
-pub(crate) trait Wide: Copy + Add<Output = Self> + Mul<Output = Self> {
+pub(crate) trait Wide: Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> {
     fn to_array(self) -> [f64; LANES];
 
     /// The sum of the lanes: halves are added until one is left, on every backend.

@@ -151,6 +151,14 @@ impl Add for F64s {
     }
 }
 
+impl Sub for F64s {
+    type Output = Self;
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        Self(core::array::from_fn(|i| self.0[i] - other.0[i]))
+    }
+}
+
 impl Mul for F64s {
     type Output = Self;
     #[inline(always)]
