@@ -70,8 +70,8 @@ pub(crate) fn scan<S: Simd, F: Flow>(
     Scan { max, block: max_block, sum: fold.total() }
 }
 
-/// The sum of a row, and the sum without the largest logit where that holds more than half of it: there
-/// it must not come from a difference.
+/// The sum of a row, and the sum without the largest logit where that dominates: there it must not come
+/// from a difference.
 #[derive(Clone, Copy)]
 pub(crate) struct Row {
     pub(crate) sum: Partial,
@@ -79,7 +79,8 @@ pub(crate) struct Row {
     dominant: Option<Dominant>,
 }
 
-/// A logit that holds more than half of its row's sum. There is only one.
+/// A logit that holds more than `1 / DOMINATED` of its row's sum: there is only one, and no other logit
+/// has its term.
 #[derive(Clone, Copy)]
 struct Dominant {
     index: usize,
@@ -90,9 +91,14 @@ struct Dominant {
 /// the difference is good to 2^-26, as the block's sum is to 2^-33.
 const DIFFERENCE: f64 = 1.0 / 128.0;
 
-/// No logit holds more than half of a sum that is as large: the largest term is below `2^0.51` times the
-/// reference. False for NaN and infinite sums.
-const DOMINATED: f64 = 2.9 * (1_u128 << LARGEST_TERM) as f64;
+/// A sum below this many times its largest term is dominated by it. A little less than two, so that of two
+/// equal logits neither is singled out.
+const DOMINATED: f64 = 1.9;
+
+/// Quicker to look at: the largest term is below `2^0.51` times the reference, so that a sum as large as this is
+/// not dominated. False for NaN and infinite sums.
+const SURELY_NOT_DOMINATED: f64 = 2.8 * 18_446_744_073_709_551_616.0;
+const _: () = assert!(LARGEST_TERM == 64, "the power of two above");
 
 impl Row {
     /// Of a row that has been scanned.
@@ -104,7 +110,7 @@ impl Row {
         source: Source<'_, E>,
     ) -> Self {
         let Scan { max, block, sum } = scan;
-        if sum.sum() < DOMINATED && sum.ratio_to_logit(max) < 2.0 && !sum.is_empty() {
+        if sum.sum() < SURELY_NOT_DOMINATED && sum.ratio_to_logit(max) < DOMINATED && !sum.is_empty() {
             let dominant = Dominant::new(simd, scan, scratch, source);
             // The largest term again, now in f64: the sum is as good as its smaller half.
             let sum = dominant.rest.plus_logit(max, scratch.blocks[block].reference());
@@ -120,13 +126,13 @@ impl Row {
         Self { sum, ..self }
     }
 
-    /// The index of the logit that holds more than half of the sum, and its loss.
+    /// The index of the dominant logit, if there is one, and its loss.
     #[inline(always)]
     pub(crate) fn dominant_loss(&self) -> Option<(usize, f64)> {
         self.dominant.map(|dominant| (dominant.index, ln_1p(dominant.rest.ratio_to_logit(self.max))))
     }
 
-    /// The index of the logit that holds more than half of the sum, and the share `1 - p` that it leaves.
+    /// The index of the dominant logit, if there is one, and the share `1 - p` that it leaves.
     #[inline(always)]
     pub(crate) fn dominant_complement(&self) -> Option<(usize, f64)> {
         self.dominant.map(|dominant| (dominant.index, dominant.rest.ratio(self.sum)))
@@ -165,7 +171,7 @@ impl Row {
 }
 
 impl Dominant {
-    /// The largest logit, whose term is more than half of the sum, and the sum without it.
+    /// The largest logit of a row that it dominates.
     #[inline(always)]
     fn new<S: Simd, E: Element>(simd: S, scan: Scan, scratch: &Scratch, source: Source<'_, E>) -> Self {
         let sum = scratch.blocks[scan.block];
