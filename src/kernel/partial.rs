@@ -108,6 +108,12 @@ impl LogSumExp {
         self.sum
     }
 
+    /// This sum without a part of it.
+    #[inline(always)]
+    pub(crate) fn minus(self, part: Self) -> Self {
+        Self { sum: self.sum - part.sum * self.scale_of(part.reference()), ..self }
+    }
+
     /// This sum and `e^x`, relative to the reference of the block with `x`.
     #[inline(always)]
     pub(crate) fn plus_logit(self, x: f32, reference: Reference) -> Self {

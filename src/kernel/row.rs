@@ -8,6 +8,7 @@ use super::math::{exp, ln_1p};
 use super::maximum::first_index;
 use super::partial::{Fold, Partial};
 use super::place::Source;
+use super::share::narrow;
 use crate::element::Element;
 use crate::simd::Simd;
 
@@ -95,9 +96,10 @@ const DIFFERENCE: f64 = 1.0 / 128.0;
 /// equal logits neither is singled out.
 const DOMINATED: f64 = 1.9;
 
-/// Quicker to look at: the largest term is below `2^0.51` times the reference, so that a sum as large as this is
-/// not dominated. False for NaN and infinite sums.
-const SURELY_NOT_DOMINATED: f64 = 2.8 * 18_446_744_073_709_551_616.0;
+/// In a sum below this, 8 times the reference, the error of the largest term counts: it is taken out and put
+/// back in f64. A sum that is dominated is below it, because the largest term is below `2^0.51` times the
+/// reference.
+const SHARP: f64 = 8.0 * 18_446_744_073_709_551_616.0;
 const _: () = assert!(LARGEST_TERM == 64, "the power of two above");
 
 impl Row {
@@ -110,14 +112,22 @@ impl Row {
         source: Source<'_, E>,
     ) -> Self {
         let Scan { max, block, sum } = scan;
-        if sum.sum() < SURELY_NOT_DOMINATED && sum.ratio_to_logit(max) < DOMINATED && !sum.is_empty() {
-            let dominant = Dominant::new(simd, scan, scratch, source);
-            // The largest term again, now in f64: the sum is as good as its smaller half.
-            let sum = dominant.rest.plus_logit(max, scratch.blocks[block].reference());
-            Self { sum, max, dominant: Some(dominant) }
-        } else {
-            Self { sum, max, dominant: None }
+        // False for NaN and infinite sums.
+        let sharp = sum.sum() < SHARP && !sum.is_empty();
+        if !sharp {
+            return Self { sum, max, dominant: None };
         }
+        let reference = scratch.blocks[block].reference();
+        let top = f64::from(term(simd, max, reference));
+        let dominant = (sum.ratio_to_logit(max) < DOMINATED).then(
+            #[inline(always)]
+            || Dominant::new(simd, scan, top, scratch, source),
+        );
+        let rest = match dominant {
+            Some(dominant) => dominant.rest,
+            None => sum.minus(Partial::new(reference, top)),
+        };
+        Self { sum: rest.plus_logit(max, reference), max, dominant }
     }
 
     /// The same row with a sum that was found before.
@@ -173,17 +183,22 @@ impl Row {
 impl Dominant {
     /// The largest logit of a row that it dominates.
     #[inline(always)]
-    fn new<S: Simd, E: Element>(simd: S, scan: Scan, scratch: &Scratch, source: Source<'_, E>) -> Self {
+    fn new<S: Simd, E: Element>(
+        simd: S,
+        scan: Scan,
+        top: f64,
+        scratch: &Scratch,
+        source: Source<'_, E>,
+    ) -> Self {
         let sum = scratch.blocks[scan.block];
         let reference = sum.reference();
         let start = scan.block * BLOCK;
         let end = source.classes().min(start + BLOCK);
-        let top = term(simd, scan.max, reference);
         let index = match source {
             Source::Logits(row) => first_index(&row[start..end], scan.max),
-            Source::Terms(row) => first_index(&row[start..end], top),
+            Source::Terms(row) => first_index(&row[start..end], narrow(top)),
         };
-        let difference = sum.sum() - f64::from(top);
+        let difference = sum.sum() - top;
         let rest = if difference > DIFFERENCE * sum.sum() {
             difference
         } else {
