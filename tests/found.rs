@@ -1,0 +1,71 @@
+//! What random rows have found: each failure once more, small and by name.
+
+mod common;
+
+use common::property::{Errors, Want};
+use common::{backends, contract, reference};
+use xent::{CrossEntropy, Rows, log_sum_exp, softmax};
+
+#[test]
+fn a_masked_block_of_a_row_far_below_zero_has_no_part_in_its_softmax() {
+    // The second block of 512 holds nothing but -inf: it has no pivot near the others'.
+    let mut logits = [-1e4_f32; 513];
+    logits[512] = f32::NEG_INFINITY;
+    let mut labels = [0.0; 513];
+    labels[0] = 1.0;
+    for backend in backends() {
+        let logits = Rows::new(&logits, 1, 513).expect("a row").with_backend(backend);
+        let p = softmax(logits).expect("a valid call");
+        assert_eq!(p[511..], [1.0 / 512.0, 0.0], "{backend}");
+        let (_, sparse) = CrossEntropy::new().loss_and_gradient(&[0_u8], logits).expect("a valid call");
+        assert_eq!(sparse[511..], [1.0 / 512.0, 0.0], "{backend}");
+        let labels = Rows::new(&labels, 1, 513).expect("a row");
+        let (_, dense) = CrossEntropy::new().loss_and_gradient(labels, logits).expect("a valid call");
+        assert_eq!(dense[511..], [1.0 / 512.0, 0.0], "{backend}");
+    }
+}
+
+#[test]
+fn log_sum_exp_of_a_dominant_logit_near_zero_is_as_good_as_that_logit() {
+    let errors = Errors::default();
+    for row in [&[-3.920_83e-8_f32][..], &[4.370_341_7e-6], &[-10.044_582, -2.239_608_9e-5]] {
+        for backend in backends() {
+            let logits = Rows::new(row, 1, row.len()).expect("a row").with_backend(backend);
+            let sum = log_sum_exp(logits).expect("a valid call")[0];
+            let want = Want::from(reference::log_sum_exp(row)).in_ulp_of(reference::row_max(row));
+            errors.within(contract::LOG_SUM_EXP, "log-sum-exp", backend, sum, want);
+        }
+    }
+}
+
+#[test]
+fn softmax_of_a_dominant_logit_keeps_its_bound() {
+    let errors = Errors::default();
+    let rows = [
+        &[-6.917_593_f32, 0.031_971_805][..],
+        &[7.182_102_7, 0.097_576_35],
+        &[2.930_472, -1.114_997_6, -2.625_635],
+    ];
+    for row in rows {
+        for backend in backends() {
+            let logits = Rows::new(row, 1, row.len()).expect("a row").with_backend(backend);
+            let p = softmax(logits).expect("a valid call");
+            errors.all_within(contract::SOFTMAX, "softmax", backend, &p, reference::softmax(row));
+        }
+    }
+}
+
+#[test]
+fn a_row_without_a_softmax_has_no_label_gradient_either_whatever_it_is_multiplied_by() {
+    for backend in backends() {
+        for bad in [f32::NAN, f32::INFINITY] {
+            let logits = [bad, 1.0];
+            let logits = Rows::new(&logits, 1, 2).expect("a row").with_backend(backend);
+            let loss = CrossEntropy::new().upstream(0.0);
+            let label_gradient = loss.label_gradient(logits).expect("a valid call");
+            let (_, gradient) = loss.loss_and_gradient(&[0_u8], logits).expect("a valid call");
+            assert!(gradient.iter().all(|g| g.is_nan()), "{backend}: {gradient:?}");
+            assert!(label_gradient.iter().all(|g| g.is_nan()), "{backend}: {label_gradient:?}");
+        }
+    }
+}
