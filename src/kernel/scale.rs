@@ -31,6 +31,15 @@ pub(crate) enum Sums<'a> {
 }
 
 impl Sums<'_> {
+    /// How many there are, if any are wanted or known.
+    pub(crate) fn len(&self) -> Option<usize> {
+        match self {
+            Self::Discard => None,
+            Self::Save(sums) => Some(sums.len()),
+            Self::Saved(sums) => Some(sums.len()),
+        }
+    }
+
     pub(crate) fn split_at(self, row: usize) -> (Self, Self) {
         match self {
             Self::Discard => (Self::Discard, Self::Discard),

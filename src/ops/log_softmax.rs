@@ -5,7 +5,7 @@ use crate::kernel::log_softmax::LogSoftmax;
 use crate::kernel::place::InPlace;
 use crate::kernel::scale::Scale;
 use crate::kernel::softmax_gradient::LogSoftmaxGradient;
-use crate::{Element, Error, Rows, RowsMut, parallel};
+use crate::{Error, Rows, RowsMut, parallel};
 
 /// The log-softmax of each row: `x_i - ln sum_j e^(x_j)`.
 ///
@@ -24,7 +24,7 @@ use crate::{Element, Error, Rows, RowsMut, parallel};
 /// assert_eq!(z, [-2.061_153_7e-9, -20.0]); // others round the first to 0
 /// # Ok::<(), xent::Error>(())
 /// ```
-pub fn log_softmax<E: Element>(logits: Rows<'_, E>) -> Result<Vec<f32>, Error> {
+pub fn log_softmax(logits: Rows<'_>) -> Result<Vec<f32>, Error> {
     allocated(logits, |results| log_softmax_into(logits, results))
 }
 
@@ -42,7 +42,7 @@ pub fn log_softmax<E: Element>(logits: Rows<'_, E>) -> Result<Vec<f32>, Error> {
 /// assert_eq!(z, [-core::f32::consts::LN_2; 2]);
 /// # Ok::<(), xent::Error>(())
 /// ```
-pub fn log_softmax_into<E: Element>(logits: Rows<'_, E>, results: RowsMut<'_>) -> Result<(), Error> {
+pub fn log_softmax_into(logits: Rows<'_>, results: RowsMut<'_>) -> Result<(), Error> {
     let place = out_of_place("output", logits, results)?;
     parallel::run(LogSoftmax { place, scale: Scale::ONE }, logits.backend())
 }

@@ -2,7 +2,7 @@
 
 use super::{allocate, expect_rows};
 use crate::kernel::log_sum_exp::LogSumExps;
-use crate::{Element, Error, LogSumExp, Rows, parallel};
+use crate::{Error, LogSumExp, Rows, parallel};
 
 /// The log-sum-exp of each row: `ln sum_j e^(x_j)`.
 ///
@@ -21,7 +21,7 @@ use crate::{Element, Error, LogSumExp, Rows, parallel};
 /// assert_eq!(lse, [1e8, core::f32::consts::LN_2]);
 /// # Ok::<(), xent::Error>(())
 /// ```
-pub fn log_sum_exp<E: Element>(logits: Rows<'_, E>) -> Result<Vec<f32>, Error> {
+pub fn log_sum_exp(logits: Rows<'_>) -> Result<Vec<f32>, Error> {
     let mut results = allocate(0.0, logits.rows())?;
     log_sum_exp_into(logits, &mut results)?;
     Ok(results)
@@ -32,7 +32,7 @@ pub fn log_sum_exp<E: Element>(logits: Rows<'_, E>) -> Result<Vec<f32>, Error> {
 /// # Errors
 ///
 /// [`Error::RowCount`], [`Error::UnknownBackend`] and [`Error::UnavailableBackend`].
-pub fn log_sum_exp_into<E: Element>(logits: Rows<'_, E>, results: &mut [f32]) -> Result<(), Error> {
+pub fn log_sum_exp_into(logits: Rows<'_>, results: &mut [f32]) -> Result<(), Error> {
     expect_rows("results", results.len(), logits.rows())?;
     parallel::run(LogSumExps { logits, results }, logits.backend())
 }
@@ -43,7 +43,7 @@ impl LogSumExp {
     /// # Errors
     ///
     /// [`Error::UnknownBackend`] and [`Error::UnavailableBackend`].
-    pub fn of<E: Element>(logits: &[E]) -> Result<Self, Error> {
+    pub fn of(logits: &[f32]) -> Result<Self, Error> {
         let mut results = [Self::EMPTY];
         if !logits.is_empty() {
             let logits = Rows::new(logits, 1, logits.len())?;

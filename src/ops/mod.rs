@@ -1,4 +1,7 @@
 //! The public operations, one family a file: validate completely, then hand a job to `parallel`.
+//!
+//! What runs a job is never generic over the caller's types: kernels are compiled once, here, and not again in
+//! every crate that calls them.
 
 mod cross_entropy;
 mod log_softmax;
@@ -23,7 +26,7 @@ pub use softmax::{
 };
 
 use crate::kernel::place::OutOfPlace;
-use crate::{Element, Error, Rows, RowsMut};
+use crate::{Error, Rows, RowsMut};
 
 /// `len` values to be written over, or an error where they do not fit in memory.
 fn allocate<T: Clone>(value: T, len: usize) -> Result<Vec<T>, Error> {
@@ -33,8 +36,8 @@ fn allocate<T: Clone>(value: T, len: usize) -> Result<Vec<T>, Error> {
 }
 
 /// A new buffer of the logits' shape, written by `write`.
-fn allocated<E: Element>(
-    logits: Rows<'_, E>,
+fn allocated(
+    logits: Rows<'_>,
     write: impl FnOnce(RowsMut<'_>) -> Result<(), Error>,
 ) -> Result<Vec<f32>, Error> {
     let (rows, classes) = (logits.rows(), logits.classes());
@@ -44,11 +47,11 @@ fn allocated<E: Element>(
 }
 
 /// Results of the logits' shape elsewhere, called `what` in errors.
-fn out_of_place<'a, E: Element>(
+fn out_of_place<'a>(
     what: &'static str,
-    logits: Rows<'a, E>,
+    logits: Rows<'a>,
     results: RowsMut<'a>,
-) -> Result<OutOfPlace<'a, E>, Error> {
+) -> Result<OutOfPlace<'a, f32>, Error> {
     results.expect_shape(what, (logits.rows(), logits.classes()))?;
     Ok(OutOfPlace { logits, results })
 }

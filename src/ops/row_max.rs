@@ -2,7 +2,7 @@
 
 use super::{allocate, expect_rows};
 use crate::kernel::maximum::Maximum;
-use crate::{Element, Error, Rows, parallel};
+use crate::{Error, Rows, parallel};
 
 /// The largest logit of each row; NaN if the row holds one.
 ///
@@ -18,7 +18,7 @@ use crate::{Element, Error, Rows, parallel};
 /// assert_eq!(row_max(Rows::new(&[1.0, 3.0, -1.0, -2.0], 2, 2)?)?, [3.0, -1.0]);
 /// # Ok::<(), xent::Error>(())
 /// ```
-pub fn row_max<E: Element>(logits: Rows<'_, E>) -> Result<Vec<f32>, Error> {
+pub fn row_max(logits: Rows<'_>) -> Result<Vec<f32>, Error> {
     let mut results = allocate(0.0, logits.rows())?;
     row_max_into(logits, &mut results)?;
     Ok(results)
@@ -29,7 +29,7 @@ pub fn row_max<E: Element>(logits: Rows<'_, E>) -> Result<Vec<f32>, Error> {
 /// # Errors
 ///
 /// [`Error::RowCount`], [`Error::UnknownBackend`] and [`Error::UnavailableBackend`].
-pub fn row_max_into<E: Element>(logits: Rows<'_, E>, results: &mut [f32]) -> Result<(), Error> {
+pub fn row_max_into(logits: Rows<'_>, results: &mut [f32]) -> Result<(), Error> {
     expect_rows("results", results.len(), logits.rows())?;
     parallel::run(Maximum { logits, indices: &mut [], values: results }, logits.backend())
 }
@@ -49,7 +49,7 @@ pub fn row_max_into<E: Element>(logits: Rows<'_, E>, results: &mut [f32]) -> Res
 /// assert_eq!(argmax(Rows::new(&[1.0, 3.0, 3.0, -2.0, -9.0, -2.0], 2, 3)?)?, [1, 0]);
 /// # Ok::<(), xent::Error>(())
 /// ```
-pub fn argmax<E: Element>(logits: Rows<'_, E>) -> Result<Vec<usize>, Error> {
+pub fn argmax(logits: Rows<'_>) -> Result<Vec<usize>, Error> {
     let mut results = allocate(0, logits.rows())?;
     argmax_into(logits, &mut results)?;
     Ok(results)
@@ -60,7 +60,7 @@ pub fn argmax<E: Element>(logits: Rows<'_, E>) -> Result<Vec<usize>, Error> {
 /// # Errors
 ///
 /// [`Error::RowCount`], [`Error::UnknownBackend`] and [`Error::UnavailableBackend`].
-pub fn argmax_into<E: Element>(logits: Rows<'_, E>, results: &mut [usize]) -> Result<(), Error> {
+pub fn argmax_into(logits: Rows<'_>, results: &mut [usize]) -> Result<(), Error> {
     expect_rows("results", results.len(), logits.rows())?;
     parallel::run(Maximum { logits, indices: results, values: &mut [] }, logits.backend())
 }

@@ -4,7 +4,7 @@ use super::{allocated, out_of_place};
 use crate::kernel::place::InPlace;
 use crate::kernel::softmax::Softmax;
 use crate::kernel::softmax_gradient::SoftmaxGradient;
-use crate::{Element, Error, Rows, RowsMut, parallel};
+use crate::{Error, Rows, RowsMut, parallel};
 
 /// The softmax of each row: `e^(x_i) / sum_j e^(x_j)`.
 ///
@@ -25,7 +25,7 @@ use crate::{Element, Error, Rows, RowsMut, parallel};
 /// assert_eq!(p, [0.090_030_57, 0.244_728_48, 0.665_240_94]);
 /// # Ok::<(), xent::Error>(())
 /// ```
-pub fn softmax<E: Element>(logits: Rows<'_, E>) -> Result<Vec<f32>, Error> {
+pub fn softmax(logits: Rows<'_>) -> Result<Vec<f32>, Error> {
     allocated(logits, |results| softmax_into(logits, results))
 }
 
@@ -43,7 +43,7 @@ pub fn softmax<E: Element>(logits: Rows<'_, E>) -> Result<Vec<f32>, Error> {
 /// assert_eq!(padded, [0.5, 0.5, 9.0, 0.5, 0.5, 9.0]);
 /// # Ok::<(), xent::Error>(())
 /// ```
-pub fn softmax_into<E: Element>(logits: Rows<'_, E>, results: RowsMut<'_>) -> Result<(), Error> {
+pub fn softmax_into(logits: Rows<'_>, results: RowsMut<'_>) -> Result<(), Error> {
     parallel::run(Softmax(out_of_place("output", logits, results)?), logits.backend())
 }
 

@@ -45,7 +45,7 @@ impl CrossEntropy<'_> {
         logits: Rows<'_>,
         losses: &mut [f32],
     ) -> Result<Summary, Error> {
-        self.run_losses(targets.into(), ReadOnly(logits), logits.backend(), losses, Sums::Discard)
+        self.run_losses(targets.into(), Buffers::Read(logits), losses, Sums::Discard)
     }
 
     /// The loss, and its gradient with respect to the logits, in their shape, rows after each other.
@@ -93,8 +93,7 @@ impl CrossEntropy<'_> {
         losses: &mut [f32],
         gradient: RowsMut<'_>,
     ) -> Result<Summary, Error> {
-        let place = out_of_place("gradient", logits, gradient)?;
-        self.run_losses(targets.into(), place, logits.backend(), losses, Sums::Discard)
+        self.run_losses(targets.into(), Buffers::Apart(logits, gradient), losses, Sums::Discard)
     }
 
     /// As [`loss_and_gradient`](Self::loss_and_gradient), with the gradient over the logits.
@@ -108,8 +107,7 @@ impl CrossEntropy<'_> {
         logits: RowsMut<'_>,
         losses: &mut [f32],
     ) -> Result<Summary, Error> {
-        let backend = logits.backend();
-        self.run_losses(targets.into(), InPlace(logits), backend, losses, Sums::Discard)
+        self.run_losses(targets.into(), Buffers::Over(logits), losses, Sums::Discard)
     }
 
     /// The loss, and the log-sum-exp of each row for a later [`backward`](Self::backward).
@@ -151,8 +149,7 @@ impl CrossEntropy<'_> {
         losses: &mut [f32],
         sums: &mut [LogSumExp],
     ) -> Result<Summary, Error> {
-        expect_rows("log-sum-exps", sums.len(), logits.rows())?;
-        self.run_losses(targets.into(), ReadOnly(logits), logits.backend(), losses, Sums::Save(sums))
+        self.run_losses(targets.into(), Buffers::Read(logits), losses, Sums::Save(sums))
     }
 
     /// The gradient with respect to the logits alone, from what [`forward`](Self::forward) saved: the bits
@@ -182,9 +179,7 @@ impl CrossEntropy<'_> {
         sums: &[LogSumExp],
         gradient: RowsMut<'_>,
     ) -> Result<(), Error> {
-        let place = out_of_place("gradient", logits, gradient)?;
-        expect_rows("log-sum-exps", sums.len(), logits.rows())?;
-        self.run(targets.into(), place, logits.backend(), &mut [], Sums::Saved(sums)).map(drop)
+        self.run(targets.into(), Buffers::Apart(logits, gradient), &mut [], Sums::Saved(sums)).map(drop)
     }
 
     /// As [`backward`](Self::backward), with the gradient over the logits.
@@ -198,9 +193,7 @@ impl CrossEntropy<'_> {
         logits: RowsMut<'_>,
         sums: &[LogSumExp],
     ) -> Result<(), Error> {
-        let backend = logits.backend();
-        expect_rows("log-sum-exps", sums.len(), logits.rows())?;
-        self.run(targets.into(), InPlace(logits), backend, &mut [], Sums::Saved(sums)).map(drop)
+        self.run(targets.into(), Buffers::Over(logits), &mut [], Sums::Saved(sums)).map(drop)
     }
 
     /// The gradient with respect to dense labels: `u (ln sum_j e^(x_j) - x_i)`, the negative log-softmax
@@ -237,18 +230,41 @@ impl CrossEntropy<'_> {
     fn run_losses(
         &self,
         targets: Targets<'_>,
-        place: impl Place,
-        backend: Option<Backend>,
+        buffers: Buffers<'_>,
         losses: &mut [f32],
         sums: Sums<'_>,
     ) -> Result<Summary, Error> {
-        expect_rows("losses", losses.len(), place.rows())?;
-        let used = self.run(targets, place, backend, losses, sums)?;
+        expect_rows("losses", losses.len(), buffers.rows())?;
+        let used = self.run(targets, buffers, losses, sums)?;
         Ok(summarise(losses, used, self.reduction, self.empty_mean))
     }
 
-    /// Validates what all calls share, runs, and gives the number of used rows.
+    /// Runs a call, and gives the number of used rows.
     fn run(
+        &self,
+        targets: Targets<'_>,
+        buffers: Buffers<'_>,
+        losses: &mut [f32],
+        sums: Sums<'_>,
+    ) -> Result<usize, Error> {
+        if let Some(given) = sums.len() {
+            expect_rows("log-sum-exps", given, buffers.rows())?;
+        }
+        match buffers {
+            Buffers::Read(logits) => self.run_in(targets, ReadOnly(logits), logits.backend(), losses, sums),
+            Buffers::Apart(logits, gradient) => {
+                let place = out_of_place("gradient", logits, gradient)?;
+                self.run_in(targets, place, logits.backend(), losses, sums)
+            }
+            Buffers::Over(logits) => {
+                let backend = logits.backend();
+                self.run_in(targets, InPlace(logits), backend, losses, sums)
+            }
+        }
+    }
+
+    /// Validates what all calls share, and runs.
+    fn run_in(
         &self,
         targets: Targets<'_>,
         place: impl Place,
@@ -287,5 +303,24 @@ impl CrossEntropy<'_> {
             Reduction::Mean => 1.0 / count(used),
         };
         Ok(Scale { upstream: self.upstream, constant })
+    }
+}
+
+/// The buffers of a call.
+enum Buffers<'a> {
+    /// Logits alone.
+    Read(Rows<'a>),
+    /// Logits, and their gradient elsewhere.
+    Apart(Rows<'a>, RowsMut<'a>),
+    /// Logits, and their gradient over them.
+    Over(RowsMut<'a>),
+}
+
+impl Buffers<'_> {
+    fn rows(&self) -> usize {
+        match self {
+            Self::Read(logits) | Self::Apart(logits, _) => logits.rows(),
+            Self::Over(logits) => logits.rows(),
+        }
     }
 }

@@ -1,0 +1,76 @@
+//! One thread gives the bits of any number of threads.
+
+use rayon::ThreadPoolBuilder;
+use xent::{Backend, CrossEntropy, Reduction, Summary};
+
+use crate::case::{Case, assert_same};
+use crate::common::paths::{Layout, Strided};
+use crate::common::{backends, same_bits};
+
+const THREADS: [usize; 4] = [1, 2, 3, 8];
+
+/// Shapes of more than 32 Ki logits, beyond which work leaves the calling thread, cut within and between
+/// the blocks that a task takes.
+const SHAPES: [(usize, usize); 4] = [(9000, 4), (701, 67), (67, 701), (3, 16_385)];
+
+fn in_pool<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
+    ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(work)
+}
+
+#[test]
+fn no_number_of_threads_changes_a_bit() {
+    for (rows, classes) in SHAPES {
+        let case = Case::of_rows(rows, classes);
+        for backend in backends() {
+            let outcomes = || case.outcomes(Layout { offset: 1, padding: 2 }, backend);
+            let expected = in_pool(1, outcomes);
+            for threads in &THREADS[1..] {
+                let context = format!("{threads} threads, {rows} rows of {classes} on {backend}");
+                assert_same(&context, &in_pool(*threads, outcomes), &expected);
+            }
+            assert_same("the global pool", &outcomes(), &expected);
+        }
+    }
+}
+
+/// The reduced loss and its gradient, with some rows ignored.
+fn reduced(case: &Case, reduction: Reduction, backend: Backend) -> (Summary, Vec<f32>) {
+    let labels: Vec<_> = case.labels.iter().map(|label| if label % 5 == 0 { 255 } else { *label }).collect();
+    let logits = Strided::of(&case.logits, Layout::default());
+    let loss = CrossEntropy::new().reduction(reduction).ignore_index(255).upstream(3.0);
+    let (loss, gradient) = loss.loss_and_gradient(&labels, logits.view(backend)).unwrap();
+    (loss.summary, gradient)
+}
+
+#[test]
+fn no_number_of_threads_changes_a_bit_of_a_reduced_loss() {
+    let case = Case::of_rows(701, 67);
+    for backend in backends() {
+        for reduction in [Reduction::Sum, Reduction::Mean] {
+            let results = || reduced(&case, reduction, backend);
+            let (expected, expected_gradient) = in_pool(1, results);
+            assert!(expected.value.is_finite() && expected.used_rows < case.logits.rows);
+            for threads in &THREADS[1..] {
+                let (summary, gradient) = in_pool(*threads, results);
+                assert_eq!(summary.used_rows, expected.used_rows);
+                assert!(same_bits(summary.value, expected.value), "{threads} threads on {backend}");
+                let same = gradient.iter().zip(&expected_gradient).all(|(&a, &b)| same_bits(a, b));
+                assert!(same, "{threads} threads on {backend}");
+            }
+        }
+    }
+}
+
+#[test]
+fn calls_from_many_threads_at_once_do_not_disturb_each_other() {
+    let case = Case::of_every_kind(513, true);
+    let backend = *backends().last().unwrap();
+    let outcomes = || case.outcomes(Layout::default(), backend);
+    let expected = outcomes();
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(outcomes)).collect();
+        for thread in threads {
+            assert_same("a thread of its own", &thread.join().unwrap(), &expected);
+        }
+    });
+}

@@ -1,0 +1,195 @@
+//! Every public function that writes into the caller's memory, in one table: what it needs, and how to
+//! call it. A new `_into` or `_in_place` function is one line here, and every error test sees it.
+
+use xent::{
+    Backend, CrossEntropy, EmptyMean, Error, LogSumExp, Reduction, Rows, RowsMut, Upstream, argmax_into,
+    log_softmax_gradient_in_place, log_softmax_gradient_into, log_softmax_in_place, log_softmax_into,
+    log_sum_exp_into, row_max_into, softmax_cross_entropy_with_logits_into, softmax_gradient_in_place,
+    softmax_gradient_into, softmax_in_place, softmax_into, sparse_softmax_cross_entropy_with_logits_into,
+};
+
+/// A part of a call that can be wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// A rows × classes output beside the logits (or beside the upstream gradient).
+    Matrix,
+    /// One f32 per row as output.
+    Losses,
+    /// One index per row as output.
+    Indices,
+    /// One log-sum-exp per row, as output or as input.
+    Sums,
+    /// A second rows × classes input.
+    Second,
+    /// Integer labels.
+    Labels,
+    /// The options' upstream gradient, one per row.
+    Upstream,
+}
+
+/// What a call reads.
+pub struct Inputs {
+    pub rows: usize,
+    pub classes: usize,
+    pub logits: Vec<f32>,
+    pub labels: Vec<i64>,
+    /// Dense labels, or the output of a forward pass: any second matrix, and its shape.
+    pub second: Vec<f32>,
+    pub second_shape: (usize, usize),
+    pub upstream: Vec<f32>,
+    pub reduction: Reduction,
+    pub backend: Option<Backend>,
+}
+
+/// What a call may write.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outputs {
+    pub matrix: Vec<f32>,
+    pub shape: (usize, usize),
+    pub losses: Vec<f32>,
+    pub indices: Vec<usize>,
+    pub sums: Vec<LogSumExp>,
+}
+
+/// A value that no operation gives.
+pub const SENTINEL: f32 = 12_345.679;
+
+/// A call with nothing wrong, of a few values.
+pub fn good() -> (Inputs, Outputs) {
+    sized(3, 4)
+}
+
+/// A call with nothing wrong.
+pub fn sized(rows: usize, classes: usize) -> (Inputs, Outputs) {
+    let values = rows * classes;
+    let inputs = Inputs {
+        rows,
+        classes,
+        logits: (0..101_u8).cycle().step_by(37).map(|i| f32::from(i) * 0.17 - 8.0).take(values).collect(),
+        labels: (0..)
+            .step_by(7)
+            .map(|i| i % i64::try_from(classes).expect("few classes"))
+            .take(rows)
+            .collect(),
+        second: vec![0.25; values],
+        second_shape: (rows, classes),
+        upstream: [1.0, -2.0, 0.5].into_iter().cycle().take(rows).collect(),
+        reduction: Reduction::None,
+        backend: None,
+    };
+    let outputs = Outputs {
+        matrix: vec![SENTINEL; values],
+        shape: (rows, classes),
+        losses: vec![SENTINEL; rows],
+        indices: vec![usize::MAX; rows],
+        sums: vec![LogSumExp::from(SENTINEL); rows],
+    };
+    (inputs, outputs)
+}
+
+impl Inputs {
+    fn logits(&self) -> Rows<'_> {
+        with_backend(Rows::new(&self.logits, self.rows, self.classes), self.backend)
+    }
+
+    fn second(&self) -> Rows<'_> {
+        with_backend(Rows::new(&self.second, self.second_shape.0, self.second_shape.1), self.backend)
+    }
+
+    fn loss(&self) -> CrossEntropy<'_> {
+        CrossEntropy::new()
+            .reduction(self.reduction)
+            .empty_mean(EmptyMean::Zero)
+            .upstream(Upstream::PerRow(&self.upstream))
+    }
+}
+
+fn with_backend(rows: Result<Rows<'_>, Error>, backend: Option<Backend>) -> Rows<'_> {
+    let rows = rows.expect("the shape fits the buffer");
+    backend.map_or(rows, |backend| rows.with_backend(backend))
+}
+
+/// The matrix, beside the logits.
+fn beside(o: &mut Outputs) -> RowsMut<'_> {
+    matrix(&mut o.matrix, o.shape)
+}
+
+fn matrix(values: &mut [f32], (rows, classes): (usize, usize)) -> RowsMut<'_> {
+    RowsMut::new(values, rows, classes).expect("the shape fits the buffer")
+}
+
+/// The matrix as the one that an in-place call reads, with its backend.
+fn over<'a>(i: &Inputs, values: &'a mut [f32], shape: (usize, usize)) -> RowsMut<'a> {
+    let matrix = matrix(values, shape);
+    match i.backend {
+        Some(backend) => matrix.with_backend(backend),
+        None => matrix,
+    }
+}
+
+/// A function that writes into the caller's memory.
+pub struct Writer {
+    pub name: &'static str,
+    /// What of the call this function looks at.
+    pub parts: &'static [Part],
+    pub call: fn(&Inputs, &mut Outputs) -> Result<(), Error>,
+}
+
+macro_rules! writers {
+    ($($name:literal [$($part:ident)*] |$i:ident, $o:ident| $call:expr;)+) => {
+        &[$(Writer { name: $name, parts: &[$(Part::$part),*], call: |$i, $o| $call },)+]
+    };
+}
+
+pub const WRITERS: &[Writer] = writers! {
+    "softmax_into" [Matrix] |i, o| softmax_into(i.logits(), beside(o));
+    "softmax_in_place" [] |i, o| softmax_in_place(over(i, &mut o.matrix, o.shape));
+    "log_softmax_into" [Matrix] |i, o| log_softmax_into(i.logits(), beside(o));
+    "log_softmax_in_place" [] |i, o| log_softmax_in_place(over(i, &mut o.matrix, o.shape));
+    "softmax_gradient_into" [Matrix Second] |i, o| softmax_gradient_into(i.second(), i.logits(), beside(o));
+    "softmax_gradient_in_place" [Matrix Second] |i, o| softmax_gradient_in_place(i.second(), beside(o));
+    "log_softmax_gradient_into" [Matrix Second]
+        |i, o| log_softmax_gradient_into(i.second(), i.logits(), beside(o));
+    "log_softmax_gradient_in_place" [Matrix Second]
+        |i, o| log_softmax_gradient_in_place(i.second(), beside(o));
+    "log_sum_exp_into" [Losses] |i, o| log_sum_exp_into(i.logits(), &mut o.losses);
+    "row_max_into" [Losses] |i, o| row_max_into(i.logits(), &mut o.losses);
+    "argmax_into" [Indices] |i, o| argmax_into(i.logits(), &mut o.indices);
+    "softmax_cross_entropy_with_logits_into" [Losses Second]
+        |i, o| softmax_cross_entropy_with_logits_into(i.second(), i.logits(), &mut o.losses);
+    "sparse_softmax_cross_entropy_with_logits_into" [Losses Labels]
+        |i, o| sparse_softmax_cross_entropy_with_logits_into(&i.labels, i.logits(), &mut o.losses);
+    "loss_into, sparse" [Losses Labels Upstream]
+        |i, o| i.loss().loss_into(&i.labels, i.logits(), &mut o.losses).map(drop);
+    "loss_into, dense" [Losses Second Upstream]
+        |i, o| i.loss().loss_into(i.second(), i.logits(), &mut o.losses).map(drop);
+    "loss_and_gradient_into, sparse" [Matrix Losses Labels Upstream] |i, o| {
+        let gradient = matrix(&mut o.matrix, o.shape);
+        i.loss().loss_and_gradient_into(&i.labels, i.logits(), &mut o.losses, gradient).map(drop)
+    };
+    "loss_and_gradient_into, dense" [Matrix Losses Second Upstream] |i, o| {
+        let gradient = matrix(&mut o.matrix, o.shape);
+        i.loss().loss_and_gradient_into(i.second(), i.logits(), &mut o.losses, gradient).map(drop)
+    };
+    "loss_and_gradient_in_place, sparse" [Losses Labels Upstream] |i, o| {
+        let logits = over(i, &mut o.matrix, o.shape);
+        i.loss().loss_and_gradient_in_place(&i.labels, logits, &mut o.losses).map(drop)
+    };
+    "loss_and_gradient_in_place, dense" [Losses Second Upstream] |i, o| {
+        let logits = over(i, &mut o.matrix, o.shape);
+        i.loss().loss_and_gradient_in_place(i.second(), logits, &mut o.losses).map(drop)
+    };
+    "forward_into, sparse" [Losses Sums Labels Upstream]
+        |i, o| i.loss().forward_into(&i.labels, i.logits(), &mut o.losses, &mut o.sums).map(drop);
+    "forward_into, dense" [Losses Sums Second Upstream]
+        |i, o| i.loss().forward_into(i.second(), i.logits(), &mut o.losses, &mut o.sums).map(drop);
+    "backward_into, sparse" [Matrix Sums Labels Upstream]
+        |i, o| i.loss().backward_into(&i.labels, i.logits(), &o.sums, matrix(&mut o.matrix, o.shape));
+    "backward_into, dense" [Matrix Sums Second Upstream]
+        |i, o| i.loss().backward_into(i.second(), i.logits(), &o.sums, matrix(&mut o.matrix, o.shape));
+    "backward_in_place, sparse" [Sums Labels Upstream]
+        |i, o| i.loss().backward_in_place(&i.labels, over(i, &mut o.matrix, o.shape), &o.sums);
+    "backward_in_place, dense" [Sums Second Upstream]
+        |i, o| i.loss().backward_in_place(i.second(), over(i, &mut o.matrix, o.shape), &o.sums);
+    "label_gradient_into" [Matrix Upstream] |i, o| i.loss().label_gradient_into(i.logits(), beside(o));
+};

@@ -1,0 +1,167 @@
+//! The example `score`: right about good files, and one line about bad ones.
+
+mod common;
+
+use std::fs;
+use std::path::PathBuf;
+
+use common::example::{Run, run};
+use common::npy_bytes::{f32_bytes, labels, logits, npy, with_header};
+use common::{backends, bound, reference, same_bits, ulp};
+use tempfile::TempDir;
+use xent::Backend;
+
+/// A folder of its own for each test, with the files that it scores.
+struct Case {
+    folder: TempDir,
+}
+
+impl Case {
+    fn new(logits: &[u8], labels: &[u8]) -> Self {
+        let case = Self { folder: tempfile::tempdir().unwrap() };
+        fs::write(case.path("logits.npy"), logits).unwrap();
+        fs::write(case.path("labels.npy"), labels).unwrap();
+        case
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn score(&self, options: &[&str]) -> Run {
+        let files = ["logits.npy", "labels.npy"].map(|name| self.path(name).to_str().unwrap().to_owned());
+        run("score", files.into_iter().chain(options.iter().map(|&option| option.to_owned())))
+    }
+
+    /// Scores, and gives the row losses that were written.
+    #[track_caller]
+    fn losses(&self) -> Vec<f32> {
+        let path = self.path("losses.npy");
+        let run = self.score(&["--per-row", path.to_str().unwrap()]);
+        assert_eq!((run.code, run.err.as_str()), (Some(0), ""), "{run:?}");
+        let bytes = fs::read(&path).unwrap();
+        let rows: usize = run.field("rows").parse().unwrap();
+        let (header, data) = bytes.split_at(bytes.len() - 4 * rows);
+        let header = String::from_utf8_lossy(header);
+        assert!(header.contains("'<f4'") && header.contains(&format!("({rows},)")), "{header}");
+        data.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect()
+    }
+}
+
+/// Three rows of the documents this crate started from, and their labels.
+const THREE_ROWS: [f32; 12] = [2.0, -5.0, 0.5, -0.1, 0.0, 0.0, 1.9, 1.4, -100.0, 100.0, -100.0, -100.0];
+const THREE_LABELS: [i64; 3] = [0, 3, 1];
+
+fn three_rows() -> Vec<u8> {
+    logits(3, 4, &THREE_ROWS)
+}
+
+#[test]
+fn without_files_the_sample_is_scored() {
+    let data = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data");
+    let values = |name, size| {
+        let bytes = fs::read(format!("{data}/{name}")).unwrap();
+        bytes[bytes.len() - size..].to_vec()
+    };
+    let x: Vec<f32> = values("speech_logits.npy", 4 * 16 * 51864)
+        .as_chunks()
+        .0
+        .iter()
+        .map(|&b| f32::from_le_bytes(b))
+        .collect();
+    let y: Vec<usize> = values("speech_labels.npy", 8 * 16)
+        .as_chunks()
+        .0
+        .iter()
+        .map(|&b| i64::from_le_bytes(b).try_into().unwrap())
+        .collect();
+    let rows = || y.iter().zip(x.chunks_exact(51864));
+    let mean = rows().map(|(&label, row)| reference::sparse_loss(label, row)).sum::<f64>() / 16.0;
+    let right = rows().filter(|&(&label, row)| reference::argmax(row) == label).count();
+
+    for backend in backends() {
+        let run = run("score", ["--backend", backend.name()]);
+        assert_eq!((run.code, run.err.as_str()), (Some(0), ""), "{run:?}");
+        assert_eq!((run.field("rows"), run.field("classes")), ("16", "51864"));
+        let loss: f32 = run.field("mean loss").strip_suffix(" nats").unwrap().parse().unwrap();
+        // The contract's bound for each loss, and half an ULP for the mean.
+        assert!(ulp::error(loss, mean) <= bound(backend, 2.5), "{loss} for {mean} on {backend}");
+        let perplexity: f64 = run.field("perplexity").parse().unwrap();
+        assert!((perplexity / mean.exp() - 1.0).abs() < 1e-6, "{perplexity} for {} on {backend}", mean.exp());
+        let percent = 100.0 * f64::from(u32::try_from(right).unwrap()) / 16.0;
+        assert_eq!(run.field("top-1 accuracy"), format!("{percent:.2} % ({right} of 16)"));
+        assert_eq!(run.field("backend"), backend.name());
+        assert!(run.field("speed").contains("GB/s: 3.319 MB of logits in "), "{run:?}");
+        assert!(run.field("speed").ends_with("the median of 9 calls"), "{run:?}");
+    }
+}
+
+#[test]
+fn the_row_losses_are_written() {
+    let case = Case::new(&three_rows(), &labels(&THREE_LABELS));
+    let losses = case.losses();
+    for ((&loss, row), label) in losses.iter().zip(THREE_ROWS.chunks_exact(4)).zip([0, 3, 1]) {
+        let want = reference::sparse_loss(label, row);
+        // The contract's bound, on whichever backend it was.
+        assert!(ulp::error(loss, want) <= bound(Backend::selected().unwrap(), 2.0), "{loss} for {want}");
+    }
+    // Over a file that exists, and with no other file left behind.
+    assert_eq!(case.losses(), losses);
+    assert_eq!(fs::read_dir(case.folder.path()).unwrap().count(), 3);
+}
+
+#[test]
+fn labels_of_every_integer_type_are_read() {
+    let want = Case::new(&three_rows(), &labels(&THREE_LABELS)).losses();
+    for width in [1, 2, 4, 8] {
+        for (order, kind) in ["<", ">", "|"].into_iter().flat_map(|order| [(order, 'i'), (order, 'u')]) {
+            if (order == "|") != (width == 1) {
+                continue;
+            }
+            let value = |label: u64| match order {
+                ">" => label.to_be_bytes()[8 - width..].to_vec(),
+                _ => label.to_le_bytes()[..width].to_vec(),
+            };
+            let data: Vec<u8> = [0, 3, 1].into_iter().flat_map(value).collect();
+            let labels = npy(&format!("'{order}{kind}{width}'"), false, "(3,)", &data);
+            assert_eq!(Case::new(&three_rows(), &labels).losses(), want, "{order}{kind}{width}");
+        }
+    }
+}
+
+#[test]
+fn headers_of_every_version_and_both_byte_orders_are_read() {
+    let want = Case::new(&three_rows(), &labels(&THREE_LABELS)).losses();
+    let header = "{'shape': (3, 4), 'fortran_order': False, 'descr': '<f4'}";
+    for version in [1, 2, 3] {
+        let logits = with_header(version, header, &f32_bytes(&THREE_ROWS));
+        assert_eq!(Case::new(&logits, &labels(&THREE_LABELS)).losses(), want, "version {version}");
+    }
+    let swapped: Vec<u8> = THREE_ROWS.iter().flat_map(|value| value.to_be_bytes()).collect();
+    let logits = npy("'>f4'", false, "(3, 4)", &swapped);
+    assert_eq!(Case::new(&logits, &labels(&THREE_LABELS)).losses(), want, "big-endian");
+    let row = npy("'<f4'", true, "(1, 4)", &f32_bytes(&THREE_ROWS[..4]));
+    assert_eq!(Case::new(&row, &labels(&[0])).losses(), want[..1], "a single row in Fortran order");
+}
+
+#[test]
+fn nan_and_infinity_are_results() {
+    let (nan, inf) = (f32::NAN, f32::INFINITY);
+    let case = Case::new(&logits(3, 2, &[nan, 0.0, 0.0, -inf, 20.0, 0.0]), &labels(&[0, 1, 0]));
+    let losses = case.losses();
+    for (row, (&loss, want)) in losses.iter().zip([nan, inf, 2.061_153_7e-9]).enumerate() {
+        assert!(same_bits(loss, want), "row {row}: {loss:e} for {want:e}");
+    }
+    let run = case.score(&[]);
+    assert_eq!(run.field("mean loss"), "NaN nats");
+    assert_eq!(run.field("top-1 accuracy"), "33.33 % (1 of 3)");
+    let tiny = Case::new(&logits(1, 2, &[20.0, 0.0]), &labels(&[0])).score(&[]);
+    assert_eq!(tiny.field("mean loss"), "2.0611537e-9 nats");
+}
+
+#[test]
+fn no_rows_have_no_mean() {
+    let case = Case::new(&logits(0, 5, &[]), &labels(&[]));
+    assert_eq!(case.losses(), []);
+    assert_eq!(case.score(&[]).field("mean loss"), "NaN nats");
+}

@@ -1,0 +1,114 @@
+//! The reader of `.npy` files in the example `score`: whatever the bytes, it gives an array or an error.
+
+mod common;
+#[path = "../examples/score/npy.rs"]
+mod npy;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+
+use common::npy_bytes::{f32_bytes, labels, logits, with_header};
+
+/// Reads the bytes as either kind of array.
+fn read(bytes: &[u8]) -> Result<(), TestCaseError> {
+    if let Ok(npy::Matrix { rows, classes, values }) = npy::read_matrix(bytes) {
+        prop_assert_eq!(rows * classes, values.len());
+        prop_assert!(4 * values.len() <= bytes.len());
+    }
+    if let Ok(integers) = npy::read_integers(bytes) {
+        prop_assert!(integers.as_labels().len() <= bytes.len());
+    }
+    Ok(())
+}
+
+/// Headers put together from what headers are made of.
+fn header() -> impl Strategy<Value = String> {
+    const WORDS: &[&str] = &[
+        "{",
+        "}",
+        "(",
+        ")",
+        "[",
+        "]",
+        ":",
+        ",",
+        "'descr'",
+        "'shape'",
+        "'fortran_order'",
+        "'<f4'",
+        "'<i8'",
+        "'|u1'",
+        "True",
+        "False",
+        "None",
+        "0",
+        "2",
+        "-1",
+        "1e400",
+        "2j",
+        "18446744073709551615",
+        "'\\N{x}'",
+        "'\\777'",
+        "b'\\xff'",
+        "'''",
+        "\"",
+        "\\",
+        "+",
+        "\u{e9}",
+        "\n",
+    ];
+    vec(select(WORDS), 0..24).prop_map(|words| words.join(" "))
+}
+
+/// Headers that are right but for one value.
+fn nearly_right() -> impl Strategy<Value = String> {
+    let value =
+        || prop_oneof![Just("'<f4'".to_owned()), Just("(1, 3)".into()), Just("False".into()), header()];
+    (value(), value(), value()).prop_map(|(descr, order, shape)| {
+        format!("{{'descr': {descr}, 'fortran_order': {order}, 'shape': {shape}}}")
+    })
+}
+
+/// A good file with some bytes replaced, and cut off anywhere.
+fn damaged() -> impl Strategy<Value = Vec<u8>> {
+    let good = select(vec![logits(2, 3, &[1.0; 6]), labels(&[0, 1, 2])]);
+    (good, vec((any::<Index>(), any::<u8>()), 0..6), proptest::option::of(any::<Index>())).prop_map(
+        |(mut bytes, changes, end)| {
+            for (at, byte) in changes {
+                *at.get_mut(&mut bytes) = byte;
+            }
+            let end = end.map_or(bytes.len(), |end| end.index(bytes.len()));
+            bytes.truncate(end);
+            bytes
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4096, ..ProptestConfig::default() })]
+
+    #[test]
+    fn damaged_files(bytes in damaged()) {
+        read(&bytes)?;
+    }
+
+    #[test]
+    fn made_up_headers(
+        header in prop_oneof![header(), nearly_right()],
+        version in 0_u8..5,
+        data in vec(any::<u8>(), 0..32),
+    ) {
+        read(&with_header(version, &header, &data))?;
+    }
+
+    #[test]
+    fn what_is_written_is_whole(values in vec(any::<f32>(), 0..100)) {
+        let mut bytes = Vec::new();
+        npy::write(&values, &mut bytes).unwrap();
+        prop_assert!(bytes.ends_with(&f32_bytes(&values)));
+        // The shape is all there is to complain about: one dimension where logits have two.
+        let error = npy::read_matrix(&bytes).unwrap_err();
+        prop_assert_eq!(error.to_string(), "a 1-dimensional array; expected the logits as rows x classes");
+    }
+}
