@@ -49,3 +49,8 @@ pub use labels::{Labels, Targets};
 pub use ops::*;
 pub use rows::{Rows, RowsMut};
 pub use simd::Backend;
+
+/// The examples of the README, run as doctests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

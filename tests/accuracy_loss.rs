@@ -158,7 +158,7 @@ fn label_gradient_is_within_its_bound() {
             // An upstream gradient of 0 makes 0 also of the infinite loss of a masked class.
             let times = |loss: f64| if factor == 0.0 && !loss.is_nan() { 0.0 } else { loss * factor };
             let want = reference::losses(logits).into_iter().map(times);
-            errors.all_within(contract::GRADIENT, "label gradient", backend, gradient, want);
+            errors.all_within(contract::LABEL_GRADIENT, "label gradient", backend, gradient, want);
         }
     });
 }

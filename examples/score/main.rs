@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Logits are f32, rows × classes; labels are integers of any type, one per row. Without files it scores
-//! sixteen rows of a speech recogniser. Whatever is wrong with the files is one line on standard error and
+//! a small sample of a speech recogniser's. Whatever is wrong with the files is one line on standard error and
 //! exit code 2, and nothing is written.
 
 mod npy;

@@ -179,7 +179,7 @@ fn gradient<S: Simd>(
     let (high, low) = (simd.splat(high), simd.splat(low));
     let blocks = terms.chunks_mut(BLOCK).zip(labels.chunks(BLOCK)).zip(&scratch.blocks);
     for ((block, labels), sum) in blocks {
-        let factor = Factor::new(simd, scale * mass * found.sum.share_of(sum.reference()));
+        let factor = Factor::new(simd, scale * mass * found.sum.share_of(*sum));
         map_with(
             simd,
             labels,

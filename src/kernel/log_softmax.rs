@@ -7,7 +7,7 @@ use super::row::read_row;
 use super::scale::Scale;
 use super::share::{map, narrow, split};
 use super::{Job, Scratch};
-use crate::simd::Simd;
+use crate::simd::{Lanes, Simd};
 
 pub(crate) struct LogSoftmax<'a, P> {
     pub(crate) place: P,
@@ -36,8 +36,8 @@ impl<P: Place> Job for LogSoftmax<'_, P> {
             let scale = self.scale.of(row);
             let found = read_row(simd, self.place.logits(row), scratch);
             if scale == 0.0 {
-                // Also where the logarithm is -inf.
-                self.place.results(row).fill(0.0);
+                // 0 also where the logarithm is -inf, but NaN where the row has none.
+                self.place.results(row).fill(narrow(scale * found.max_loss()));
                 continue;
             }
             subtract(simd, self.place.flow(row), found.sum.finite_or_nan(), scale);
@@ -51,17 +51,33 @@ impl<P: Place> Job for LogSoftmax<'_, P> {
 
 /// Writes `scale (x - ln sum)`.
 ///
-/// Identity: `x - ln sum = (x - c) - ln(sum e^(x_j - c))` with the sum's pivot `c`, for which the first
-/// difference is exact; the logarithm is taken off as a high and a low f32.
+/// Identity: `x - ln sum = (x - c) - ln(sum e^(x_j - c))` for the sum's pivot `c`, which makes the first
+/// difference exact. The logarithm is taken off as a high and a low f32, and so is the factor applied.
 #[inline(always)]
+#[expect(clippy::float_cmp, reason = "the factor is 1 or it is not")]
 fn subtract<S: Simd, F: Flow>(simd: S, row: F, sum: Partial, scale: f64) {
     let (high, low) = split(sum.log_relative());
-    let (high, low) = (simd.splat(high), simd.splat(low));
-    let (pivot, scale) = (simd.splat(sum.pivot()), simd.splat(narrow(scale)));
+    let (pivot, high, low) = (simd.splat(sum.pivot()), simd.splat(high), simd.splat(low));
+    if scale == 1.0 {
+        map(
+            simd,
+            row,
+            #[inline(always)]
+            |x| ((x - pivot) - high) - low,
+        );
+        return;
+    }
+    let (scale_high, scale_low) = split(scale);
+    let (scale_high, scale_low) = (simd.splat(scale_high), simd.splat(scale_low));
+    let lowest = simd.splat(f32::MIN);
     map(
         simd,
         row,
         #[inline(always)]
-        |x| (((x - pivot) - high) - low) * scale,
+        |x| {
+            let z = ((x - pivot) - high) - low;
+            // -inf takes no part in the low product, whose factor may be 0.
+            z.mul_add(scale_high, z.zero_below(lowest) * scale_low)
+        },
     );
 }

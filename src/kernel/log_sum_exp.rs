@@ -1,6 +1,6 @@
 //! Log-sum-exp: `ln sum_j e^(x_j)`.
 
-use super::row::read_row;
+use super::row::{Row, read_row};
 use super::{Job, Scratch};
 use crate::element::Element;
 use crate::simd::Simd;
@@ -11,7 +11,7 @@ pub(crate) struct LogSumExps<'a, E: Element, T> {
     pub(crate) results: &'a mut [T],
 }
 
-impl<E: Element, T: From<LogSumExp> + Send> Job for LogSumExps<'_, E, T> {
+impl<E: Element, T: From<Row> + Send> Job for LogSumExps<'_, E, T> {
     fn rows(&self) -> usize {
         self.logits.rows()
     }
@@ -29,7 +29,23 @@ impl<E: Element, T: From<LogSumExp> + Send> Job for LogSumExps<'_, E, T> {
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S, scratch: &mut Scratch) {
         for (row, result) in self.results.iter_mut().enumerate() {
-            *result = read_row(simd, self.logits.row_at(row), scratch).sum.into();
+            *result = read_row(simd, self.logits.row_at(row), scratch).into();
         }
+    }
+}
+
+/// The sum, not evaluated.
+impl From<Row> for LogSumExp {
+    #[inline(always)]
+    fn from(row: Row) -> Self {
+        row.sum
+    }
+}
+
+/// The log-sum-exp.
+impl From<Row> for f32 {
+    #[inline(always)]
+    fn from(row: Row) -> Self {
+        row.log_sum_exp()
     }
 }

@@ -157,6 +157,19 @@ impl Row {
         }
     }
 
+    /// The log-sum-exp.
+    ///
+    /// Identity: `m + ln(1 + R / e^m)`: next to 0 the sum itself, next to 1, would have no digits left.
+    #[inline(always)]
+    pub(crate) fn log_sum_exp(&self) -> f32 {
+        const NEAR_ZERO: f32 = 1.0 / 1024.0;
+        let value = self.sum.value();
+        match self.dominant_loss() {
+            Some((_, loss)) if value.abs() < NEAR_ZERO => narrow(f64::from(self.max) + loss),
+            _ => value,
+        }
+    }
+
     /// The loss of a logit, `-ln p`, without cancellation.
     ///
     /// Formula: `-ln(e^x / (e^x + R)) = ln(1 + R / e^x)`, with `R` the sum of the others.

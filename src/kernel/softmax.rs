@@ -41,7 +41,7 @@ impl<P: Place> Job for Softmax<P> {
 #[inline(always)]
 pub(crate) fn share_out<S: Simd>(simd: S, terms: &mut [f32], scratch: &Scratch, found: &Row, scale: f64) {
     for (block, sum) in terms.chunks_mut(BLOCK).zip(&scratch.blocks) {
-        let factor = Factor::new(simd, scale * found.sum.share_of(sum.reference()));
+        let factor = Factor::new(simd, scale * found.sum.share_of(*sum));
         map(
             simd,
             Update(block),

@@ -3,16 +3,31 @@
 #![allow(dead_code, unused_imports, reason = "each test crate uses its part")]
 #![allow(unreachable_pub, reason = "a module of test crates, seen by no other crate")]
 
+pub mod example;
+pub mod npy_bytes;
 pub mod paths;
 pub mod property;
 pub mod reference;
 pub mod strategies;
 pub mod ulp;
+pub mod writers;
 
 use std::io::Write as _;
 use std::sync::Once;
 
 use xent::Backend;
+
+/// That evaluated sums are what `log_sum_exp` gives: its bits, but next to zero, where a sum of 1 and a little
+/// has an f64's precision and not that of the little.
+pub fn assert_evaluated(sums: &[xent::LogSumExp], expected: &[f32]) {
+    const NEAR_ZERO: f32 = 1.0 / 1024.0;
+    assert_eq!(sums.len(), expected.len());
+    for (sum, &expected) in sums.iter().zip(expected) {
+        let value = sum.value();
+        let near = expected.abs() < NEAR_ZERO && (value - expected).abs() <= 2.0_f32.powi(-48);
+        assert!(near || same_bits(value, expected), "{sum:?} is {value:e}, log_sum_exp {expected:e}");
+    }
+}
 
 /// The backends that this CPU can run. Says once which they are, and which are not tested.
 ///
@@ -55,6 +70,8 @@ pub mod contract {
     pub const LOG_SOFTMAX: f64 = 2.0;
     /// Gradients: those that are a difference, of its larger part.
     pub const GRADIENT: f64 = 2.0;
+    /// The gradient with respect to dense labels: a log-softmax, and its product with a factor.
+    pub const LABEL_GRADIENT: f64 = 3.0;
     /// The sparse gradient at the label.
     pub const AT_LABEL: f64 = 3.0;
     /// How much wider all of them are without fused multiply-add.
