@@ -1,0 +1,88 @@
+"""`worker.py LIBRARY THREADS`: a Python library behind the line protocol that src/bin/worker/main.rs describes."""
+
+import importlib
+import os
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+
+def read_inputs(rows, classes, folder):
+    folder = Path(folder)
+    shape = (int(rows), int(classes))
+    return (
+        np.fromfile(folder / "logits.f32", np.float32).reshape(shape),
+        np.fromfile(folder / "labels.u32", np.uint32),
+        np.fromfile(folder / "distributions.f32", np.float32).reshape(shape),
+    )
+
+
+def find(library, name):
+    """A call of the operation; None where the library does not offer it."""
+    if library.operations is None:
+        raise ValueError("nothing is loaded")
+    return library.operations.get(name)
+
+
+def check(library, name, folder):
+    """Writes the results of one call."""
+    operation = find(library, name)
+    if operation is None:
+        return "none"
+    results = operation()
+    results = results if isinstance(results, (tuple, list)) else [results]
+    for index, result in enumerate(results):
+        library.to_numpy(result).astype(np.float32).tofile(Path(folder) / f"result{index}.f32")
+    return f"ok {len(results)}"
+
+
+def measure(library, name, calls):
+    """Seconds for so many calls."""
+    operation = find(library, name)
+    if operation is None:
+        return "none"
+    # Not timed: another process had the caches, and its threads may still spin.
+    for _ in range(calls // 8):
+        operation()
+    start = time.perf_counter()
+    for _ in range(calls):
+        operation()
+    return f"ok {time.perf_counter() - start!r}"
+
+
+def answer(library, line):
+    match line.split():
+        case ["load", *inputs]:
+            library.operations = None
+            library.load(*read_inputs(*inputs))
+        case ["unload"]:
+            library.operations = None
+        case ["check", name, folder]:
+            return check(library, name, folder)
+        case ["time", name, calls]:
+            return measure(library, name, int(calls))
+        case _:
+            raise ValueError(f"not a request: {line}")
+    return "ok"
+
+
+def main():
+    # The libraries print what they like; the protocol keeps the pipe to itself.
+    pipe = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    name, threads = sys.argv[1:]
+    library = importlib.import_module(f"libraries.{name}").Library(int(threads))
+    library.operations = None
+    print("ready", library.version, file=pipe)
+    for line in sys.stdin:
+        try:
+            reply = answer(library, line)
+        except Exception as error:  # whatever a library raises is its answer
+            reply = f"error: {type(error).__name__}: {error}".replace("\n", " ")[:500]
+        print(reply, file=pipe)
+
+
+if __name__ == "__main__":
+    main()

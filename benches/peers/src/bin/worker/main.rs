@@ -1,0 +1,132 @@
+//! `worker PEER THREADS`: one library behind a line protocol on standard input and output, so that the
+//! program that measures can take turns between this process and another.
+//!
+//! | request | answer |
+//! |---|---|
+//! | | `ready VERSION`, once |
+//! | `generate ROWS CLASSES` | `ok`: inputs made here |
+//! | `load ROWS CLASSES FOLDER` | `ok`: inputs read from files |
+//! | `check OPERATION FOLDER` | `ok COUNT`: results written, or `none`: not offered |
+//! | `time OPERATION CALLS` | `ok SECONDS`, or `none` |
+//! | `unload` | `ok` |
+//!
+//! Anything else that is answered is an error message.
+
+#[cfg(feature = "burn")]
+mod burn;
+#[cfg(feature = "candle")]
+mod candle;
+mod naive;
+#[cfg(feature = "ndarray")]
+mod nd;
+mod peer;
+#[cfg(feature = "rten")]
+mod rten;
+mod xent;
+
+use std::io::{self, BufRead, Write};
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use rayon::ThreadPoolBuilder;
+use xent_peers::common::operations::Buffers;
+use xent_peers::common::shape::{Shape, shape};
+use xent_peers::files;
+
+use peer::{Loaded, Peer};
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [name, threads] = &arguments[..] else { bail!("usage: worker PEER THREADS") };
+    let peer = peer(name)?;
+    let threads = threads.parse()?;
+    // The global pool is what the libraries take; work is called from inside it, so that one thread
+    // means this one.
+    ThreadPoolBuilder::new().num_threads(threads).build_global()?;
+    println!("ready {}", peer.version());
+    rayon::scope(|_| serve(peer.as_ref(), threads))
+}
+
+fn peer(name: &str) -> Result<Box<dyn Peer>> {
+    Ok(match name {
+        "xent" => Box::new(xent::Xent),
+        "loop" => Box::new(naive::Naive),
+        #[cfg(feature = "candle")]
+        "candle" => Box::new(candle::Candle),
+        #[cfg(feature = "burn")]
+        "burn" => Box::new(burn::Burn),
+        #[cfg(feature = "rten")]
+        "rten" => Box::new(rten::Rten),
+        #[cfg(feature = "ndarray")]
+        "ndarray" => Box::new(nd::NdArray),
+        _ => bail!("this worker was built without {name}"),
+    })
+}
+
+fn serve(peer: &dyn Peer, threads: usize) -> Result<()> {
+    let mut loaded = None;
+    for line in io::stdin().lock().lines() {
+        let answer = answer(peer, threads, &mut loaded, &line?);
+        println!("{}", answer.unwrap_or_else(|error| format!("error: {error:#}").replace('\n', " ")));
+        io::stdout().flush()?;
+    }
+    Ok(())
+}
+
+fn answer(
+    peer: &dyn Peer,
+    threads: usize,
+    loaded: &mut Option<Box<dyn Loaded>>,
+    line: &str,
+) -> Result<String> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    match &words[..] {
+        ["generate", rows, classes] => {
+            *loaded = None;
+            *loaded = Some(peer.load(Buffers::new(parse(rows, classes)?), threads)?);
+        }
+        ["load", rows, classes, folder] => {
+            *loaded = None;
+            let buffers = files::read_inputs(Path::new(folder), parse(rows, classes)?)?;
+            *loaded = Some(peer.load(buffers, threads)?);
+        }
+        ["unload"] => *loaded = None,
+        ["check", operation, folder] => {
+            let loaded = current(loaded)?;
+            if !loaded.run(operation)? {
+                return Ok("none".into());
+            }
+            let results = loaded.results(operation)?;
+            for (index, values) in results.iter().enumerate() {
+                files::write(&Path::new(folder).join(files::result_name(index)), values)?;
+            }
+            return Ok(format!("ok {}", results.len()));
+        }
+        ["time", operation, calls] => return time(current(loaded)?, operation, calls.parse()?),
+        _ => bail!("not a request: {line}"),
+    }
+    Ok("ok".into())
+}
+
+fn parse(rows: &str, classes: &str) -> Result<Shape> {
+    Ok(shape(rows.parse()?, classes.parse()?))
+}
+
+fn current(loaded: &mut Option<Box<dyn Loaded>>) -> Result<&mut (dyn Loaded + 'static)> {
+    loaded.as_deref_mut().context("nothing is loaded")
+}
+
+fn time(loaded: &mut dyn Loaded, operation: &str, calls: u32) -> Result<String> {
+    // Not timed: another process had the caches, and its threads may still spin.
+    for _ in 0..calls / 8 {
+        loaded.run(operation)?;
+    }
+    let start = Instant::now();
+    for _ in 0..calls {
+        if !loaded.run(operation)? {
+            return Ok("none".into());
+        }
+    }
+    Ok(format!("ok {:e}", start.elapsed().as_secs_f64()))
+}

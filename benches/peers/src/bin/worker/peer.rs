@@ -1,0 +1,32 @@
+//! What a library must provide to be measured.
+
+use anyhow::Result;
+use xent_peers::common::operations::Buffers;
+
+/// A library.
+pub trait Peer: Sync {
+    fn version(&self) -> String;
+
+    /// Takes inputs over, in whatever form the library wants them.
+    fn load(&self, inputs: Buffers, threads: usize) -> Result<Box<dyn Loaded>>;
+}
+
+/// A library with inputs.
+pub trait Loaded {
+    /// One call; `false` where the library has no such operation.
+    fn run(&mut self, operation: &str) -> Result<bool>;
+
+    /// What a call gives: losses (one for each row, or their mean), a matrix, or losses and a matrix.
+    /// The operation is one that [`run`](Self::run) knows.
+    fn results(&mut self, operation: &str) -> Result<Vec<Vec<f32>>>;
+}
+
+/// The results of an operation, out of buffers that have room for those of all.
+pub fn results_in(buffers: &Buffers, operation: &str) -> Vec<Vec<f32>> {
+    let (losses, matrix) = (buffers.row_results.clone(), buffers.results.clone());
+    match operation {
+        "softmax" | "log_softmax" => vec![matrix],
+        "sparse_loss" => vec![losses],
+        _ => vec![losses, matrix],
+    }
+}

@@ -1,0 +1,53 @@
+//! The crate itself, and the limits of the machine: `softmax`, `softmax@avx2`, `limit:copy`.
+
+use anyhow::{Context, Result};
+use xent::Backend;
+use xent_peers::common::limits::Limit;
+use xent_peers::common::operations::{Buffers, Operation};
+
+use crate::peer::{Loaded, Peer, results_in};
+
+pub struct Xent;
+
+impl Peer for Xent {
+    fn version(&self) -> String {
+        Backend::selected().map_or_else(|error| error.to_string(), |backend| backend.to_string())
+    }
+
+    fn load(&self, inputs: Buffers, _: usize) -> Result<Box<dyn Loaded>> {
+        Ok(Box::new(Ready { buffers: inputs, prepared: None }))
+    }
+}
+
+struct Ready {
+    buffers: Buffers,
+    /// The operations in place start from fresh logits once, not with each slice.
+    prepared: Option<Operation>,
+}
+
+impl Loaded for Ready {
+    fn run(&mut self, operation: &str) -> Result<bool> {
+        if let Some(limit) = operation.strip_prefix("limit:") {
+            let limit = Limit::named(limit).context("no such limit")?;
+            limit.run(&mut self.buffers, Backend::selected()?);
+            return Ok(true);
+        }
+        let (operation, backend) = match operation.split_once('@') {
+            Some((operation, backend)) => (operation, backend.parse()?),
+            None => (operation, Backend::selected()?),
+        };
+        let operation = Operation::named(operation).context("no such operation")?;
+        if self.prepared != Some(operation) {
+            self.buffers.prepare(operation);
+            self.prepared = Some(operation);
+        }
+        self.buffers.run(operation, backend)?;
+        Ok(true)
+    }
+
+    fn results(&mut self, operation: &str) -> Result<Vec<Vec<f32>>> {
+        self.prepared = None;
+        self.run(operation)?;
+        Ok(results_in(&self.buffers, operation))
+    }
+}

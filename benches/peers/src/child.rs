@@ -1,0 +1,142 @@
+//! A worker process, and the requests that it answers.
+
+use std::cell::RefCell;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{self, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use xent_peers::common::shape::Shape;
+
+/// The longest answer is the first call of a compiled function.
+const PATIENCE: Duration = Duration::from_mins(10);
+
+/// How a worker is started: a program and its arguments before the number of threads.
+pub struct Start {
+    pub program: PathBuf,
+    pub arguments: Vec<String>,
+}
+
+/// A running worker.
+pub struct Child {
+    process: process::Child,
+    requests: RefCell<ChildStdin>,
+    answers: Receiver<String>,
+    pub version: String,
+}
+
+impl Child {
+    /// Starts a worker with so many threads, on as many processors.
+    pub fn start(start: &Start, threads: usize, log: &Path) -> Result<Self> {
+        if let Some(folder) = log.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        let mut command = Command::new(&start.program);
+        command.args(&start.arguments).arg(threads.to_string()).envs(environment(threads));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(File::create(log)?);
+        let mut process = on_processors(threads, || command.spawn())?;
+        let requests = process.stdin.take().context("no pipe")?;
+        let output = process.stdout.take().context("no pipe")?;
+        let (sender, answers) = mpsc::channel();
+        thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        let mut child = Self { process, requests: RefCell::new(requests), answers, version: String::new() };
+        let ready = child.answer().with_context(|| last_line(log))?;
+        let version = ready.strip_prefix("ready").context("not ready")?;
+        version.trim().clone_into(&mut child.version);
+        Ok(child)
+    }
+
+    fn answer(&self) -> Result<String> {
+        self.answers.recv_timeout(PATIENCE).context("the worker ended, or does not answer")
+    }
+
+    /// The answer without its `ok`; `None` where the worker does not offer what was asked.
+    fn ask(&self, request: &str) -> Result<Option<String>> {
+        writeln!(self.requests.borrow_mut(), "{request}")?;
+        let answer = self.answer()?;
+        match answer.split_once(' ').map_or(&*answer, |(first, _)| first) {
+            "ok" => Ok(Some(answer["ok".len()..].trim().to_owned())),
+            "none" => Ok(None),
+            _ => bail!("{answer}"),
+        }
+    }
+
+    /// Makes the inputs of a shape.
+    pub fn generate(&self, Shape { rows, classes }: Shape) -> Result<()> {
+        self.ask(&format!("generate {rows} {classes}")).map(drop)
+    }
+
+    /// Reads the inputs of a shape.
+    pub fn load(&self, Shape { rows, classes }: Shape, folder: &Path) -> Result<()> {
+        self.ask(&format!("load {rows} {classes} {}", folder.display())).map(drop)
+    }
+
+    pub fn unload(&self) -> Result<()> {
+        self.ask("unload").map(drop)
+    }
+
+    /// Writes the results of an operation; says how many there are.
+    pub fn check(&self, operation: &str, folder: &Path) -> Result<Option<usize>> {
+        let count = self.ask(&format!("check {operation} {}", folder.display()))?;
+        count.map(|count| Ok(count.parse()?)).transpose()
+    }
+
+    /// Seconds for so many calls.
+    pub fn time(&self, operation: &str, calls: u64) -> Result<f64> {
+        let seconds = self.ask(&format!("time {operation} {calls}"))?.context("not offered")?;
+        Ok(seconds.parse()?)
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        // It may have ended; there is nothing to do about any other failure.
+        self.process.kill().ok();
+        self.process.wait().ok();
+    }
+}
+
+/// What the libraries read about threads, and about memory: blocks that are freed stay mapped, so that
+/// a new result does not fault in page by page at each call.
+fn environment(threads: usize) -> Vec<(&'static str, String)> {
+    let names = ["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"];
+    let memory = [
+        ("MALLOC_MMAP_MAX_", "0"),
+        ("MALLOC_TRIM_THRESHOLD_", "68719476736"),
+        ("MALLOC_ARENA_MAX", "1"),
+        ("TORCHINDUCTOR_COMPILE_THREADS", "1"),
+        ("TF_CPP_MIN_LOG_LEVEL", "2"),
+        ("PYTHONDONTWRITEBYTECODE", "1"),
+    ];
+    let threads = names.map(|name| (name, threads.to_string()));
+    threads.into_iter().chain(memory.map(|(name, value)| (name, value.to_owned()))).collect()
+}
+
+/// Runs `spawn` on the first processors that this process may use: what it starts stays there.
+fn on_processors<T>(count: usize, spawn: impl FnOnce() -> std::io::Result<T>) -> Result<T> {
+    let allowed = sched_getaffinity(None)?;
+    let mut first = CpuSet::new();
+    let usable = (0..CpuSet::MAX_CPU).filter(|&processor| allowed.is_set(processor));
+    usable.take(count).for_each(|processor| first.set(processor));
+    sched_setaffinity(None, &first)?;
+    let result = spawn();
+    sched_setaffinity(None, &allowed)?;
+    Ok(result?)
+}
+
+/// What the worker said last before it gave up.
+fn last_line(log: &Path) -> String {
+    let text = fs::read_to_string(log).unwrap_or_default();
+    text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("no message").trim().to_owned()
+}

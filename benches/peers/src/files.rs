@@ -1,0 +1,44 @@
+//! Arrays that pass between the processes as files of little-endian values.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use bytemuck::Pod;
+
+use crate::common::operations::Buffers;
+use crate::common::shape::Shape;
+
+pub const LOGITS: &str = "logits.f32";
+pub const LABELS: &str = "labels.u32";
+pub const DISTRIBUTIONS: &str = "distributions.f32";
+
+/// Writes the inputs of a shape for the workers.
+pub fn write_inputs(folder: &Path, inputs: &Buffers) -> Result<()> {
+    fs::create_dir_all(folder)?;
+    write(&folder.join(LOGITS), &inputs.logits)?;
+    write(&folder.join(LABELS), &inputs.labels)?;
+    write(&folder.join(DISTRIBUTIONS), &inputs.distributions)
+}
+
+/// Reads what [`write_inputs`] wrote.
+pub fn read_inputs(folder: &Path, shape: Shape) -> Result<Buffers> {
+    let (logits, labels) = (read(&folder.join(LOGITS))?, read(&folder.join(LABELS))?);
+    let distributions = read(&folder.join(DISTRIBUTIONS))?;
+    ensure!(logits.len() == shape.logits(), "{} holds another shape than {shape}", folder.display());
+    Ok(Buffers::with_inputs(shape, logits, labels, distributions))
+}
+
+/// The file of a result: an operation has one or two, such as losses and gradient.
+pub fn result_name(index: usize) -> String {
+    format!("result{index}.f32")
+}
+
+pub fn write<T: Pod>(path: &Path, values: &[T]) -> Result<()> {
+    fs::write(path, bytemuck::cast_slice(values)).with_context(|| format!("cannot write {}", path.display()))
+}
+
+pub fn read<T: Pod>(path: &Path) -> Result<Vec<T>> {
+    let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(bytemuck::pod_collect_to_vec(&bytes))
+}

@@ -1,0 +1,70 @@
+//! Turns: short slices of each entrant after the other, so that all see the same machine.
+
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use xent_peers::common::shape::Shape;
+
+use crate::child::Child;
+use crate::plan::Turns;
+use crate::results::Entrant;
+
+/// Long enough for the threads of the last entrant to stop spinning.
+const SETTLE: Duration = Duration::from_millis(2);
+
+/// Where calls are slow, so many times the budget are enough with fewer rounds.
+const PATIENCE: u32 = 6;
+const ENOUGH: usize = 3;
+
+/// An operation in a process, under the name it has in the results.
+pub struct Runner<'a> {
+    pub name: String,
+    pub child: &'a Child,
+    pub operation: String,
+}
+
+/// Measures the runners in turns. Times are ns per logit.
+pub fn take_turns(
+    runners: &[Runner<'_>],
+    shape: Shape,
+    threads: usize,
+    turns: Turns,
+) -> Result<Vec<Entrant>> {
+    let calls: Vec<u64> = runners.iter().map(|runner| calls(runner, turns.slice)).collect::<Result<_>>()?;
+    let mut entrants: Vec<Entrant> = runners.iter().map(|runner| Entrant::new(&runner.name)).collect();
+    let start = Instant::now();
+    let (least, most) = turns.rounds;
+    for round in 0..most {
+        let elapsed = start.elapsed();
+        let over = elapsed > turns.budget && round >= least;
+        if over || (elapsed > PATIENCE * turns.budget && round >= ENOUGH) {
+            break;
+        }
+        for ((runner, entrant), &calls) in runners.iter().zip(&mut entrants).zip(&calls) {
+            if threads > 1 {
+                sleep(SETTLE);
+            }
+            let seconds = runner.child.time(&runner.operation, calls)?;
+            entrant.times.push(seconds * 1e9 / (calls as f64 * shape.logits() as f64));
+        }
+    }
+    Ok(entrants)
+}
+
+/// The number of calls that fill a slice, found in runs that also warm up what is measured.
+fn calls(runner: &Runner<'_>, slice: Duration) -> Result<u64> {
+    let fill = |seconds: f64, calls: u64| {
+        let calls = slice.as_secs_f64() * calls as f64 / seconds;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "rounded and clamped")]
+        let calls = calls.round().clamp(1.0, 1e6) as u64;
+        calls
+    };
+    let first = runner.child.time(&runner.operation, 1)?;
+    if first > 1.0 {
+        // Slow, and not for its first call's sake alone.
+        return Ok(1);
+    }
+    let few = fill(runner.child.time(&runner.operation, 1)?, 1).div_ceil(4);
+    Ok(fill(runner.child.time(&runner.operation, few)?, few))
+}
