@@ -134,7 +134,7 @@ fn dense_loss_is_within_its_bound_and_its_gradient_of_its_larger_part() {
                         let flushed = if p.abs() < f64::from(f32::MIN_POSITIVE) { p.abs() } else { 0.0 };
                         Want::from(want * factor).in_ulp_of(p.abs().max(t.abs())).give_or_take(flushed)
                     });
-                errors.all_within(contract::GRADIENT, "dense gradient", backend, gradient, want);
+                errors.all_within(contract::DENSE_GRADIENT, "dense gradient", backend, gradient, want);
             }
         },
     );

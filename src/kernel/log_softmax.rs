@@ -42,8 +42,8 @@ impl<P: Place> Job for LogSoftmax<'_, P> {
             }
             subtract(simd, self.place.flow(row), found.sum.finite_or_nan(), scale);
             if let Some((index, loss)) = found.dominant_loss() {
-                // Next to 0, where the difference cancels.
-                self.place.results(row)[index] = narrow(-loss * scale);
+                // Next to 0, where the difference cancels; never -0.
+                self.place.results(row)[index] = narrow(0.0 - loss * scale);
             }
         }
     }

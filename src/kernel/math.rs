@@ -105,6 +105,7 @@ fn exponent_and_mantissa(x: f64) -> (f64, f64) {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "equal numbers, infinities among them, have no distance")]
 mod tests {
     use super::*;
 

@@ -83,7 +83,7 @@ impl<P: Place> Sparse<'_, P> {
             let scale = self.scale.of(row);
             let gradient = place.results(row);
             share_out(simd, gradient, scratch, &found, scale);
-            gradient[label] = narrow(-scale * found.complement(label, loss));
+            gradient[label] = narrow(0.0 - scale * found.complement(label, loss));
         }
         (loss, found.sum)
     }

@@ -70,6 +70,9 @@ pub mod contract {
     pub const LOG_SOFTMAX: f64 = 2.0;
     /// Gradients: those that are a difference, of its larger part.
     pub const GRADIENT: f64 = 2.0;
+    /// The gradient for dense labels, of its larger part: the softmax's bound, and the two roundings of the
+    /// difference.
+    pub const DENSE_GRADIENT: f64 = 3.0;
     /// The gradient with respect to dense labels: a log-softmax, and its product with a factor.
     pub const LABEL_GRADIENT: f64 = 3.0;
     /// The sparse gradient at the label.
