@@ -2,6 +2,7 @@
 
 #![expect(clippy::cast_lossless, reason = "`usize` has no lossless conversion to i128")]
 
+use crate::kernel::rowwise::IGNORED;
 use crate::{Error, Rows};
 
 /// Defines [`Labels`] and its conversions for the listed integer types.
@@ -52,13 +53,32 @@ macro_rules! labels {
 
             /// The first row whose label is neither a class nor ignored, with its label.
             fn first_bad(&self, classes: usize, ignored: Option<i64>) -> Option<(usize, i128)> {
-                let ignored = ignored.map(i128::from);
                 match self {
-                    $(Self::$variant(labels) => labels
-                        .iter()
-                        .map(|&label| label as i128)
-                        .enumerate()
-                        .find(|&(_, label)| !(0..classes as i128).contains(&label) && Some(label) != ignored),)+
+                    $(Self::$variant(labels) => {
+                        // A label that the type cannot hold is never met.
+                        let ignored = ignored.and_then(|ignored| <$type>::try_from(ignored).ok());
+                        let is_bad = |label: $type| !is_class(label as u64, classes) & (Some(label) != ignored);
+                        // Without an early exit, so that it is a vector loop: there is hardly ever one.
+                        if !labels.iter().fold(false, |any, &label| any | is_bad(label)) {
+                            return None;
+                        }
+                        let row = labels.iter().position(|&label| is_bad(label))?;
+                        Some((row, labels[row] as i128))
+                    })+
+                }
+            }
+
+            /// The classes of rows from `first` on, `IGNORED` for rows that are.
+            #[inline(always)]
+            fn classes(&self, first: usize, ignored: Option<i64>, to: &mut [usize]) {
+                match self {
+                    $(Self::$variant(labels) => {
+                        let ignored = ignored.and_then(|ignored| <$type>::try_from(ignored).ok());
+                        for (to, &label) in to.iter_mut().zip(&labels[first..]) {
+                            // Validated, so that it is a class or ignored.
+                            *to = if Some(label) == ignored { IGNORED } else { label as usize };
+                        }
+                    })+
                 }
             }
         }
@@ -83,6 +103,12 @@ macro_rules! labels {
             }
         )+
     };
+}
+
+/// Whether a label is a class. A negative one, extended by its sign, is larger than every number of classes.
+#[inline(always)]
+const fn is_class(label: u64, classes: usize) -> bool {
+    label < classes as u64
 }
 
 labels!(U8(u8), U16(u16), U32(u32), U64(u64), Usize(usize), I8(i8), I16(i16), I32(i32), I64(i64));
@@ -111,7 +137,6 @@ impl Labels<'_> {
 pub(crate) struct RowLabels<'a> {
     labels: Labels<'a>,
     ignored: Option<i64>,
-    classes: usize,
 }
 
 impl<'a> RowLabels<'a> {
@@ -122,7 +147,7 @@ impl<'a> RowLabels<'a> {
         ignored: Option<i64>,
     ) -> Result<Self, Error> {
         labels.validate(rows, classes, ignored)?;
-        Ok(Self { labels, ignored, classes })
+        Ok(Self { labels, ignored })
     }
 
     pub(crate) fn split_at(self, row: usize) -> (Self, Self) {
@@ -130,23 +155,17 @@ impl<'a> RowLabels<'a> {
         (Self { labels: first, ..self }, Self { labels: rest, ..self })
     }
 
-    /// The class of a row, `None` if the row is ignored.
+    /// The classes of rows from `first` on, `IGNORED` for rows that are.
     #[inline(always)]
-    pub(crate) fn class(&self, row: usize) -> Option<usize> {
-        let label = self.labels.get(row)?;
-        if self.ignored.map(i128::from) == Some(label) {
-            return None;
-        }
-        usize::try_from(label).ok().filter(|&class| class < self.classes)
+    pub(crate) fn classes(&self, first: usize, to: &mut [usize]) {
+        self.labels.classes(first, self.ignored, to);
     }
 
     /// The number of rows that are not ignored.
     pub(crate) fn used(&self) -> usize {
         let rows = self.labels.len();
-        match self.ignored {
-            Some(_) => (0..rows).filter(|&row| self.class(row).is_some()).count(),
-            None => rows,
-        }
+        let Some(ignored) = self.ignored.map(i128::from) else { return rows };
+        (0..rows).filter(|&row| self.labels.get(row) != Some(ignored)).count()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Checked views of row-major memory: the shape is validated once, here.
 
+use crate::simd::{LANES, Lanes, Simd};
 use crate::{Backend, Element, Error};
 
 /// A borrowed view of rows × classes values in row-major memory.
@@ -139,6 +140,12 @@ impl<'a, E: Element> Rows<'a, E> {
         &self.data[start..start + self.shape.classes]
     }
 
+    /// The memory from a row that is known to exist to the end of the data.
+    #[inline(always)]
+    pub(crate) fn from_row(&self, row: usize) -> &'a [E] {
+        &self.data[self.shape.start(row)..]
+    }
+
     /// The backend chosen for calls with this view.
     #[must_use]
     pub const fn backend(&self) -> Option<Backend> {
@@ -241,6 +248,42 @@ impl<'a> RowsMut<'a> {
     pub(crate) fn row_at_mut(&mut self, row: usize) -> &mut [f32] {
         let start = self.shape.start(row);
         &mut self.data[start..start + self.shape.classes]
+    }
+
+    /// The memory from a row that is known to exist to the end of the data.
+    #[inline(always)]
+    pub(crate) fn from_row(&self, row: usize) -> &[f32] {
+        &self.data[self.shape.start(row)..]
+    }
+
+    /// Writes part of a row, from class `start` on. If the next `following - 1` rows follow without a gap, and
+    /// are about to be written, whole vectors are written over their beginnings: masks are slow.
+    #[inline(always)]
+    pub(crate) fn write<S: Simd>(
+        &mut self,
+        simd: S,
+        row: usize,
+        start: usize,
+        following: usize,
+        values: &[f32; LANES],
+    ) {
+        let Shape { classes, stride, .. } = self.shape;
+        let first = self.shape.start(row);
+        let end = first + if stride == classes { following * classes } else { classes };
+        let results = &mut self.data[first + start..end];
+        match results.first_chunk_mut() {
+            Some(all) => simd.load(values).store(all),
+            None => results.copy_from_slice(&values[..results.len()]),
+        }
+    }
+
+    /// A row that is known to exist, and a later one; nothing for none.
+    #[inline(always)]
+    pub(crate) fn two_rows(&mut self, row: usize, later: Option<usize>) -> (&mut [f32], &[f32]) {
+        let (start, classes) = (self.shape.start(row), self.shape.classes);
+        let Some(later) = later else { return (&mut self.data[start..start + classes], &[]) };
+        let (first, rest) = self.data.split_at_mut(self.shape.start(later));
+        (&mut first[start..start + classes], &rest[..classes])
     }
 
     /// The same rows, shared.

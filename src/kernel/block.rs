@@ -59,7 +59,7 @@ pub(crate) fn block_max<S: Simd, E: Element>(simd: S, logits: &[E]) -> f32 {
 /// Trick: terms come as `p s` with `s` a power of two. The product is exact, so that each fused
 /// multiply-add takes it without a rounding of its own.
 #[derive(Clone, Copy)]
-struct Sum<S: Simd> {
+pub(crate) struct Sum<S: Simd> {
     bias: S::Lanes,
     high: S::Lanes,
     low: S::Lanes,
@@ -69,25 +69,42 @@ impl<S: Simd> Sum<S> {
     /// For up to a block of terms that are smaller than `2^(exponent + 1)`.
     #[inline(always)]
     fn new(simd: S, exponent: i32) -> Self {
-        // A lane adds up 32 terms: less than 2^(exponent + 6).
-        let bias = simd.splat(f32::from_bits((exponent + 7 + 127).cast_unsigned() << 23));
+        Self::biased(simd, simd.splat(bias(exponent)))
+    }
+
+    /// With the [`bias`] of each lane.
+    #[inline(always)]
+    pub(crate) fn biased(simd: S, bias: S::Lanes) -> Self {
         Self { bias, high: bias, low: simd.splat(0.0) }
     }
 
     /// Adds the terms `p * scale`.
     #[inline(always)]
-    fn add(&mut self, p: S::Lanes, scale: S::Lanes) {
+    pub(crate) fn add(&mut self, p: S::Lanes, scale: S::Lanes) {
         let high = p.mul_add(scale, self.high);
         let added = high - self.high;
         self.low = self.low + p.mul_sub(scale, added);
         self.high = high;
     }
 
+    /// The sum of each lane, exact but for the last addition.
+    #[inline(always)]
+    pub(crate) fn lanes(self) -> S::Wide {
+        (self.high - self.bias).widen() + self.low.widen()
+    }
+
     /// The lanes as a tree, in f64.
     #[inline(always)]
     fn reduce(self) -> f64 {
-        ((self.high - self.bias).widen() + self.low.widen()).reduce_add()
+        self.lanes().reduce_add()
     }
+}
+
+/// What a sum of up to a block of terms smaller than `2^(exponent + 1)` starts from.
+#[inline(always)]
+pub(crate) fn bias(exponent: i32) -> f32 {
+    // A lane adds up 32 terms: less than 2^(exponent + 6).
+    f32::from_bits((exponent + 7 + 127).cast_unsigned() << 23)
 }
 
 /// Writes the terms of a block, whose largest logit is `max`, where its flow puts them, and gives their
@@ -174,7 +191,7 @@ pub(crate) fn stored_sum_without<S: Simd>(simd: S, terms: &[f32], skip: usize) -
     if max <= NEGLIGIBLE {
         return 0.0;
     }
-    let exponent = (max.to_bits() >> 23).cast_signed() - 127;
+    let exponent = exponent_of(max);
     let one = simd.splat(1.0);
     let mut sum = Sum::new(simd, exponent);
     let (quads, tail) = Read(&*others).quads();
@@ -189,8 +206,14 @@ pub(crate) fn stored_sum_without<S: Simd>(simd: S, terms: &[f32], skip: usize) -
     sum.reduce()
 }
 
+/// The binary exponent of a positive normal number.
+#[inline(always)]
+pub(crate) fn exponent_of(term: f32) -> i32 {
+    (term.to_bits() >> 23).cast_signed() - 127
+}
+
 /// The terms of a block, stored and added in an order that depends on its length alone; and the largest
-/// of the logits `ahead`, of which there are no more than in the block.
+/// of the logits `ahead`.
 #[inline(always)]
 fn sum_terms<S: Simd, F: Flow>(
     simd: S,
@@ -218,6 +241,10 @@ fn sum_terms<S: Simd, F: Flow>(
         let (p, scale) = split(tail.load(simd, v));
         tail.store(v, p * scale);
         sum.add(p, scale);
+    }
+    // The first block of the next row may be longer than the last of this one.
+    for ahead in ahead_quads {
+        max.add(simd, &ahead);
     }
     max.add(simd, &ahead_tail);
     (sum.reduce(), max.reduce())

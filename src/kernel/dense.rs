@@ -5,13 +5,13 @@
 //! is negative for labels that are not. The first bracket is `ln(1 + R / e^m)` for a confident row,
 //! with `R` the sum without the maximum.
 
-use super::block::BLOCK;
-use super::flow::{Flow, Read, Slots, Update};
+use super::ends::Ends;
+use super::flow::{Flow, Read, Slots};
 use super::place::Place;
-use super::row::{Row, Watch, scan};
+use super::row::Watch;
+use super::rowwise::{Finish, Operation, Row, Seen};
 use super::scale::{Scale, Sums};
-use super::share::{Factor, map_with, narrow, split};
-use super::{Job, Scratch};
+use super::share::narrow;
 use crate::Rows;
 use crate::element::Element;
 use crate::simd::{Lanes, Simd, Wide};
@@ -26,13 +26,19 @@ pub(crate) struct Dense<'a, P> {
     pub(crate) sums: Sums<'a>,
 }
 
-impl<P: Place> Job for Dense<'_, P> {
-    fn rows(&self) -> usize {
-        self.place.rows()
+impl<'a, P: Place> Operation for Dense<'a, P> {
+    type Place = P;
+    type Epilogue = P::SharesAndLabels;
+    type Watch = Distance<'a>;
+    const DENSE: bool = true;
+
+    fn place(&self) -> &P {
+        &self.place
     }
 
-    fn classes(&self) -> usize {
-        self.place.classes()
+    #[inline(always)]
+    fn parts(&mut self) -> (&mut P, Option<Rows<'_>>) {
+        (&mut self.place, Some(self.labels))
     }
 
     fn split_at(self, row: usize) -> (Self, Self) {
@@ -54,29 +60,58 @@ impl<P: Place> Job for Dense<'_, P> {
     }
 
     #[inline(always)]
-    fn eval<S: Simd>(mut self, simd: S, scratch: &mut Scratch) {
-        for row in 0..self.place.rows() {
-            let labels = self.labels.row_at(row);
-            let mut distance = Distance::to(labels);
-            let scan = scan(simd, self.place.flow(row), &mut distance, scratch);
-            let found = Row::settle(simd, scan, scratch, self.place.source(row));
-            let found = self.sums.saved(row).map_or(found, |sum| found.with_sum(sum));
-            if let Some(to) = self.losses.get_mut(row) {
-                *to = narrow(distance.loss(found.max_loss()));
+    fn watch(&self, row: Row) -> Distance<'a> {
+        Distance::to(self.labels.row_at(row.index))
+    }
+
+    #[inline(always)]
+    fn end<S: Simd, const N: usize>(
+        &mut self,
+        simd: S,
+        rows: &[Row],
+        ends: &mut Ends<N>,
+        seen: &[Seen; N],
+    ) -> Finish<N> {
+        self.sums.exchange(rows, ends);
+        if !self.losses.is_empty() {
+            let of_max = ends.losses(simd, &ends.max);
+            for ((row, seen), of_max) in rows.iter().zip(seen).zip(of_max) {
+                self.losses[row.index] = narrow(seen.loss(of_max));
             }
-            if P::WRITES {
-                let scale = self.scale.of(row);
-                gradient(simd, self.place.results(row), scratch, labels, &found, distance.mass, scale);
-            }
-            self.sums.save(row, found.sum);
         }
+        if !P::WRITES {
+            return Finish::NOTHING;
+        }
+        let mut scale = self.scale.of_all(rows);
+        let mut by = scale;
+        for i in 0..N {
+            by[i] *= seen[i].mass;
+            scale[i] = -scale[i];
+        }
+        Finish { by: ends.factors(simd, &by), scale, ..Finish::NOTHING }
+    }
+
+    /// `mass p - t` without cancellation where p is next to 1.
+    #[inline(always)]
+    fn dominant(&self, row: Row, class: usize, complement: f64, scale: f64, seen: &Seen) -> f32 {
+        let label = f64::from(self.labels.row_at(row.index)[class]);
+        narrow(-scale * ((seen.mass - label) - seen.mass * complement))
+    }
+}
+
+impl Seen {
+    /// The loss against dense labels, given that of the largest logit.
+    #[inline(always)]
+    fn loss(&self, of_max: f64) -> f64 {
+        let by_mass = if self.mass == 0.0 && !of_max.is_nan() { 0.0 } else { self.mass * of_max };
+        by_mass + self.distance
     }
 }
 
 /// `sum t_i` and `sum t_i (m - x_i)` over the blocks so far, `m` being their maximum.
 ///
 /// A label of 0 contributes 0, whatever the logit.
-struct Distance<'a> {
+pub(crate) struct Distance<'a> {
     labels: &'a [f32],
     max: f32,
     mass: f64,
@@ -87,13 +122,6 @@ impl<'a> Distance<'a> {
     #[inline(always)]
     fn to(labels: &'a [f32]) -> Self {
         Self { labels, max: f32::NEG_INFINITY, mass: 0.0, sum: 0.0 }
-    }
-
-    /// The loss, given that of the largest logit.
-    #[inline(always)]
-    fn loss(&self, of_max: f64) -> f64 {
-        let by_mass = if self.mass == 0.0 && !of_max.is_nan() { 0.0 } else { self.mass * of_max };
-        by_mass + self.sum
     }
 
     /// `mass * (to - from)`, 0 for no mass.
@@ -122,6 +150,11 @@ impl<E: Element> Watch<E> for Distance<'_> {
             self.sum += Self::moved(mass, max, self.max) + sum;
         }
         self.mass += mass;
+    }
+
+    #[inline(always)]
+    fn seen(&self) -> Seen {
+        Seen { mass: self.mass, distance: self.sum, ..Seen::NOTHING }
     }
 }
 
@@ -161,35 +194,5 @@ impl<W: Wide> Weighted<W> {
         let label = label.widen();
         self.mass = self.mass + label;
         self.sum = self.sum + label * (self.max - logit.widen());
-    }
-}
-
-/// Makes of a row's terms `scale (mass p_i - t_i)`.
-#[inline(always)]
-fn gradient<S: Simd>(
-    simd: S,
-    terms: &mut [f32],
-    scratch: &Scratch,
-    labels: &[f32],
-    found: &Row,
-    mass: f64,
-    scale: f64,
-) {
-    let (high, low) = split(-scale);
-    let (high, low) = (simd.splat(high), simd.splat(low));
-    let blocks = terms.chunks_mut(BLOCK).zip(labels.chunks(BLOCK)).zip(&scratch.blocks);
-    for ((block, labels), sum) in blocks {
-        let factor = Factor::new(simd, scale * mass * found.sum.share_of(*sum));
-        map_with(
-            simd,
-            labels,
-            Update(block),
-            #[inline(always)]
-            |t, term| t.mul_add(high, t.mul_add(low, factor.apply(term))),
-        );
-    }
-    if let Some((index, complement)) = found.dominant_complement() {
-        // `mass p - t` without cancellation where p is next to 1.
-        terms[index] = narrow(scale * ((mass - f64::from(labels[index])) - mass * complement));
     }
 }

@@ -15,7 +15,7 @@ use crate::simd::{Lanes, Simd};
 
 /// Terms are scaled up by `2^HEADROOM`, so that all that can matter to a result stays a normal
 /// number: no term is ever subnormal, which would cost a hundred cycles.
-const HEADROOM: i32 = 64;
+pub(crate) const HEADROOM: i32 = 64;
 
 /// Up to this magnitude of the block's maximum the pivot is 0. Beyond, with the pivot at the maximum,
 /// `x` down to [`SPAN`] `ln 2` = 131 below it is within a factor of two of it, so that the difference
@@ -36,7 +36,14 @@ pub(crate) const NEGLIGIBLE: f32 = 1.5 * f32::from_bits(2 << 23);
 const ROUNDER: f32 = 12_582_912.0;
 
 /// The exponent bias of f32.
-const BIAS: i32 = 127;
+const BIAS: f32 = 127.0;
+
+/// What lies [`SPAN`] below a block's largest term is so far from the block's exponent.
+#[expect(clippy::cast_precision_loss, reason = "a small integer")]
+const LOWEST: f32 = (HEADROOM - SPAN) as f32;
+
+#[expect(clippy::cast_precision_loss, reason = "a small integer")]
+const HEADROOM_F32: f32 = HEADROOM as f32;
 
 // Derived by scripts/derive_constants.py. The high part of ln 2 has 14 bits, so that its product with
 // |n| <= 571 (381 for the reference, 190 below it) is exact, fused or not.
@@ -57,17 +64,16 @@ impl Reference {
     /// The reference of a block whose largest logit is `max`.
     #[inline(always)]
     pub(crate) fn for_max(max: f32) -> Self {
-        if max.abs() <= PIVOT_FREE {
-            let n = (max * LOG2_E + ROUNDER) - ROUNDER;
-            #[expect(clippy::cast_possible_truncation, reason = "an integer of at most 381")]
-            let n = n as i32;
-            Self { pivot: 0.0, exponent: n - HEADROOM }
-        } else if max == f32::NEG_INFINITY {
-            // No logit at all: any finite pivot will do.
-            Self { pivot: 0.0, exponent: -HEADROOM }
-        } else {
-            Self { pivot: max, exponent: -HEADROOM }
-        }
+        let (pivot, exponent) = reference_for(max);
+        #[expect(clippy::cast_possible_truncation, reason = "an integer of at most 445")]
+        let exponent = exponent as i32;
+        Self { pivot, exponent }
+    }
+
+    #[inline(always)]
+    #[expect(clippy::cast_precision_loss, reason = "an integer of at most 445")]
+    pub(crate) fn exponent_f32(&self) -> f32 {
+        self.exponent as f32
     }
 
     /// The reference as a number.
@@ -75,6 +81,19 @@ impl Reference {
     pub(crate) fn to_f64(self) -> f64 {
         math::exp(f64::from(self.pivot)) * math::power_of_two(self.exponent.into())
     }
+}
+
+/// The pivot and the exponent for a largest logit, both floats and without a branch: a loop over rows becomes
+/// vectors.
+#[inline(always)]
+pub(crate) fn reference_for(max: f32) -> (f32, f32) {
+    let pivot_free = max.abs() <= PIVOT_FREE;
+    // An integer of at most 381.
+    let n = (max * LOG2_E + ROUNDER) - ROUNDER;
+    let n = if pivot_free { n } else { 0.0 };
+    // Where there is no logit at all any finite pivot will do.
+    let pivot = if pivot_free | (max == f32::NEG_INFINITY) { 0.0 } else { max };
+    (pivot, n - HEADROOM_F32)
 }
 
 /// The exponential of one block, its constants in lanes.
@@ -93,18 +112,19 @@ pub(crate) struct Exp<S: Simd> {
 impl<S: Simd> Exp<S> {
     #[inline(always)]
     pub(crate) fn new(simd: S, reference: Reference) -> Self {
-        let Reference { pivot, exponent } = reference;
-        // The exponent is at most 381 in magnitude, so all of these are exact.
-        #[expect(clippy::cast_precision_loss)]
-        let rounder = ROUNDER + (BIAS - exponent) as f32;
-        // A quarter above the integer, so that the clamped term is 2^(1/4) times a power of two and
-        // its product with the scale normal.
-        #[expect(clippy::cast_precision_loss)]
-        let floor = (exponent + HEADROOM - SPAN) as f32 + 0.25;
+        Self::per_lane(simd, simd.splat(reference.pivot), simd.splat(reference.exponent_f32()))
+    }
+
+    /// With a reference for each lane.
+    #[inline(always)]
+    pub(crate) fn per_lane(simd: S, pivot: S::Lanes, exponent: S::Lanes) -> Self {
+        // Exponents are at most 445 in magnitude, so all sums are exact. The floor is a quarter above an
+        // integer, so that the clamped term is 2^(1/4) times a power of two and its product with the scale
+        // normal.
         Self {
-            pivot: simd.splat(pivot),
-            floor: simd.splat(floor * core::f32::consts::LN_2),
-            rounder: simd.splat(rounder),
+            pivot,
+            floor: (exponent + simd.splat(LOWEST + 0.25)) * simd.splat(core::f32::consts::LN_2),
+            rounder: simd.splat(ROUNDER + BIAS) - exponent,
             log2_e: simd.splat(LOG2_E),
             minus_ln_2_high: simd.splat(-LN_2_HIGH),
             minus_ln_2_low: simd.splat(-LN_2_LOW),

@@ -1,23 +1,35 @@
 //! Log-sum-exp: `ln sum_j e^(x_j)`.
 
-use super::row::{Row, read_row};
-use super::{Job, Scratch};
+use super::ends::Ends;
+use super::epilogue::Nothing;
+use super::place::{Place, ReadOnly};
+use super::rowwise::{Finish, Operation, Row, Seen};
 use crate::element::Element;
 use crate::simd::Simd;
 use crate::{LogSumExp, Rows};
 
 pub(crate) struct LogSumExps<'a, E: Element, T> {
-    pub(crate) logits: Rows<'a, E>,
+    pub(crate) logits: ReadOnly<'a, E>,
     pub(crate) results: &'a mut [T],
 }
 
-impl<E: Element, T: From<Row> + Send> Job for LogSumExps<'_, E, T> {
-    fn rows(&self) -> usize {
-        self.logits.rows()
+/// A value that there is one of for each row.
+pub(crate) trait PerRow: Copy + Send {
+    fn of<S: Simd, const N: usize>(simd: S, ends: &Ends<N>) -> [Self; N];
+}
+
+impl<'a, E: Element, T: PerRow> Operation for LogSumExps<'a, E, T> {
+    type Place = ReadOnly<'a, E>;
+    type Epilogue = Nothing;
+    type Watch = ();
+
+    fn place(&self) -> &Self::Place {
+        &self.logits
     }
 
-    fn classes(&self) -> usize {
-        self.logits.classes()
+    #[inline(always)]
+    fn parts(&mut self) -> (&mut Self::Place, Option<Rows<'_>>) {
+        (&mut self.logits, None)
     }
 
     fn split_at(self, row: usize) -> (Self, Self) {
@@ -27,25 +39,43 @@ impl<E: Element, T: From<Row> + Send> Job for LogSumExps<'_, E, T> {
     }
 
     #[inline(always)]
-    fn eval<S: Simd>(self, simd: S, scratch: &mut Scratch) {
-        for (row, result) in self.results.iter_mut().enumerate() {
-            *result = read_row(simd, self.logits.row_at(row), scratch).into();
+    fn watch(&self, _row: Row) {}
+
+    #[inline(always)]
+    fn end<S: Simd, const N: usize>(
+        &mut self,
+        simd: S,
+        rows: &[Row],
+        ends: &mut Ends<N>,
+        _: &[Seen; N],
+    ) -> Finish<N> {
+        for (row, value) in rows.iter().zip(T::of(simd, ends)) {
+            self.results[row.index] = value;
         }
+        Finish::NOTHING
+    }
+
+    #[inline(always)]
+    fn dominant(&self, _row: Row, _class: usize, _complement: f64, _scale: f64, _seen: &Seen) -> f32 {
+        0.0
     }
 }
 
 /// The sum, not evaluated.
-impl From<Row> for LogSumExp {
+impl PerRow for LogSumExp {
     #[inline(always)]
-    fn from(row: Row) -> Self {
-        row.sum
+    fn of<S: Simd, const N: usize>(_: S, ends: &Ends<N>) -> [Self; N] {
+        core::array::from_fn(
+            #[inline(always)]
+            |i| ends.partial(i),
+        )
     }
 }
 
 /// The log-sum-exp.
-impl From<Row> for f32 {
+impl PerRow for f32 {
     #[inline(always)]
-    fn from(row: Row) -> Self {
-        row.log_sum_exp()
+    fn of<S: Simd, const N: usize>(simd: S, ends: &Ends<N>) -> [Self; N] {
+        ends.log_sum_exp(simd)
     }
 }

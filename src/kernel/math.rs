@@ -12,10 +12,20 @@ const LN_2_LOW: f64 = 1.908_214_929_270_587_8e-10;
 /// 1.5 * 2^52: adding it to a small number rounds that to an integer, in the low bits of the sum.
 const ROUNDER: f64 = 6_755_399_441_055_744.0;
 
-/// `2^n`, 0 below the normal range, +inf above.
+/// 2^52: an integer in the low bits of a number of this size is its value above it.
+pub(crate) const INTEGER: f64 = 4_503_599_627_370_496.0;
+
+const TWO_TO_54: f64 = 18_014_398_509_481_984.0;
+
+/// `2^n` for an integer `n`, 0 below the normal range, +inf above.
+///
+/// The integer is a float because there is no vector instruction that converts one everywhere; adding
+/// [`ROUNDER`] puts it into the low bits.
 #[inline(always)]
-pub(crate) fn power_of_two(n: i64) -> f64 {
-    f64::from_bits((n.clamp(-1023, 1024) + 1023).cast_unsigned() << 52)
+pub(crate) fn power_of_two(n: f64) -> f64 {
+    let n = if n < -1023.0 { -1023.0 } else { n };
+    let n = if n > 1024.0 { 1024.0 } else { n };
+    f64::from_bits((n + (1023.0 + ROUNDER)).to_bits() << 52)
 }
 
 /// `e^x`, about 1 ULP off; 0 where it is below the normal range.
@@ -47,32 +57,45 @@ pub(crate) fn exp(x: f64) -> f64 {
         p = p * r + 1.0 / factorial;
     }
     let p = 1.0 + (r + r * r * p);
-    let n = (shifted.to_bits().cast_signed()).wrapping_sub(ROUNDER.to_bits().cast_signed());
     // In two steps, because p * 2^n is finite for n = 1024 and p < 1.
-    let half = n >> 1;
-    p * power_of_two(half) * power_of_two(n.wrapping_sub(half))
+    let half = (n * 0.5 + ROUNDER) - ROUNDER;
+    p * power_of_two(half) * power_of_two(n - half)
+}
+
+/// `e^x` for `|x| <= 0.36`, good to 2^-39: far more than an f32 result can show.
+#[inline(always)]
+pub(crate) fn exp_near_zero(x: f64) -> f64 {
+    let mut p = 1.0 / 3_628_800.0;
+    for factorial in [362_880.0, 40_320.0, 5_040.0, 720.0, 120.0, 24.0, 6.0, 2.0] {
+        p = p * x + 1.0 / factorial;
+    }
+    1.0 + (x + x * x * p)
 }
 
 /// `ln x` for `x >= 0`: -inf at 0, +inf at +inf, NaN for NaN. About 1 ULP off.
 #[inline(always)]
 pub(crate) fn ln(x: f64) -> f64 {
-    // Subnormal numbers are made normal first.
-    let subnormal = x < f64::MIN_POSITIVE;
-    let (scaled, offset) = if subnormal { (x * power_of_two(54), 54.0) } else { (x, 0.0) };
-    let (k, m) = exponent_and_mantissa(scaled);
-    let result = ln_of(k - offset, m - 1.0);
-    let result = if x == 0.0 { f64::NEG_INFINITY } else { result };
-    if x < f64::INFINITY { result } else { x }
+    ln_or_ln_1p(x, false)
 }
 
 /// `ln(1 + x)` for `x >= 0`, about 1 ULP off down to 0.
 #[inline(always)]
 pub(crate) fn ln_1p(x: f64) -> f64 {
-    let sum = 1.0 + x;
-    let (k, m) = exponent_and_mantissa(sum);
-    // What the addition rounded away matters only where the sum is next to 1.
-    let f = if k == 0.0 { x } else { m - 1.0 };
-    let result = ln_of(k, f);
+    ln_or_ln_1p(x, true)
+}
+
+/// [`ln_1p`] if `one_plus`, else [`ln`]: rows of both kinds go through the same instructions.
+#[inline(always)]
+pub(crate) fn ln_or_ln_1p(x: f64, one_plus: bool) -> f64 {
+    let sum = if one_plus { 1.0 + x } else { x };
+    // Subnormal numbers are made normal first.
+    let subnormal = sum < f64::MIN_POSITIVE;
+    let (scaled, offset) = if subnormal { (sum * TWO_TO_54, 54.0) } else { (sum, 0.0) };
+    let (k, m) = exponent_and_mantissa(scaled);
+    // What the addition of 1 rounded away matters only where the sum is next to 1.
+    let f = if one_plus & (k == 0.0) { x } else { m - 1.0 };
+    let result = ln_of(k - offset, f);
+    let result = if sum == 0.0 { f64::NEG_INFINITY } else { result };
     if x < f64::INFINITY { result } else { x }
 }
 
@@ -96,11 +119,13 @@ fn ln_of(k: f64, f: f64) -> f64 {
 #[inline(always)]
 fn exponent_and_mantissa(x: f64) -> (f64, f64) {
     const HALF_ROOT: u64 = (SQRT_2 / 2.0).to_bits();
+    const BIAS: u64 = 1023 << 52;
     let bits = x.to_bits();
-    let k = bits.wrapping_sub(HALF_ROOT).cast_signed() >> 52;
-    let m = f64::from_bits(bits.wrapping_sub((k << 52).cast_unsigned()));
-    // k as a float through its bits: there is no vector instruction for it everywhere.
-    let k = f64::from_bits(ROUNDER.to_bits().wrapping_add(k.cast_unsigned())) - ROUNDER;
+    // With the bias, so that it is not negative: there is no arithmetic shift of vectors everywhere.
+    let biased = bits.wrapping_add(BIAS - HALF_ROOT) >> 52;
+    let m = f64::from_bits(bits.wrapping_add(BIAS).wrapping_sub(biased << 52));
+    // As a float through its bits: there is no vector instruction for it everywhere.
+    let k = f64::from_bits(INTEGER.to_bits() | biased & 0xfff) - (INTEGER + 1023.0);
     (k, m)
 }
 
@@ -119,8 +144,8 @@ mod tests {
 
     /// Numbers of every binary order of magnitude up to `limit`, three of each.
     fn numbers(limit: f64) -> impl Iterator<Item = f64> {
-        (-1021..1024)
-            .flat_map(|n| [1.0, 1.234_567_890_123, 1.987_654_321].map(|m| m * power_of_two(n)))
+        (-1021_i32..1024)
+            .flat_map(|n| [1.0, 1.234_567_890_123, 1.987_654_321].map(|m| m * power_of_two(n.into())))
             .filter(move |x| *x <= limit)
     }
 

@@ -5,16 +5,21 @@
 //! |---|---|
 //! | `exp` | the exponential of a block of logits against a power of two |
 //! | `flow`, `place` | where a kernel reads logits and writes results |
-//! | `math` | `e^x` and logarithms in f64, for the ends of rows |
 //! | `block` | maximum and sum of a block of 512 logits |
 //! | `partial` | the sum of a run of terms, and how runs are put together |
 //! | `row` | one read of a row: its blocks in order |
-//! | `share` | terms to shares of the row's sum |
+//! | `tile` | the same for sixteen short rows in the lanes |
+//! | `ends` | what a row's sum says of its largest logit, of losses and of shares |
+//! | `math` | `e^x` and logarithms in f64, for the ends of rows |
+//! | `epilogue`, `share` | results from terms or logits, once the sum is known |
+//! | `rowwise` | a read, an end and an epilogue: what most operations are |
 //! | `scale` | upstream factors and saved sums, per row |
 //! | the others | one operation each |
 
 mod block;
 pub(crate) mod dense;
+mod ends;
+pub(crate) mod epilogue;
 mod exp;
 mod flow;
 pub(crate) mod log_softmax;
@@ -24,11 +29,13 @@ pub(crate) mod maximum;
 pub(crate) mod partial;
 pub(crate) mod place;
 mod row;
+pub(crate) mod rowwise;
 pub(crate) mod scale;
 mod share;
 pub(crate) mod softmax;
 pub(crate) mod softmax_gradient;
 pub(crate) mod sparse;
+mod tile;
 
 use crate::simd::{Kernel, Simd};
 use partial::Partial;
@@ -46,13 +53,14 @@ pub(crate) trait Job: Send + Sized {
 /// What a worker keeps from row to row and from call to call, so that nothing is allocated per row.
 #[derive(Default)]
 pub(crate) struct Scratch {
-    /// The sum of each block of the row.
+    /// The sums of the blocks of a group of rows.
     blocks: Vec<Partial>,
+    tile: tile::Buffers,
 }
 
 impl Scratch {
     pub(crate) const fn new() -> Self {
-        Self { blocks: Vec::new() }
+        Self { blocks: Vec::new(), tile: tile::Buffers::new() }
     }
 }
 

@@ -57,11 +57,6 @@ impl LogSumExp {
         ln(self.sum * power_of_two(self.exponent.into()))
     }
 
-    #[inline(always)]
-    pub(crate) fn pivot(self) -> f32 {
-        self.pivot
-    }
-
     /// Whether there is no logit but -inf.
     #[inline(always)]
     pub(crate) fn is_empty(self) -> bool {
@@ -86,7 +81,7 @@ impl LogSumExp {
     #[expect(clippy::float_cmp, reason = "pivots are the same number or not")]
     pub(crate) fn scale_of(self, reference: Reference) -> f64 {
         if reference.pivot == self.pivot {
-            power_of_two(i64::from(reference.exponent) - i64::from(self.exponent))
+            power_of_two(f64::from(reference.exponent) - f64::from(self.exponent))
         } else {
             exp(self.log_ratio(reference))
         }
@@ -107,66 +102,13 @@ impl LogSumExp {
         }
     }
 
+    /// The sum in units of another reference.
     #[inline(always)]
-    pub(crate) fn sum(self) -> f64 {
-        self.sum
-    }
-
-    /// This sum without a part of it.
-    #[inline(always)]
-    pub(crate) fn minus(self, part: Self) -> Self {
-        Self { sum: self.sum - part.sum * self.scale_of(part.reference()), ..self }
-    }
-
-    /// This sum and `e^x`, relative to the reference of the block with `x`.
-    #[inline(always)]
-    pub(crate) fn plus_logit(self, x: f32, reference: Reference) -> Self {
-        let empty = Self::new(reference, 0.0);
-        let term = exp((f64::from(x) - f64::from(reference.pivot)) - f64::from(reference.exponent) * LN_2);
-        let rest = if self.is_empty() { 0.0 } else { self.sum * empty.scale_of(self.reference()) };
-        Self { sum: rest + term, ..empty }
-    }
-
-    /// NaN in place of an infinite sum: what a loss and a gradient are where a logit is +inf.
-    #[inline(always)]
-    pub(crate) fn finite_or_nan(self) -> Self {
-        Self { sum: self.sum + 0.0 * self.sum, ..self }
-    }
-
-    /// `-ln(e^x / self)`: the loss of the logit `x`, short of what cancellation leaves of it where it
-    /// is small.
-    #[inline(always)]
-    pub(crate) fn loss_of(self, x: f32) -> f64 {
-        (f64::from(self.pivot) - f64::from(x)) + self.log_relative()
-    }
-
-    /// `self / whole` as sums of exponentials.
-    #[inline(always)]
-    pub(crate) fn ratio(self, whole: Self) -> f64 {
-        if self.is_empty() { 0.0 } else { whole.scale_of(self.reference()) * (self.sum / whole.sum) }
-    }
-
-    /// `self / e^x`.
-    #[inline(always)]
-    pub(crate) fn ratio_to_logit(self, x: f32) -> f64 {
-        if self.is_empty() {
-            0.0
+    pub(crate) fn relative_to(self, reference: Reference) -> f64 {
+        if self.is_empty() || self.reference() == reference {
+            self.sum
         } else {
-            self.sum * exp((f64::from(self.pivot) - f64::from(x)) + f64::from(self.exponent) * LN_2)
-        }
-    }
-
-    /// The factor by which a term of a block, whose sum is `block`, becomes its share of this sum; NaN where
-    /// there is nothing to share, or an infinity.
-    #[inline(always)]
-    pub(crate) fn share_of(self, block: Self) -> f64 {
-        if !(self.sum > 0.0 && self.sum < f64::INFINITY) {
-            f64::NAN
-        } else if block.is_empty() {
-            // Its reference means nothing, and may be anywhere above this one's.
-            0.0
-        } else {
-            self.scale_of(block.reference()) / self.sum
+            self.sum * Self::new(reference, 0.0).scale_of(self.reference())
         }
     }
 }

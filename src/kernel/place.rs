@@ -1,7 +1,9 @@
 //! Where an operation reads its logits and writes its results, for a block of rows.
 
+use super::epilogue::{Epilogue, Nothing, Shares, SharesAndLabels};
 use super::flow::{Flow, Move, Read, Update};
 use crate::element::Element;
+use crate::simd::{LANES, Simd};
 use crate::{Rows, RowsMut};
 
 /// The logits of some rows, with the place of their results.
@@ -13,32 +15,34 @@ pub(crate) trait Place: Send + Sized {
 
     /// Whether results are written at all.
     const WRITES: bool;
+    /// What becomes of terms: their shares, or nothing.
+    type Shares: Epilogue;
+    type SharesAndLabels: Epilogue;
 
     fn rows(&self) -> usize;
     fn classes(&self) -> usize;
+    /// How far apart rows of logits are.
+    fn stride(&self) -> usize;
     fn split_at(self, row: usize) -> (Self, Self);
-    fn flow(&mut self, row: usize) -> Self::Flow<'_>;
+    /// A row, and the logits of another one.
+    fn flow_before(&mut self, row: usize, other: Option<usize>) -> (Self::Flow<'_>, &[Self::Element]);
     fn logits(&self, row: usize) -> &[Self::Element];
+    /// The memory from a row on, of which only rows of the place mean anything.
+    fn logits_from(&self, row: usize) -> &[Self::Element];
+    /// Writes part of a row, as [`RowsMut::write`] does.
+    fn write<S: Simd>(&mut self, simd: S, row: usize, start: usize, following: usize, values: &[f32; LANES]);
     /// The results of a row; empty where none are written.
     fn results(&mut self, row: usize) -> &mut [f32];
-    /// What is left of the row once its terms have been written.
-    fn source(&self, row: usize) -> Source<'_, Self::Element>;
+    /// The results of a row, shared.
+    fn written(&self, row: usize) -> &[f32];
 }
 
-/// What a sum can be taken from again.
-#[derive(Clone, Copy)]
-pub(crate) enum Source<'a, E> {
-    Logits(&'a [E]),
-    Terms(&'a [f32]),
-}
-
-impl<E: Element> Source<'_, E> {
-    #[inline(always)]
-    pub(crate) fn classes(self) -> usize {
-        match self {
-            Self::Logits(row) => row.len(),
-            Self::Terms(row) => row.len(),
-        }
+/// A row's logits, none for no row.
+#[inline(always)]
+fn logits_of<'a, E: Element>(rows: &Rows<'a, E>, row: Option<usize>) -> &'a [E] {
+    match row {
+        Some(row) => rows.row_at(row),
+        None => &[],
     }
 }
 
@@ -61,6 +65,9 @@ impl<E: Element> Place for ReadOnly<'_, E> {
     where
         Self: 'b;
 
+    type Shares = Nothing;
+    type SharesAndLabels = Nothing;
+
     const WRITES: bool = false;
 
     fn rows(&self) -> usize {
@@ -71,14 +78,18 @@ impl<E: Element> Place for ReadOnly<'_, E> {
         self.0.classes()
     }
 
+    fn stride(&self) -> usize {
+        self.0.stride()
+    }
+
     fn split_at(self, row: usize) -> (Self, Self) {
         let (first, rest) = self.0.split_at(row);
         (Self(first), Self(rest))
     }
 
     #[inline(always)]
-    fn flow(&mut self, row: usize) -> Read<'_, E> {
-        Read(self.0.row_at(row))
+    fn flow_before(&mut self, row: usize, other: Option<usize>) -> (Read<'_, E>, &[E]) {
+        (Read(self.0.row_at(row)), logits_of(&self.0, other))
     }
 
     #[inline(always)]
@@ -87,13 +98,29 @@ impl<E: Element> Place for ReadOnly<'_, E> {
     }
 
     #[inline(always)]
+    fn logits_from(&self, row: usize) -> &[E] {
+        self.0.from_row(row)
+    }
+
+    #[inline(always)]
+    fn write<S: Simd>(
+        &mut self,
+        _simd: S,
+        _row: usize,
+        _start: usize,
+        _following: usize,
+        _values: &[f32; LANES],
+    ) {
+    }
+
+    #[inline(always)]
     fn results(&mut self, _row: usize) -> &mut [f32] {
         &mut []
     }
 
     #[inline(always)]
-    fn source(&self, row: usize) -> Source<'_, E> {
-        Source::Logits(self.0.row_at(row))
+    fn written(&self, _row: usize) -> &[f32] {
+        &[]
     }
 }
 
@@ -103,6 +130,9 @@ impl<E: Element> Place for OutOfPlace<'_, E> {
         = Move<'b, E>
     where
         Self: 'b;
+
+    type Shares = Shares;
+    type SharesAndLabels = SharesAndLabels;
 
     const WRITES: bool = true;
 
@@ -114,6 +144,10 @@ impl<E: Element> Place for OutOfPlace<'_, E> {
         self.logits.classes()
     }
 
+    fn stride(&self) -> usize {
+        self.logits.stride()
+    }
+
     fn split_at(self, row: usize) -> (Self, Self) {
         let (logits, rest) = self.logits.split_at(row);
         let (results, other) = self.results.split_at(row);
@@ -121,8 +155,8 @@ impl<E: Element> Place for OutOfPlace<'_, E> {
     }
 
     #[inline(always)]
-    fn flow(&mut self, row: usize) -> Move<'_, E> {
-        Move(self.logits.row_at(row), self.results.row_at_mut(row))
+    fn flow_before(&mut self, row: usize, other: Option<usize>) -> (Move<'_, E>, &[E]) {
+        (Move(self.logits.row_at(row), self.results.row_at_mut(row)), logits_of(&self.logits, other))
     }
 
     #[inline(always)]
@@ -131,13 +165,23 @@ impl<E: Element> Place for OutOfPlace<'_, E> {
     }
 
     #[inline(always)]
+    fn logits_from(&self, row: usize) -> &[E] {
+        self.logits.from_row(row)
+    }
+
+    #[inline(always)]
+    fn write<S: Simd>(&mut self, simd: S, row: usize, start: usize, following: usize, values: &[f32; LANES]) {
+        self.results.write(simd, row, start, following, values);
+    }
+
+    #[inline(always)]
     fn results(&mut self, row: usize) -> &mut [f32] {
         self.results.row_at_mut(row)
     }
 
     #[inline(always)]
-    fn source(&self, row: usize) -> Source<'_, E> {
-        Source::Logits(self.logits.row_at(row))
+    fn written(&self, row: usize) -> &[f32] {
+        self.results.row_at(row)
     }
 }
 
@@ -147,6 +191,9 @@ impl Place for InPlace<'_> {
         = Update<'b>
     where
         Self: 'b;
+
+    type Shares = Shares;
+    type SharesAndLabels = SharesAndLabels;
 
     const WRITES: bool = true;
 
@@ -158,14 +205,19 @@ impl Place for InPlace<'_> {
         self.0.classes()
     }
 
+    fn stride(&self) -> usize {
+        self.0.stride()
+    }
+
     fn split_at(self, row: usize) -> (Self, Self) {
         let (first, rest) = self.0.split_at(row);
         (Self(first), Self(rest))
     }
 
     #[inline(always)]
-    fn flow(&mut self, row: usize) -> Update<'_> {
-        Update(self.0.row_at_mut(row))
+    fn flow_before(&mut self, row: usize, other: Option<usize>) -> (Update<'_>, &[f32]) {
+        let (row, other) = self.0.two_rows(row, other);
+        (Update(row), other)
     }
 
     #[inline(always)]
@@ -174,12 +226,22 @@ impl Place for InPlace<'_> {
     }
 
     #[inline(always)]
+    fn logits_from(&self, row: usize) -> &[f32] {
+        self.0.from_row(row)
+    }
+
+    #[inline(always)]
+    fn write<S: Simd>(&mut self, simd: S, row: usize, start: usize, following: usize, values: &[f32; LANES]) {
+        self.0.write(simd, row, start, following, values);
+    }
+
+    #[inline(always)]
     fn results(&mut self, row: usize) -> &mut [f32] {
         self.0.row_at_mut(row)
     }
 
     #[inline(always)]
-    fn source(&self, row: usize) -> Source<'_, f32> {
-        Source::Terms(self.0.row_at(row))
+    fn written(&self, row: usize) -> &[f32] {
+        self.0.row_at(row)
     }
 }

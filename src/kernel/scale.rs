@@ -1,5 +1,7 @@
 //! What a loss takes and keeps per row: upstream factors, saved sums.
 
+use super::ends::Ends;
+use super::rowwise::Row;
 use crate::{LogSumExp, Upstream};
 
 /// A factor per row: an upstream gradient times a constant.
@@ -15,6 +17,16 @@ impl Scale<'_> {
     #[inline(always)]
     pub(crate) fn of(&self, row: usize) -> f64 {
         self.constant * f64::from(self.upstream.of(row))
+    }
+
+    /// The factors of up to `N` rows.
+    #[inline(always)]
+    pub(crate) fn of_all<const N: usize>(&self, rows: &[Row]) -> [f64; N] {
+        let mut all = [1.0; N];
+        for (to, row) in all.iter_mut().zip(rows) {
+            *to = self.of(row.index);
+        }
+        all
     }
 
     pub(crate) fn split_at(self, row: usize) -> (Self, Self) {
@@ -54,12 +66,21 @@ impl Sums<'_> {
         }
     }
 
-    /// The sum of a row, if it is known.
+    /// Keeps the sums of rows, or takes those that are known in their place.
     #[inline(always)]
-    pub(crate) fn saved(&self, row: usize) -> Option<LogSumExp> {
+    pub(crate) fn exchange<const N: usize>(&mut self, rows: &[Row], ends: &mut Ends<N>) {
         match self {
-            Self::Saved(sums) => Some(sums[row]),
-            Self::Discard | Self::Save(_) => None,
+            Self::Discard => {}
+            Self::Save(sums) => {
+                for (i, row) in rows.iter().enumerate() {
+                    sums[row.index] = ends.partial(i);
+                }
+            }
+            Self::Saved(sums) => {
+                for (i, row) in rows.iter().enumerate() {
+                    ends.set_sum(i, sums[row.index]);
+                }
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::exp::NEGLIGIBLE;
 use super::flow::{Flow, Read, Slots};
-use super::math::power_of_two;
+use super::math::{INTEGER, power_of_two};
 use crate::simd::{Lanes, Simd};
 
 /// Multiplies terms by an f64 factor.
@@ -26,22 +26,33 @@ const LARGEST: i32 = 96;
 /// Binary exponent above every term.
 const LARGEST_TERM: i32 = 65;
 
+/// The numbers of a [`Factor`]: limit, high, low, unscale.
+#[inline(always)]
+pub(crate) fn factor_parts(factor: f64) -> [f32; 4] {
+    // The scale back is a normal f32.
+    let shift = f64::from(LARGEST - LARGEST_TERM) - exponent(factor);
+    let shift = if shift < -126.0 { -126.0 } else { shift };
+    let shift = if shift > 126.0 { 126.0 } else { shift };
+    let (high, low) = split(factor * power_of_two(shift));
+    // The smallest term with a normal product; a little above it, for the rounding of the product.
+    let limit = narrow(f64::from(f32::MIN_POSITIVE) / factor.abs() * (1.0 + 2.4e-7));
+    let limit = if limit > NEGLIGIBLE { limit } else { NEGLIGIBLE };
+    [limit, high, low, narrow(power_of_two(-shift))]
+}
+
 impl<S: Simd> Factor<S> {
     #[inline(always)]
     pub(crate) fn new(simd: S, factor: f64) -> Self {
-        let exponent = exponent(factor);
-        // Within -126..=126, so that the scale back is a normal f32.
-        let shift = (LARGEST - LARGEST_TERM - exponent).clamp(-126, 126);
-        let shifted = factor * power_of_two(shift.into());
-        let (high, low) = split(shifted);
-        // The smallest term with a normal product; a little above it, for the rounding of the product.
-        let limit = f64::from(f32::MIN_POSITIVE) / factor.abs() * (1.0 + 1e-6);
-        Self {
-            limit: simd.splat(narrow(limit).max(NEGLIGIBLE)),
-            high: simd.splat(high),
-            low: simd.splat(low),
-            unscale: simd.splat(narrow(power_of_two((-shift).into()))),
-        }
+        Self::of(factor_parts(factor).map(
+            #[inline(always)]
+            |part| simd.splat(part),
+        ))
+    }
+
+    /// Of [`factor_parts`] in lanes.
+    #[inline(always)]
+    pub(crate) fn of([limit, high, low, unscale]: [S::Lanes; 4]) -> Self {
+        Self { limit, high, low, unscale }
     }
 
     /// The products, `1 / self.unscale` times too large.
@@ -60,9 +71,8 @@ impl<S: Simd> Factor<S> {
 
 /// The binary exponent of a number; any, for 0 and what is not finite.
 #[inline(always)]
-fn exponent(value: f64) -> i32 {
-    let biased = (value.to_bits() >> 52 & 0x7ff) as i32;
-    biased - 1023
+fn exponent(value: f64) -> f64 {
+    f64::from_bits(INTEGER.to_bits() | (value.to_bits() >> 52 & 0x7ff)) - (INTEGER + 1023.0)
 }
 
 #[inline(always)]

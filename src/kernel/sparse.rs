@@ -4,16 +4,15 @@
 //! Identity: `ln(1 + R / e^(x_y))`, with `R` the sum over the other classes, has no cancellation; nor
 //! has `-R / (R + e^(x_y))`, the gradient at the label.
 
+use super::ends::Ends;
 use super::place::Place;
-use super::row::{Row, scan};
+use super::rowwise::{Finish, Operation, Row, Seen};
 use super::scale::{Scale, Sums};
 use super::share::narrow;
-use super::softmax::share_out;
-use super::{Job, Scratch};
-use crate::LogSumExp;
 use crate::element::Lanewise;
 use crate::labels::RowLabels;
 use crate::simd::Simd;
+use crate::{LogSumExp, Rows};
 
 /// The loss of each row, and, where the place writes, its gradient.
 pub(crate) struct Sparse<'a, P> {
@@ -25,13 +24,19 @@ pub(crate) struct Sparse<'a, P> {
     pub(crate) sums: Sums<'a>,
 }
 
-impl<P: Place> Job for Sparse<'_, P> {
-    fn rows(&self) -> usize {
-        self.place.rows()
+impl<P: Place> Operation for Sparse<'_, P> {
+    type Place = P;
+    type Epilogue = P::Shares;
+    type Watch = ();
+    const AT_LABEL: bool = true;
+
+    fn place(&self) -> &P {
+        &self.place
     }
 
-    fn classes(&self) -> usize {
-        self.place.classes()
+    #[inline(always)]
+    fn parts(&mut self) -> (&mut P, Option<Rows<'_>>) {
+        (&mut self.place, None)
     }
 
     fn split_at(self, row: usize) -> (Self, Self) {
@@ -53,38 +58,60 @@ impl<P: Place> Job for Sparse<'_, P> {
     }
 
     #[inline(always)]
-    fn eval<S: Simd>(mut self, simd: S, scratch: &mut Scratch) {
-        for row in 0..self.place.rows() {
-            let (loss, sum) = if let Some(label) = self.labels.class(row) {
-                self.row(simd, row, label, scratch)
-            } else {
-                self.place.results(row).fill(0.0);
-                (0.0, LogSumExp::EMPTY)
-            };
-            if let Some(to) = self.losses.get_mut(row) {
-                *to = narrow(loss);
-            }
-            self.sums.save(row, sum);
-        }
+    fn labels(&self, first: usize, labels: &mut [usize]) {
+        self.labels.classes(first, labels);
     }
-}
 
-impl<P: Place> Sparse<'_, P> {
-    /// The loss of a row; its gradient goes to the place.
     #[inline(always)]
-    fn row<S: Simd>(&mut self, simd: S, row: usize, label: usize, scratch: &mut Scratch) -> (f64, LogSumExp) {
-        let place = &mut self.place;
-        let logit = place.logits(row)[label].to_f32();
-        let scan = scan(simd, place.flow(row), &mut (), scratch);
-        let found = Row::settle(simd, scan, scratch, place.source(row));
-        let found = self.sums.saved(row).map_or(found, |sum| found.with_sum(sum));
-        let loss = found.loss(label, logit);
-        if P::WRITES {
-            let scale = self.scale.of(row);
-            let gradient = place.results(row);
-            share_out(simd, gradient, scratch, &found, scale);
-            gradient[label] = narrow(0.0 - scale * found.complement(label, loss));
+    fn ignore(&mut self, row: usize) {
+        self.place.results(row).fill(0.0);
+        if let Some(to) = self.losses.get_mut(row) {
+            *to = 0.0;
         }
-        (loss, found.sum)
+        self.sums.save(row, LogSumExp::EMPTY);
+    }
+
+    #[inline(always)]
+    fn watch(&self, _row: Row) {}
+
+    #[inline(always)]
+    fn logit(&self, row: Row) -> f64 {
+        self.place.logits(row.index)[row.label].to_f32().into()
+    }
+
+    #[inline(always)]
+    fn end<S: Simd, const N: usize>(
+        &mut self,
+        simd: S,
+        rows: &[Row],
+        ends: &mut Ends<N>,
+        seen: &[Seen; N],
+    ) -> Finish<N> {
+        let mut logits = [0.0; N];
+        for (to, seen) in logits.iter_mut().zip(seen) {
+            *to = seen.logit;
+        }
+        self.sums.exchange(rows, ends);
+        let losses = ends.losses(simd, &logits);
+        if !self.losses.is_empty() {
+            for (row, loss) in rows.iter().zip(losses) {
+                self.losses[row.index] = narrow(loss);
+            }
+        }
+        if !P::WRITES {
+            return Finish::NOTHING;
+        }
+        let scale = self.scale.of_all(rows);
+        let complements = ends.complements(simd, &logits, &losses);
+        let mut at_label = [0.0; N];
+        for i in 0..N {
+            at_label[i] = 0.0 - scale[i] * complements[i];
+        }
+        Finish { by: ends.factors(simd, &scale), scale, at_label }
+    }
+
+    #[inline(always)]
+    fn dominant(&self, _row: Row, _class: usize, complement: f64, scale: f64, _seen: &Seen) -> f32 {
+        narrow(scale * (1.0 - complement))
     }
 }

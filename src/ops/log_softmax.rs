@@ -1,11 +1,13 @@
 //! Log-softmax and the gradient through it.
 
 use super::{allocated, out_of_place};
+use crate::kernel::epilogue::Differences;
 use crate::kernel::log_softmax::LogSoftmax;
-use crate::kernel::place::InPlace;
+use crate::kernel::place::{InPlace, Place};
+use crate::kernel::rowwise::Rowwise;
 use crate::kernel::scale::Scale;
 use crate::kernel::softmax_gradient::LogSoftmaxGradient;
-use crate::{Error, Rows, RowsMut, parallel};
+use crate::{Backend, Error, Rows, RowsMut, parallel};
 
 /// The log-softmax of each row: `x_i - ln sum_j e^(x_j)`.
 ///
@@ -44,7 +46,7 @@ pub fn log_softmax(logits: Rows<'_>) -> Result<Vec<f32>, Error> {
 /// ```
 pub fn log_softmax_into(logits: Rows<'_>, results: RowsMut<'_>) -> Result<(), Error> {
     let place = out_of_place("output", logits, results)?;
-    parallel::run(LogSoftmax { place, scale: Scale::ONE }, logits.backend())
+    run(place, logits.backend())
 }
 
 /// As [`log_softmax`], over the logits.
@@ -54,7 +56,7 @@ pub fn log_softmax_into(logits: Rows<'_>, results: RowsMut<'_>) -> Result<(), Er
 /// [`Error::UnknownBackend`] and [`Error::UnavailableBackend`].
 pub fn log_softmax_in_place(logits: RowsMut<'_>) -> Result<(), Error> {
     let backend = logits.backend();
-    parallel::run(LogSoftmax { place: InPlace(logits), scale: Scale::ONE }, backend)
+    run(InPlace(logits), backend)
 }
 
 /// The gradient with respect to the logits, from the output of [`log_softmax`] and the gradient with
@@ -102,4 +104,8 @@ pub fn log_softmax_gradient_into(
 pub fn log_softmax_gradient_in_place(output: Rows<'_>, upstream: RowsMut<'_>) -> Result<(), Error> {
     upstream.expect_shape("upstream gradient", (output.rows(), output.classes()))?;
     parallel::run(LogSoftmaxGradient { output, place: InPlace(upstream) }, output.backend())
+}
+
+fn run(place: impl Place, backend: Option<Backend>) -> Result<(), Error> {
+    parallel::run(Rowwise(LogSoftmax::<_, Differences>::new(place, Scale::ONE)), backend)
 }

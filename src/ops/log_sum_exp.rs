@@ -2,6 +2,8 @@
 
 use super::{allocate, expect_rows};
 use crate::kernel::log_sum_exp::LogSumExps;
+use crate::kernel::place::ReadOnly;
+use crate::kernel::rowwise::Rowwise;
 use crate::{Error, LogSumExp, Rows, parallel};
 
 /// The log-sum-exp of each row: `ln sum_j e^(x_j)`.
@@ -34,7 +36,7 @@ pub fn log_sum_exp(logits: Rows<'_>) -> Result<Vec<f32>, Error> {
 /// [`Error::RowCount`], [`Error::UnknownBackend`] and [`Error::UnavailableBackend`].
 pub fn log_sum_exp_into(logits: Rows<'_>, results: &mut [f32]) -> Result<(), Error> {
     expect_rows("results", results.len(), logits.rows())?;
-    parallel::run(LogSumExps { logits, results }, logits.backend())
+    parallel::run(Rowwise(LogSumExps { logits: ReadOnly(logits), results }), logits.backend())
 }
 
 impl LogSumExp {
@@ -47,7 +49,7 @@ impl LogSumExp {
         let mut results = [Self::EMPTY];
         if !logits.is_empty() {
             let logits = Rows::new(logits, 1, logits.len())?;
-            parallel::run(LogSumExps { logits, results: &mut results }, None)?;
+            parallel::run(Rowwise(LogSumExps { logits: ReadOnly(logits), results: &mut results }), None)?;
         }
         Ok(results[0])
     }

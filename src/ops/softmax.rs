@@ -2,6 +2,7 @@
 
 use super::{allocated, out_of_place};
 use crate::kernel::place::InPlace;
+use crate::kernel::rowwise::Rowwise;
 use crate::kernel::softmax::Softmax;
 use crate::kernel::softmax_gradient::SoftmaxGradient;
 use crate::{Error, Rows, RowsMut, parallel};
@@ -44,7 +45,7 @@ pub fn softmax(logits: Rows<'_>) -> Result<Vec<f32>, Error> {
 /// # Ok::<(), xent::Error>(())
 /// ```
 pub fn softmax_into(logits: Rows<'_>, results: RowsMut<'_>) -> Result<(), Error> {
-    parallel::run(Softmax(out_of_place("output", logits, results)?), logits.backend())
+    parallel::run(Rowwise(Softmax(out_of_place("output", logits, results)?)), logits.backend())
 }
 
 /// As [`softmax`], over the logits.
@@ -63,7 +64,7 @@ pub fn softmax_into(logits: Rows<'_>, results: RowsMut<'_>) -> Result<(), Error>
 /// ```
 pub fn softmax_in_place(logits: RowsMut<'_>) -> Result<(), Error> {
     let backend = logits.backend();
-    parallel::run(Softmax(InPlace(logits)), backend)
+    parallel::run(Rowwise(Softmax(InPlace(logits))), backend)
 }
 
 /// The gradient with respect to the logits, from the output of [`softmax`] and the gradient with respect

@@ -66,6 +66,58 @@ fn half_mask(len: usize, skip: usize) -> __m256i {
     proven!(_mm256_cmpgt_epi32(_mm256_set1_epi32(count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)))
 }
 
+/// Eight rows of eight as columns: pairs, then quarters, then halves change places.
+#[inline(always)]
+fn turn_eight(row: impl Fn(usize) -> __m256) -> [__m256; 8] {
+    /// The first two of four values of each operand, and the last two.
+    const FIRST: i32 = 0b01_00_01_00;
+    const LAST: i32 = 0b11_10_11_10;
+    let [a, b, c, d, e, f, g, h] = [row(0), row(1), row(2), row(3), row(4), row(5), row(6), row(7)];
+    proven!({
+        let (ab_low, ab_high) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+        let (cd_low, cd_high) = (_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
+        let (ef_low, ef_high) = (_mm256_unpacklo_ps(e, f), _mm256_unpackhi_ps(e, f));
+        let (gh_low, gh_high) = (_mm256_unpacklo_ps(g, h), _mm256_unpackhi_ps(g, h));
+        let a = _mm256_shuffle_ps::<FIRST>(ab_low, cd_low);
+        let b = _mm256_shuffle_ps::<LAST>(ab_low, cd_low);
+        let c = _mm256_shuffle_ps::<FIRST>(ab_high, cd_high);
+        let d = _mm256_shuffle_ps::<LAST>(ab_high, cd_high);
+        let e = _mm256_shuffle_ps::<FIRST>(ef_low, gh_low);
+        let f = _mm256_shuffle_ps::<LAST>(ef_low, gh_low);
+        let g = _mm256_shuffle_ps::<FIRST>(ef_high, gh_high);
+        let h = _mm256_shuffle_ps::<LAST>(ef_high, gh_high);
+        [
+            _mm256_permute2f128_ps::<0x20>(a, e),
+            _mm256_permute2f128_ps::<0x20>(b, f),
+            _mm256_permute2f128_ps::<0x20>(c, g),
+            _mm256_permute2f128_ps::<0x20>(d, h),
+            _mm256_permute2f128_ps::<0x31>(a, e),
+            _mm256_permute2f128_ps::<0x31>(b, f),
+            _mm256_permute2f128_ps::<0x31>(c, g),
+            _mm256_permute2f128_ps::<0x31>(d, h),
+        ]
+    })
+}
+
+/// Turns the eight by eight values from a row and a column on.
+#[inline(always)]
+fn quarter<const ROW: usize, const COLUMN: usize>(
+    from: &[[f32; LANES]; LANES],
+    to: &mut [[f32; LANES]; LANES],
+) {
+    let turned = turn_eight(
+        #[inline(always)]
+        |i| {
+            // SAFETY: the features are here; eight values follow the start of either half of a row.
+            unsafe { _mm256_loadu_ps(from[ROW + i].as_ptr().add(COLUMN)) }
+        },
+    );
+    for (i, part) in turned.into_iter().enumerate() {
+        // SAFETY: as above.
+        unsafe { _mm256_storeu_ps(to[COLUMN + i].as_mut_ptr().add(ROW), part) };
+    }
+}
+
 impl Simd for Avx2 {
     type Lanes = F32s;
     type Wide = F64s;
@@ -110,8 +162,17 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    fn transpose(self, from: &[[f32; LANES]; LANES], to: &mut [[f32; LANES]; LANES]) {
+        quarter::<0, 0>(from, to);
+        quarter::<0, 8>(from, to);
+        quarter::<8, 0>(from, to);
+        quarter::<8, 8>(from, to);
+    }
+
+    #[inline(always)]
     fn run<K: Kernel>(self, kernel: K) -> K::Output {
         #[target_feature(enable = "avx2,fma,f16c")]
+        #[inline(never)]
         fn root<K: Kernel>(simd: Avx2, kernel: K) -> K::Output {
             kernel.eval(simd)
         }
@@ -188,6 +249,17 @@ impl Lanes for F32s {
             |i| {
                 let keep = proven!(_mm256_cmp_ps::<_CMP_NEQ_UQ>(other.0[i], _mm256_setzero_ps()));
                 proven!(_mm256_and_ps(self.0[i], keep))
+            },
+        )
+    }
+
+    #[inline(always)]
+    fn where_equal(self, other: Self, equal: Self, unequal: Self) -> Self {
+        Self::halves(
+            #[inline(always)]
+            |i| {
+                let mask = proven!(_mm256_cmp_ps::<_CMP_EQ_OQ>(self.0[i], other.0[i]));
+                proven!(_mm256_blendv_ps(unequal.0[i], equal.0[i], mask))
             },
         )
     }

@@ -115,6 +115,7 @@ impl Simd for Avx512 {
     #[inline(always)]
     fn run<K: Kernel>(self, kernel: K) -> K::Output {
         #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,fma,f16c")]
+        #[inline(never)]
         fn root<K: Kernel>(simd: Avx512, kernel: K) -> K::Output {
             kernel.eval(simd)
         }
@@ -164,6 +165,15 @@ impl Lanes for F32s {
         proven!(Self([_mm512_maskz_mov_ps(
             _mm512_cmp_ps_mask::<_CMP_NEQ_UQ>(other.0[0], _mm512_setzero_ps()),
             self.0[0]
+        )]))
+    }
+
+    #[inline(always)]
+    fn where_equal(self, other: Self, equal: Self, unequal: Self) -> Self {
+        proven!(Self([_mm512_mask_mov_ps(
+            unequal.0[0],
+            _mm512_cmp_ps_mask::<_CMP_EQ_OQ>(self.0[0], other.0[0]),
+            equal.0[0]
         )]))
     }
 

@@ -17,6 +17,7 @@
 //! | `a.max(b)` | `a > b ? a : b`: a NaN in either gives `b` |
 //! | `a.zero_below(limit)` | NaN lanes stay NaN |
 //! | `a.zero_where_zero(b)` | lanes with `b == 0` become +0, a NaN in `b` keeps `a` |
+//! | `a.where_equal(b, ..)` | a NaN in either is unequal |
 
 use core::ops::{Add, Mul, Sub};
 
@@ -59,8 +60,35 @@ pub(crate) trait Simd: Copy + Send + Sync {
     /// Asks for the cache line at an address, which need not be one of the process's.
     #[inline(always)]
     fn prefetch<T>(self, _at: *const T) {}
-    /// Runs the kernel with this backend's instructions enabled: the one crossing.
+    /// Turns rows into columns.
+    #[inline(always)]
+    fn transpose(self, from: &[[f32; LANES]; LANES], to: &mut [[f32; LANES]; LANES]) {
+        for (i, row) in from.iter().enumerate() {
+            for (column, x) in to.iter_mut().zip(row) {
+                column[i] = *x;
+            }
+        }
+    }
+    /// Runs the kernel with this backend's instructions enabled: the one crossing. It is never inlined.
     fn run<K: Kernel>(self, kernel: K) -> K::Output;
+    /// Runs a closure, marked `#[inline(always)]`, as a function of its own with this backend's instructions:
+    /// one copy for all the operations that need it.
+    #[inline(always)]
+    fn outline<R>(self, body: impl FnOnce() -> R) -> R {
+        self.run(Outlined(body))
+    }
+}
+
+/// A closure as a kernel.
+struct Outlined<F>(F);
+
+impl<R, F: FnOnce() -> R> Kernel for Outlined<F> {
+    type Output = R;
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, _simd: S) -> R {
+        (self.0)()
+    }
 }
 
 /// Sixteen f32.
@@ -80,6 +108,8 @@ pub(crate) trait Lanes: Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Out
     fn zero_below(self, limit: Self) -> Self;
     /// +0 where `other == 0`.
     fn zero_where_zero(self, other: Self) -> Self;
+    /// `self == other ? equal : unequal`, lane by lane.
+    fn where_equal(self, other: Self, equal: Self, unequal: Self) -> Self;
     /// The same values as f64.
     fn widen(self) -> Self::Wide;
     fn store(self, to: &mut [f32; LANES]);

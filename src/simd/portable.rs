@@ -52,7 +52,7 @@ impl Simd for Portable {
         F64s([f64x4::ZERO; 4])
     }
 
-    #[inline(always)]
+    #[inline(never)]
     fn run<K: Kernel>(self, kernel: K) -> K::Output {
         kernel.eval(self)
     }
@@ -129,6 +129,12 @@ impl Lanes for F32s {
     #[inline(always)]
     fn zero_where_zero(self, other: Self) -> Self {
         self.zip(other, |a, b| b.simd_eq(f32x8::ZERO).bitselect(f32x8::ZERO, a))
+    }
+
+    #[inline(always)]
+    fn where_equal(self, other: Self, equal: Self, unequal: Self) -> Self {
+        let half = |i: usize| self.0[i].simd_eq(other.0[i]).bitselect(equal.0[i], unequal.0[i]);
+        Self([half(0), half(1)])
     }
 
     #[inline(always)]

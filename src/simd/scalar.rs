@@ -51,7 +51,7 @@ impl Simd for Scalar {
         F64s([0.0; LANES])
     }
 
-    #[inline(always)]
+    #[inline(never)]
     fn run<K: Kernel>(self, kernel: K) -> K::Output {
         kernel.eval(self)
     }
@@ -114,6 +114,11 @@ impl Lanes for F32s {
     #[inline(always)]
     fn zero_where_zero(self, other: Self) -> Self {
         self.zip(other, |a, b| if b == 0.0 { 0.0 } else { a })
+    }
+
+    #[inline(always)]
+    fn where_equal(self, other: Self, equal: Self, unequal: Self) -> Self {
+        Self(core::array::from_fn(|i| if self.0[i] == other.0[i] { equal.0[i] } else { unequal.0[i] }))
     }
 
     #[inline(always)]

@@ -3,8 +3,10 @@
 use super::reduction::{count, summarise};
 use super::{CrossEntropy, Loss, Reduction, Summary, Upstream};
 use crate::kernel::dense::Dense;
+use crate::kernel::epilogue::ScaledDifferences;
 use crate::kernel::log_softmax::LogSoftmax;
 use crate::kernel::place::{InPlace, Place, ReadOnly};
+use crate::kernel::rowwise::Rowwise;
 use crate::kernel::scale::{Scale, Sums};
 use crate::kernel::sparse::Sparse;
 use crate::labels::RowLabels;
@@ -223,7 +225,9 @@ impl CrossEntropy<'_> {
     pub fn label_gradient_into(&self, logits: Rows<'_>, gradient: RowsMut<'_>) -> Result<(), Error> {
         let place = out_of_place("gradient", logits, gradient)?;
         let Scale { upstream, constant } = self.scale(logits.rows(), logits.rows())?;
-        parallel::run(LogSoftmax { place, scale: Scale { upstream, constant: -constant } }, logits.backend())
+        let scale = Scale { upstream, constant: -constant };
+        let job = Rowwise(LogSoftmax::<_, ScaledDifferences>::new(place, scale));
+        parallel::run(job, logits.backend())
     }
 
     /// Runs a call that gives losses, and adds them up.
@@ -278,13 +282,13 @@ impl CrossEntropy<'_> {
                 let labels = RowLabels::new(labels, rows, classes, self.ignored)?;
                 let used = labels.used();
                 let scale = self.scale(rows, used)?;
-                parallel::run(Sparse { place, labels, scale, losses, sums }, backend)?;
+                parallel::run(Rowwise(Sparse { place, labels, scale, losses, sums }), backend)?;
                 Ok(used)
             }
             Targets::Dense(labels) => {
                 labels.expect_shape("labels", (rows, classes))?;
                 let scale = self.scale(rows, rows)?;
-                parallel::run(Dense { place, labels, scale, losses, sums }, backend)?;
+                parallel::run(Rowwise(Dense { place, labels, scale, losses, sums }), backend)?;
                 Ok(rows)
             }
         }

@@ -1,0 +1,342 @@
+//! What most operations are: a read of each row, its end, and an epilogue; for rows one after the other, or
+//! for sixteen short ones in the lanes.
+
+use super::block::BLOCK;
+use super::ends::{Ends, Scan};
+use super::epilogue::{Epilogue, Values};
+use super::flow::{Flow, Read, Update};
+use super::place::Place;
+use super::row::{Source, Watch, first_max, scan};
+use super::share::{map, map_with, narrow};
+use super::tile::{self, Tile};
+use super::{Job, Scratch};
+use crate::Rows;
+use crate::simd::{LANES, Simd};
+
+/// An operation on rows that do not see each other.
+pub(crate) trait Operation: Send + Sized {
+    type Place: Place;
+    type Epilogue: Epilogue;
+    /// What must be seen of each row while it is read.
+    type Watch: Watch<<Self::Place as Place>::Element>;
+    /// Whether there are dense labels that count.
+    const DENSE: bool = false;
+
+    fn place(&self) -> &Self::Place;
+    /// The place, and the dense labels if there are any.
+    fn parts(&mut self) -> (&mut Self::Place, Option<Rows<'_>>);
+    fn split_at(self, row: usize) -> (Self, Self);
+    /// Whether rows have a class whose result is not that of the epilogue.
+    const AT_LABEL: bool = false;
+
+    /// The labels of rows from `first` on, [`IGNORED`] for rows that take no part: of those nothing is read.
+    #[inline(always)]
+    fn labels(&self, _first: usize, _labels: &mut [usize]) {}
+    /// Writes the results of a row that takes no part.
+    #[inline(always)]
+    fn ignore(&mut self, _row: usize) {}
+    fn watch(&self, row: Row) -> Self::Watch;
+    /// The logit of a row's label.
+    #[inline(always)]
+    fn logit(&self, _row: Row) -> f64 {
+        0.0
+    }
+    /// Writes what there is one of for each row, and says what the epilogue needs. There are up to `N` rows.
+    fn end<S: Simd, const N: usize>(
+        &mut self,
+        simd: S,
+        rows: &[Row],
+        ends: &mut Ends<N>,
+        seen: &[Seen; N],
+    ) -> Finish<N>;
+    /// The result of a class that dominates its row.
+    fn dominant(&self, row: Row, class: usize, complement: f64, scale: f64, seen: &Seen) -> f32;
+}
+
+/// A row with its label.
+#[derive(Clone, Copy)]
+pub(crate) struct Row {
+    pub(crate) index: usize,
+    pub(crate) label: usize,
+}
+
+/// In place of the label of a row that takes no part.
+pub(crate) const IGNORED: usize = usize::MAX;
+
+/// What was seen of a row while it was read.
+#[derive(Clone, Copy)]
+pub(crate) struct Seen {
+    /// The logit of the label.
+    pub(crate) logit: f64,
+    /// The sum of the dense labels.
+    pub(crate) mass: f64,
+    /// The sum of the dense labels times their distances from the row's maximum.
+    pub(crate) distance: f64,
+}
+
+impl Seen {
+    pub(crate) const NOTHING: Self = Self { logit: 0.0, mass: 0.0, distance: 0.0 };
+}
+
+/// What an epilogue needs of each row.
+pub(crate) struct Finish<const N: usize> {
+    pub(crate) by: [f64; N],
+    pub(crate) scale: [f64; N],
+    /// The result at the label.
+    pub(crate) at_label: [f64; N],
+}
+
+impl<const N: usize> Finish<N> {
+    pub(crate) const NOTHING: Self = Self { by: [0.0; N], scale: [0.0; N], at_label: [0.0; N] };
+}
+
+/// An operation as a job.
+pub(crate) struct Rowwise<O>(pub(crate) O);
+
+/// Rows whose ends are taken together.
+const GROUP: usize = LANES;
+
+/// Logits of a group of rows that results are made of, at most: what stays in L1 beside what is written.
+const GROUP_LOGITS: usize = 8192;
+
+impl<O: Operation> Job for Rowwise<O> {
+    fn rows(&self) -> usize {
+        self.0.place().rows()
+    }
+
+    fn classes(&self) -> usize {
+        self.0.place().classes()
+    }
+
+    fn split_at(self, row: usize) -> (Self, Self) {
+        let (first, rest) = self.0.split_at(row);
+        (Self(first), Self(rest))
+    }
+
+    #[inline(always)]
+    fn eval<S: Simd>(mut self, simd: S, scratch: &mut Scratch) {
+        let (rows, classes) = (self.rows(), self.classes());
+        if rows == 0 {
+            return;
+        }
+        let operation = &mut self.0;
+        let tiled = classes <= tile::MAX_CLASSES && rows >= tile::MIN_ROWS;
+        let limit = match O::Epilogue::READS {
+            Values::Nothing => GROUP,
+            _ if tiled => GROUP,
+            _ => (GROUP_LOGITS / classes).clamp(1, GROUP),
+        };
+        for first in (0..rows).step_by(limit) {
+            let mut labels = [0; GROUP];
+            let labels = &mut labels[..limit.min(rows - first)];
+            operation.labels(first, labels);
+            let mut group = [Row { index: 0, label: 0 }; GROUP];
+            let mut len = 0;
+            for (i, &label) in labels.iter().enumerate() {
+                group[len] = Row { index: first + i, label };
+                if O::AT_LABEL && label == IGNORED {
+                    operation.ignore(first + i);
+                } else {
+                    len += 1;
+                }
+            }
+            let group = &group[..len];
+            if tiled && len >= tile::MIN_ROWS {
+                run_tile(simd, operation, group, scratch);
+            } else if len > 1 {
+                run_rows::<S, O, GROUP>(simd, operation, group, scratch);
+            } else if len == 1 {
+                run_rows::<S, O, 1>(simd, operation, group, scratch);
+            }
+        }
+    }
+}
+
+/// Reads rows one after the other, takes their ends together, and writes their results.
+#[inline(always)]
+fn run_rows<S: Simd, O: Operation, const N: usize>(
+    simd: S,
+    operation: &mut O,
+    rows: &[Row],
+    scratch: &mut Scratch,
+) {
+    let blocks = &mut scratch.blocks;
+    blocks.clear();
+    let mut scans = [Scan::EMPTY; N];
+    let mut seen = [Seen::NOTHING; N];
+    let mut max = first_max(simd, operation.place().logits(rows[0].index));
+    for (i, &row) in rows.iter().enumerate() {
+        let mut watch = operation.watch(row);
+        let logit = operation.logit(row);
+        let next = match rows.get(i + 1) {
+            Some(next) => Some(next.index),
+            None => None,
+        };
+        (scans[i], max) = if O::Epilogue::READS == Values::Terms {
+            let (flow, next) = operation.parts().0.flow_before(row.index, next);
+            scan(simd, flow, max, next, &mut watch, blocks)
+        } else {
+            let place = operation.place();
+            let next = match next {
+                Some(next) => place.logits(next),
+                None => &[],
+            };
+            scan(simd, Read(place.logits(row.index)), max, next, &mut watch, blocks)
+        };
+        seen[i] = Seen { logit, ..watch.seen() };
+    }
+    // The lanes without a row of their own take after the first.
+    let (first, rest) = scans.split_at_mut(rows.len());
+    rest.fill(first[0]);
+    let per_row = operation.place().classes().div_ceil(BLOCK);
+    let mut ends = Ends::new(
+        simd,
+        &scans,
+        #[inline(always)]
+        |i| match rows.get(i) {
+            Some(&row) => {
+                let blocks = &blocks[i * per_row..][..per_row];
+                source(operation, row.index).sum_without_max(simd, &scans[i], blocks)
+            }
+            None => 0.0,
+        },
+    );
+    let finish = operation.end(simd, rows, &mut ends, &seen);
+    if O::Epilogue::READS == Values::Nothing {
+        return;
+    }
+    for (i, &row) in rows.iter().enumerate() {
+        let dominant = if ends.dominated(i) {
+            Some(source(operation, row.index).dominant(simd, &scans[i]))
+        } else {
+            None
+        };
+        write_row(simd, operation, row.index, i, &ends, &finish, &blocks[i * per_row..][..per_row]);
+        correct(operation, row, dominant, i, &ends, &finish, &seen[i]);
+    }
+}
+
+/// What a row's sum can be taken from once it has been read.
+#[inline(always)]
+fn source<O: Operation>(operation: &O, row: usize) -> Source<'_, <O::Place as Place>::Element> {
+    if O::Epilogue::READS == Values::Terms {
+        Source::Terms(operation.place().written(row))
+    } else {
+        Source::Logits(operation.place().logits(row))
+    }
+}
+
+/// Writes the results of a row by its epilogue.
+#[inline(always)]
+fn write_row<S: Simd, O: Operation, const N: usize>(
+    simd: S,
+    operation: &mut O,
+    row: usize,
+    i: usize,
+    ends: &Ends<N>,
+    finish: &Finish<N>,
+    blocks: &[super::partial::Partial],
+) {
+    let (place, labels) = operation.parts();
+    let (scale, pivot) = (finish.scale[i], ends.pivot[i]);
+    if O::Epilogue::READS == Values::Logits {
+        write::<S, O::Epilogue, _>(simd, [finish.by[i], scale, pivot], place.flow_before(row, None).0, None);
+        return;
+    }
+    for (b, (terms, sum)) in place.results(row).chunks_mut(BLOCK).zip(blocks).enumerate() {
+        let by = finish.by[i] * ends.unit_of(i, *sum);
+        let labels = match labels {
+            Some(labels) if O::Epilogue::LABELS => Some(&labels.row_at(row)[b * BLOCK..][..terms.len()]),
+            _ => None,
+        };
+        write::<S, O::Epilogue, _>(simd, [by, scale, pivot], Update(terms), labels);
+    }
+}
+
+/// Writes results over terms, or from logits, by an epilogue with these arguments of its constants.
+#[inline(always)]
+fn write<S: Simd, E: Epilogue, F: Flow>(
+    simd: S,
+    [by, scale, pivot]: [f64; 3],
+    flow: F,
+    labels: Option<&[f32]>,
+) {
+    simd.outline(
+        #[inline(always)]
+        || {
+            // Not by `map`, which is not always inlined.
+            let [a, b, c, d, e, f] = E::constants(by, scale, pivot);
+            let constants =
+                [simd.splat(a), simd.splat(b), simd.splat(c), simd.splat(d), simd.splat(e), simd.splat(f)];
+            match labels {
+                Some(labels) if E::LABELS => map_with(
+                    simd,
+                    labels,
+                    flow,
+                    #[inline(always)]
+                    |label, term| E::apply(simd, &constants, term, label),
+                ),
+                _ => map(
+                    simd,
+                    flow,
+                    #[inline(always)]
+                    |value| E::apply(simd, &constants, value, value),
+                ),
+            }
+        },
+    );
+}
+
+/// Writes the results that the epilogue's formula is not good enough for.
+#[inline(always)]
+fn correct<O: Operation, const N: usize>(
+    operation: &mut O,
+    row: Row,
+    dominant: Option<usize>,
+    i: usize,
+    ends: &Ends<N>,
+    finish: &Finish<N>,
+    seen: &Seen,
+) {
+    if let Some(class) = dominant {
+        let value = operation.dominant(row, class, ends.dominant_complement(i), finish.scale[i], seen);
+        operation.parts().0.results(row.index)[class] = value;
+    }
+    if O::AT_LABEL {
+        operation.parts().0.results(row.index)[row.label] = narrow(finish.at_label[i]);
+    }
+}
+
+/// Up to sixteen short rows in the lanes.
+#[inline(always)]
+fn run_tile<S: Simd, O: Operation>(simd: S, operation: &mut O, rows: &[Row], scratch: &mut Scratch) {
+    let (place, labels) = operation.parts();
+    let classes = place.classes();
+    let mut tile = Tile::new(simd, classes, &mut scratch.tile);
+    tile.load_logits(place, rows);
+    let max = tile.max();
+    let mut seen = [Seen::NOTHING; LANES];
+    if let (true, Some(labels)) = (O::DENSE, labels) {
+        tile.load_labels(labels, rows);
+        tile.weigh(max, &mut seen);
+    }
+    let mut ends = tile.ends(max);
+    for (seen, &row) in seen.iter_mut().zip(rows) {
+        seen.logit = operation.logit(row);
+    }
+    let finish = operation.end(simd, rows, &mut ends, &seen);
+    if O::Epilogue::READS == Values::Nothing {
+        return;
+    }
+    let dominant = if ends.any_dominated() { Some(tile.first_of(max)) } else { None };
+    tile.apply::<O::Epilogue>(&finish.by, &finish.scale, &ends.pivot);
+    tile.store(operation.parts().0, rows);
+    for (i, &row) in rows.iter().enumerate() {
+        let class = match &dominant {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small integer")]
+            Some(classes) if ends.dominated(i) => Some(classes[i] as usize),
+            _ => None,
+        };
+        correct(operation, row, class, i, &ends, &finish, &seen[i]);
+    }
+}

@@ -1,0 +1,438 @@
+//! Sixteen short rows in the lanes: one vector holds one class of each.
+//!
+//! A row that does not fill a few vectors spends its time on what there is one of for each row: reductions
+//! across lanes, a logarithm. Turned around, a reduction is lane by lane, and all that follows is done for
+//! sixteen rows at once.
+//!
+//! Identity: the order of additions is that of [`block_terms`](super::block::block_terms), where lane `l` adds
+//! up the classes `l, l + 16, ...` and a tree adds up the lanes; hence the same bits. What that kernel adds for
+//! the padding of its last vector is so small that it vanishes in f64.
+
+use super::block::{Sum, bias, exponent_of};
+use super::ends::{Ends, Unsure};
+use super::epilogue::{CONSTANTS, Epilogue, Values};
+use super::exp::{Exp, LARGEST_TERM, NEGLIGIBLE, reference_for};
+use super::place::Place;
+use super::rowwise::{Row, Seen};
+use crate::Rows;
+use crate::element::Element;
+use crate::simd::{LANES, Lanes, Simd, Wide};
+
+/// Up to here rows go into the lanes. Beyond, turning them around costs more than it saves.
+pub(crate) const MAX_CLASSES: usize = 64;
+
+/// Fewer rows are quicker one by one.
+pub(crate) const MIN_ROWS: usize = 4;
+
+/// The memory of a tile, kept from one to the next. Classes are rounded up to squares.
+#[derive(Default)]
+pub(crate) struct Buffers {
+    logits: Vec<[f32; LANES]>,
+    terms: Vec<[f32; LANES]>,
+    labels: Vec<[f32; LANES]>,
+    /// Squares of rows.
+    rows: Vec<[f32; LANES]>,
+    /// Sums of residues.
+    sums: Vec<[f64; LANES]>,
+}
+
+impl Buffers {
+    pub(crate) const fn new() -> Self {
+        Self { logits: Vec::new(), terms: Vec::new(), labels: Vec::new(), rows: Vec::new(), sums: Vec::new() }
+    }
+}
+
+/// Sixteen rows, one in each lane.
+pub(crate) struct Tile<'a, S: Simd> {
+    simd: S,
+    classes: usize,
+    buffers: &'a mut Buffers,
+}
+
+impl<'a, S: Simd> Tile<'a, S> {
+    #[inline(always)]
+    pub(crate) fn new(simd: S, classes: usize, buffers: &'a mut Buffers) -> Self {
+        let len = classes.next_multiple_of(LANES);
+        for buffer in [&mut buffers.logits, &mut buffers.terms, &mut buffers.labels, &mut buffers.rows] {
+            if buffer.len() < len {
+                buffer.resize(len, [0.0; LANES]);
+            }
+        }
+        buffers.sums.resize(LANES, [0.0; LANES]);
+        Self { simd, classes, buffers }
+    }
+
+    /// Takes the logits of rows; lanes without a row of their own take after the first.
+    #[inline(always)]
+    pub(crate) fn load_logits<P: Place>(&mut self, place: &P, rows: &[Row]) {
+        self.simd.outline(
+            #[inline(always)]
+            || {
+                turn(
+                    self.simd,
+                    self.classes,
+                    rows,
+                    place.logits_from(rows[0].index),
+                    place.stride(),
+                    &mut self.buffers.rows,
+                    &mut self.buffers.logits,
+                );
+            },
+        );
+    }
+
+    /// Takes the dense labels of rows.
+    #[inline(always)]
+    pub(crate) fn load_labels(&mut self, labels: Rows<'_>, rows: &[Row]) {
+        self.simd.outline(
+            #[inline(always)]
+            || {
+                turn(
+                    self.simd,
+                    self.classes,
+                    rows,
+                    labels.from_row(rows[0].index),
+                    labels.stride(),
+                    &mut self.buffers.rows,
+                    &mut self.buffers.labels,
+                );
+            },
+        );
+    }
+
+    #[inline(always)]
+    fn logits(&self) -> &[[f32; LANES]] {
+        &self.buffers.logits[..self.classes]
+    }
+
+    /// The largest logit of each row; NaN is passed over.
+    #[inline(always)]
+    pub(crate) fn max(&self) -> S::Lanes {
+        let simd = self.simd;
+        let mut max = [simd.splat(f32::NEG_INFINITY); 2];
+        for (i, x) in self.logits().iter().enumerate() {
+            max[i % 2] = simd.load(x).max(max[i % 2]);
+        }
+        max[0].max(max[1])
+    }
+
+    /// The first class of each row whose logit is `max`, as a float, for rows that have one.
+    #[inline(always)]
+    pub(crate) fn first_of(&self, max: S::Lanes) -> [f32; LANES] {
+        let simd = self.simd;
+        let mut first = simd.splat(0.0);
+        for (class, x) in self.logits().iter().enumerate().rev() {
+            #[expect(clippy::cast_precision_loss, reason = "few classes")]
+            let class = simd.splat(class as f32);
+            first = simd.load(x).where_equal(max, class, first);
+        }
+        first.to_array()
+    }
+
+    /// Computes the terms of all rows, and their ends.
+    #[inline(always)]
+    pub(crate) fn ends(&mut self, max: S::Lanes) -> Ends<LANES> {
+        let (mut ends, mut unsure) = (Ends::EMPTY, Unsure::NONE);
+        let tops = self.simd.outline(
+            #[inline(always)]
+            || self.sums(max, &mut ends, &mut unsure),
+        );
+        // Of all rows at once, when the first asks for its own.
+        let mut without_max = None;
+        ends.resolve(
+            &unsure,
+            #[inline(always)]
+            |i| {
+                let rests = match without_max {
+                    Some(rests) => rests,
+                    None => self.simd.outline(
+                        #[inline(always)]
+                        || self.sums_without(tops),
+                    ),
+                };
+                without_max = Some(rests);
+                rests[i]
+            },
+        );
+        ends
+    }
+
+    /// The ends of the rows, short of sums that must be taken again; gives the terms of the maxima.
+    #[inline(always)]
+    fn sums(&mut self, max: S::Lanes, ends: &mut Ends<LANES>, unsure: &mut Unsure<LANES>) -> S::Lanes {
+        let simd = self.simd;
+        let maxima = max.to_array();
+        let (mut pivot, mut exponent) = ([0.0; LANES], [0.0; LANES]);
+        for i in 0..LANES {
+            (pivot[i], exponent[i]) = reference_for(maxima[i]);
+        }
+        let exp = Exp::per_lane(simd, simd.load(&pivot), simd.load(&exponent));
+        let Buffers { logits, terms, sums, .. } = &mut *self.buffers;
+        let logits = &logits[..self.classes];
+        let terms = &mut terms[..self.classes];
+        let mut sums = add_up(
+            simd,
+            self.classes,
+            sums,
+            simd.splat(bias(LARGEST_TERM)),
+            #[inline(always)]
+            |class| {
+                let (p, scale) = exp.split_from_pivot(simd.load(&logits[class]));
+                (p * scale).store(&mut terms[class]);
+                (p, scale)
+            },
+        );
+        for i in 0..LANES {
+            if maxima[i] == f32::NEG_INFINITY && !sums[i].is_nan() {
+                // Logits that are all -inf leave their negligible terms, which are no sum.
+                sums[i] = 0.0;
+            }
+        }
+        if maxima.contains(&f32::INFINITY) {
+            for i in 0..LANES {
+                if maxima[i] == f32::INFINITY && !self.logits().iter().any(|x| x[i].is_nan()) {
+                    sums[i] = f64::INFINITY;
+                }
+            }
+        }
+        let tops = exp.term(max);
+        ends.max = maxima.map(f64::from);
+        ends.pivot = pivot.map(f64::from);
+        ends.exponent = exponent.map(f64::from);
+        ends.sum = sums;
+        ends.settle(&tops.widen().to_array(), unsure);
+        tops
+    }
+
+    /// The sums of rows without their largest terms, which no other class has.
+    #[inline(always)]
+    fn sums_without(&mut self, tops: S::Lanes) -> [f64; LANES] {
+        let simd = self.simd;
+        let zero = simd.splat(0.0);
+        let Buffers { terms, sums, .. } = &mut *self.buffers;
+        let terms = &terms[..self.classes];
+        let mut max = simd.splat(f32::NEG_INFINITY);
+        for term in terms {
+            let term = simd.load(term);
+            max = term.where_equal(tops, zero, term).max(max);
+        }
+        let max = max.to_array();
+        let mut biases = [0.0; LANES];
+        for (to, max) in biases.iter_mut().zip(max) {
+            // Whatever it is for terms that are negligible: they are no sum.
+            *to = bias(exponent_of(if max > NEGLIGIBLE { max } else { 1.0 }));
+        }
+        let one = simd.splat(1.0);
+        let mut sums = add_up(
+            simd,
+            self.classes,
+            sums,
+            simd.load(&biases),
+            #[inline(always)]
+            |class| {
+                let term = simd.load(&terms[class]);
+                (term.where_equal(tops, zero, term), one)
+            },
+        );
+        for (sum, max) in sums.iter_mut().zip(max) {
+            if max <= NEGLIGIBLE {
+                *sum = 0.0;
+            }
+        }
+        sums
+    }
+
+    /// What the dense labels add up to, and their distances from the maximum.
+    #[inline(always)]
+    pub(crate) fn weigh(&mut self, max: S::Lanes, seen: &mut [Seen; LANES]) {
+        self.simd.outline(
+            #[inline(always)]
+            || self.weights(max, seen),
+        );
+    }
+
+    #[inline(always)]
+    fn weights(&mut self, max: S::Lanes, seen: &mut [Seen; LANES]) {
+        let simd = self.simd;
+        let Buffers { logits, labels, sums, .. } = &mut *self.buffers;
+        // Where there is none any finite origin will do: a label there makes the loss infinite.
+        let origin = max.where_equal(simd.splat(f32::NEG_INFINITY), simd.splat(0.0), max).widen();
+        let mass = tree(
+            self.classes,
+            sums,
+            #[inline(always)]
+            |residue| {
+                let mut sum = simd.wide_zero();
+                for class in (residue..self.classes).step_by(LANES) {
+                    sum = sum + simd.load(&labels[class]).widen();
+                }
+                sum
+            },
+        );
+        let distance = tree(
+            self.classes,
+            sums,
+            #[inline(always)]
+            |residue| {
+                let mut sum = simd.wide_zero();
+                for class in (residue..self.classes).step_by(LANES) {
+                    let label = simd.load(&labels[class]);
+                    // A label of 0 takes no part, also at a logit of -inf.
+                    let logit = simd.load(&logits[class]).zero_where_zero(label);
+                    sum = sum + label.widen() * (origin - logit.widen());
+                }
+                sum
+            },
+        );
+        for (i, seen) in seen.iter_mut().enumerate() {
+            *seen = Seen { mass: mass[i], distance: distance[i], ..Seen::NOTHING };
+        }
+    }
+
+    /// Replaces the terms by an epilogue's results, given what its constants are made of.
+    #[inline(always)]
+    pub(crate) fn apply<E: Epilogue>(
+        &mut self,
+        by: &[f64; LANES],
+        scale: &[f64; LANES],
+        pivot: &[f64; LANES],
+    ) {
+        let simd = self.simd;
+        simd.outline(
+            #[inline(always)]
+            || {
+                let mut constants = [[0.0; LANES]; CONSTANTS];
+                for i in 0..LANES {
+                    let row = E::constants(by[i], scale[i], pivot[i]);
+                    for c in 0..CONSTANTS {
+                        constants[c][i] = row[c];
+                    }
+                }
+                // Not by `map`, which is not always inlined.
+                let [a, b, c, d, e, f] = &constants;
+                let constants =
+                    [simd.load(a), simd.load(b), simd.load(c), simd.load(d), simd.load(e), simd.load(f)];
+                let Buffers { logits, terms, labels, .. } = &mut *self.buffers;
+                for class in 0..self.classes {
+                    let value = if E::READS == Values::Logits { &logits[class] } else { &terms[class] };
+                    let label = simd.load(&labels[class]);
+                    E::apply(simd, &constants, simd.load(value), label).store(&mut terms[class]);
+                }
+            },
+        );
+    }
+
+    /// Writes the results of the rows.
+    #[inline(always)]
+    pub(crate) fn store<P: Place>(&mut self, place: &mut P, rows: &[Row]) {
+        self.simd.outline(
+            #[inline(always)]
+            || {
+                let Buffers { terms, rows: turned, .. } = &mut *self.buffers;
+                let squares = self.classes.div_ceil(LANES);
+                let (from, to) = (terms.as_chunks().0, turned.as_chunks_mut().0);
+                for (from, to) in from.iter().zip(&mut to[..squares]) {
+                    self.simd.transpose(from, to);
+                }
+                let consecutive = rows[rows.len() - 1].index - rows[0].index == rows.len() - 1;
+                for (i, row) in rows.iter().enumerate() {
+                    let following = if consecutive { rows.len() - i } else { 1 };
+                    for (s, square) in to[..squares].iter().enumerate() {
+                        place.write(self.simd, row.index, s * LANES, following, &square[i]);
+                    }
+                }
+            },
+        );
+    }
+}
+
+/// Turns rows into classes. `data` starts with the first of the rows, which lie `stride` values apart. What it
+/// has behind a row ends up in the lanes behind its last class, which nobody looks at.
+#[inline(always)]
+fn turn<S: Simd, E: Element>(
+    simd: S,
+    classes: usize,
+    rows: &[Row],
+    data: &[E],
+    stride: usize,
+    squares: &mut [[f32; LANES]],
+    to: &mut [[f32; LANES]],
+) {
+    let squares = &mut squares.as_chunks_mut::<LANES>().0[..classes.div_ceil(LANES)];
+    for (s, (square, to)) in squares.iter_mut().zip(to.as_chunks_mut().0).enumerate() {
+        for (row, to) in rows.iter().zip(square.iter_mut()) {
+            let from = &data[(row.index - rows[0].index) * stride + s * LANES..];
+            // Whole vectors, because masks are slow; not at the end of the memory.
+            let lanes = match from.first_chunk() {
+                Some(all) => E::load(simd, all),
+                None => E::load_partial(simd, from),
+            };
+            lanes.store(to);
+        }
+        // Lanes without a row of their own take after the first.
+        let (first, rest) = square.split_at_mut(1);
+        for to in rest.iter_mut().skip(rows.len() - 1) {
+            *to = first[0];
+        }
+        simd.transpose(square, to);
+    }
+}
+
+/// The sum of each row's terms `p * scale`.
+#[inline(always)]
+fn add_up<S: Simd>(
+    simd: S,
+    classes: usize,
+    sums: &mut [[f64; LANES]],
+    bias: S::Lanes,
+    mut term: impl FnMut(usize) -> (S::Lanes, S::Lanes),
+) -> [f64; LANES] {
+    if classes <= LANES {
+        // One term each: nothing is rounded away.
+        return tree(
+            classes,
+            sums,
+            #[inline(always)]
+            |class| {
+                let (p, scale) = term(class);
+                (p * scale).widen()
+            },
+        );
+    }
+    tree(
+        classes,
+        sums,
+        #[inline(always)]
+        |residue| {
+            let mut sum = Sum::biased(simd, bias);
+            for class in (residue..classes).step_by(LANES) {
+                let (p, scale) = term(class);
+                sum.add(p, scale);
+            }
+            sum.lanes()
+        },
+    )
+}
+
+/// Adds up the residues of classes modulo 16 as [`Wide::reduce_add`] adds up lanes.
+#[inline(always)]
+fn tree<W: Wide>(
+    classes: usize,
+    sums: &mut [[f64; LANES]],
+    mut residue: impl FnMut(usize) -> W,
+) -> [f64; LANES] {
+    let mut len = classes.min(LANES);
+    for (i, sum) in sums[..len].iter_mut().enumerate() {
+        *sum = residue(i).to_array();
+    }
+    for width in [8, 4, 2, 1] {
+        let (to, from) = sums[..LANES].split_at_mut(width);
+        for (to, from) in to.iter_mut().zip(&from[..len.saturating_sub(width)]) {
+            for (to, from) in to.iter_mut().zip(from) {
+                *to += from;
+            }
+        }
+        len = len.min(width);
+    }
+    sums[0]
+}
