@@ -1,13 +1,14 @@
 //! Rows in parallel: the only file that says `rayon`.
 //!
-//! Work is cut between rows and runs in whatever pool the caller is in. Where it is cut changes no bit:
-//! rows do not see each other, and sums over rows are taken afterwards, in their order.
+//! Work is cut between rows, or, where rows are long and few, within them, and runs in whatever pool the caller
+//! is in. Where it is cut changes no bit: rows do not see each other, parts of a row are always the same ones and
+//! merge in their order, and sums over rows are taken afterwards, in theirs.
 
 use std::cell::Cell;
 
 use crate::Backend;
 use crate::Error;
-use crate::kernel::{Job, Scratch, Task};
+use crate::kernel::{Job, Join, Scratch, Task};
 use crate::simd::Token;
 
 /// Up to this many logits run on the calling thread. Measured for loss and gradient on two cores: 64 x 1024
@@ -17,6 +18,9 @@ pub(crate) const SERIAL: usize = 32 * 1024;
 
 /// Logits of a task, at least: what a worker does in about 6 µs, much longer than taking a task.
 const TASK: usize = 16 * 1024;
+
+/// Rows of as many classes are shared by threads where there are fewer than two for each.
+const LONG: usize = 64 * 1024;
 
 thread_local! {
     static SCRATCH: Cell<Scratch> = const { Cell::new(Scratch::new()) };
@@ -38,20 +42,30 @@ pub(crate) fn token(backend: Option<Backend>) -> Result<Token, Error> {
 
 /// Runs a job on a backend that is known to be here.
 pub(crate) fn run_on(token: Token, job: impl Job) {
+    let (rows, classes) = (job.rows(), job.classes());
     // A view that repeats one row can have more logits than memory has bytes; they are counted, not held.
-    let logits = job.rows().saturating_mul(job.classes());
-    if logits <= SERIAL || job.rows() < 2 || rayon::current_num_threads() == 1 {
-        serial(token, job);
-    } else {
-        let rows = (TASK / job.classes()).max(1);
-        cut(token, job, rows);
+    let logits = rows.saturating_mul(classes);
+    if logits <= SERIAL || (rows < 2 && classes < LONG) {
+        return serial(token, job, None);
     }
+    let threads = rayon::current_num_threads();
+    if threads == 1 {
+        serial(token, job, None);
+    } else if classes >= LONG && rows < 2 * threads {
+        serial(token, job, Some(join));
+    } else {
+        cut(token, job, (TASK / classes).max(1));
+    }
+}
+
+fn join(a: &mut (dyn FnMut() + Send), b: &mut (dyn FnMut() + Send)) {
+    rayon::join(a, b);
 }
 
 /// Halves a job until at most `rows` rows are left.
 fn cut<J: Job>(token: Token, job: J, rows: usize) {
     if job.rows() <= rows {
-        serial(token, job);
+        serial(token, job, None);
     } else {
         let middle = job.rows() / 2;
         let (first, rest) = job.split_at(middle);
@@ -59,10 +73,10 @@ fn cut<J: Job>(token: Token, job: J, rows: usize) {
     }
 }
 
-/// Runs a job on this thread, with the thread's scratch.
-fn serial<J: Job>(token: Token, job: J) {
+/// Runs a job on this thread, with the thread's scratch; with others, within rows, where there is a `join`.
+fn serial<J: Job>(token: Token, job: J, join: Option<Join>) {
     // Taken out and put back: a panic in between leaves an empty scratch, which is a good one.
     let mut scratch = SCRATCH.take();
-    token.run(Task { job, scratch: &mut scratch });
+    token.run(Task { job, scratch: &mut scratch, join });
     SCRATCH.set(scratch);
 }

@@ -7,6 +7,7 @@
 
 use super::ends::Ends;
 use super::flow::{Flow, Read, Slots};
+use super::partial::SPLIT_BLOCKS;
 use super::place::Place;
 use super::row::Watch;
 use super::rowwise::{Finish, Operation, Row, Seen};
@@ -60,8 +61,10 @@ impl<'a, P: Place> Operation for Dense<'a, P> {
     }
 
     #[inline(always)]
-    fn watch(&self, row: Row) -> Distance<'a> {
-        Distance::to(self.labels.row_at(row.index))
+    fn watches(&self, row: Row) -> impl Fn(usize) -> Distance<'a> + Sync + use<'a, P> {
+        let labels = self.labels.row_at(row.index);
+        #[inline(always)]
+        move |from| Distance::to(&labels[from..])
     }
 
     #[inline(always)]
@@ -108,26 +111,62 @@ impl Seen {
     }
 }
 
-/// `sum t_i` and `sum t_i (m - x_i)` over the blocks so far, `m` being their maximum.
-///
-/// A label of 0 contributes 0, whatever the logit.
+/// The weights of a row's labels over the blocks so far, on two levels as its sum is.
 pub(crate) struct Distance<'a> {
     labels: &'a [f32],
+    done: Weight,
+    open: Weight,
+    blocks: usize,
+}
+
+/// `sum t_i` and `sum t_i (m - x_i)` over some classes, `m` being their maximum.
+///
+/// A label of 0 contributes 0, whatever the logit.
+#[derive(Clone, Copy)]
+struct Weight {
     max: f32,
     mass: f64,
     sum: f64,
 }
 
+impl Weight {
+    const NOTHING: Self = Self { max: f32::NEG_INFINITY, mass: 0.0, sum: 0.0 };
+
+    /// That of both.
+    #[inline(always)]
+    fn merge(self, other: Self) -> Self {
+        let mass = self.mass + other.mass;
+        if other.max == f32::NEG_INFINITY {
+            // It has no origin: a label there makes the loss infinite, no label adds nothing.
+            Self { mass, sum: self.sum + other.sum, ..self }
+        } else if other.max > self.max {
+            Self { mass, sum: self.sum + (Self::moved(self, other.max) + other.sum), ..other }
+        } else {
+            Self { mass, sum: self.sum + (Self::moved(other, self.max) + other.sum), ..self }
+        }
+    }
+
+    /// What `sum` grows by with another maximum, 0 for no mass.
+    #[inline(always)]
+    fn moved(self, to: f32) -> f64 {
+        if self.mass == 0.0 { 0.0 } else { self.mass * (f64::from(to) - f64::from(self.max)) }
+    }
+}
+
 impl<'a> Distance<'a> {
     #[inline(always)]
     fn to(labels: &'a [f32]) -> Self {
-        Self { labels, max: f32::NEG_INFINITY, mass: 0.0, sum: 0.0 }
+        Self { labels, done: Weight::NOTHING, open: Weight::NOTHING, blocks: 0 }
     }
+}
 
-    /// `mass * (to - from)`, 0 for no mass.
+impl Seen {
+    /// What was seen of two parts of a row, with their maxima.
     #[inline(always)]
-    fn moved(mass: f64, from: f32, to: f32) -> f64 {
-        if mass == 0.0 { 0.0 } else { mass * (f64::from(to) - f64::from(from)) }
+    pub(crate) fn merge(self, max: f32, other: Self, other_max: f32) -> Self {
+        let weight = |seen: Self, max| Weight { max, mass: seen.mass, sum: seen.distance };
+        let Weight { mass, sum, .. } = weight(self, max).merge(weight(other, other_max));
+        Self { mass, distance: sum, ..self }
     }
 }
 
@@ -135,26 +174,21 @@ impl<E: Element> Watch<E> for Distance<'_> {
     #[inline(always)]
     fn block<S: Simd>(&mut self, simd: S, start: usize, logits: &[E], max: f32) {
         let labels = &self.labels[start..start + logits.len()];
-        if max == f32::NEG_INFINITY {
-            // Any finite origin will do: a label here makes the loss infinite, no label adds nothing.
-            let (mass, sum) = distance(simd, logits, labels, 0.0);
-            self.mass += mass;
-            self.sum += sum;
-            return;
+        // Where there is no maximum any finite origin will do.
+        let origin = if max == f32::NEG_INFINITY { 0.0 } else { max };
+        let (mass, sum) = distance(simd, logits, labels, origin);
+        self.open = self.open.merge(Weight { max, mass, sum });
+        self.blocks += 1;
+        if self.blocks == SPLIT_BLOCKS {
+            (self.done, self.open, self.blocks) = (self.done.merge(self.open), Weight::NOTHING, 0);
         }
-        let (mass, sum) = distance(simd, logits, labels, max);
-        if max > self.max {
-            self.sum += Self::moved(self.mass, self.max, max) + sum;
-            self.max = max;
-        } else {
-            self.sum += Self::moved(mass, max, self.max) + sum;
-        }
-        self.mass += mass;
     }
 
     #[inline(always)]
     fn seen(&self) -> Seen {
-        Seen { mass: self.mass, distance: self.sum, ..Seen::NOTHING }
+        // Of nothing where the last group is full: its merge would change no number.
+        let Weight { mass, sum, .. } = self.done.merge(self.open);
+        Seen { mass, distance: sum, ..Seen::NOTHING }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::simd::{LANES, Lanes, Simd};
 pub(crate) const QUAD: usize = 4 * LANES;
 
 /// A run of logits with the place of their results.
-pub(crate) trait Flow: Sized {
+pub(crate) trait Flow: Send + Sized {
     type Element: Element;
     type Quad: Slots<Element = Self::Element>;
     type Tail: Slots<Element = Self::Element>;
@@ -18,6 +18,8 @@ pub(crate) trait Flow: Sized {
     fn logits(&self) -> &[Self::Element];
     /// The full quads in order, and what is left.
     fn quads(self) -> (impl ExactSizeIterator<Item = Self::Quad>, Self::Tail);
+    /// The first `at` logits and the others.
+    fn split_at(self, at: usize) -> (Self, Self);
     /// Runs of `len` logits, the last one shorter.
     fn blocks(self, len: usize) -> impl ExactSizeIterator<Item = Self>;
 }
@@ -62,6 +64,11 @@ impl<'a, E: Element> Flow for Read<'a, E> {
         (quads.iter().map(ReadQuad), Self(tail))
     }
 
+    fn split_at(self, at: usize) -> (Self, Self) {
+        let (a, b) = self.0.split_at(at);
+        (Self(a), Self(b))
+    }
+
     #[inline(always)]
     fn blocks(self, len: usize) -> impl ExactSizeIterator<Item = Self> {
         self.0.chunks(len).map(Self)
@@ -85,6 +92,12 @@ impl<'a, E: Element> Flow for Move<'a, E> {
         (from.iter().zip(to).map(|(from, to)| MoveQuad(from, to)), Self(from_tail, to_tail))
     }
 
+    fn split_at(self, at: usize) -> (Self, Self) {
+        let (from, other_from) = self.0.split_at(at);
+        let (to, other_to) = self.1.split_at_mut(at);
+        (Self(from, to), Self(other_from, other_to))
+    }
+
     #[inline(always)]
     fn blocks(self, len: usize) -> impl ExactSizeIterator<Item = Self> {
         self.0.chunks(len).zip(self.1.chunks_mut(len)).map(|(from, to)| Self(from, to))
@@ -105,6 +118,11 @@ impl<'a> Flow for Update<'a> {
     fn quads(self) -> (impl ExactSizeIterator<Item = UpdateQuad<'a>>, Self) {
         let (quads, tail) = quads_mut(self.0);
         (quads.iter_mut().map(UpdateQuad), Self(tail))
+    }
+
+    fn split_at(self, at: usize) -> (Self, Self) {
+        let (a, b) = self.0.split_at_mut(at);
+        (Self(a), Self(b))
     }
 
     #[inline(always)]

@@ -27,7 +27,7 @@ impl<'a, P, E> LogSoftmax<'a, P, E> {
     }
 }
 
-impl<P: Place, E: Epilogue + Send> Operation for LogSoftmax<'_, P, E> {
+impl<'a, P: Place, E: Epilogue + Send> Operation for LogSoftmax<'a, P, E> {
     type Place = P;
     type Epilogue = E;
     type Watch = ();
@@ -48,7 +48,9 @@ impl<P: Place, E: Epilogue + Send> Operation for LogSoftmax<'_, P, E> {
     }
 
     #[inline(always)]
-    fn watch(&self, _row: Row) {}
+    fn watches(&self, _row: Row) -> impl Fn(usize) -> Self::Watch + Sync + use<'a, P, E> {
+        |_| ()
+    }
 
     #[inline(always)]
     fn end<S: Simd, const N: usize>(

@@ -39,7 +39,9 @@ impl<'a, E: Element, T: PerRow> Operation for LogSumExps<'a, E, T> {
     }
 
     #[inline(always)]
-    fn watch(&self, _row: Row) {}
+    fn watches(&self, _row: Row) -> impl Fn(usize) -> Self::Watch + Sync + use<'a, E, T> {
+        |_| ()
+    }
 
     #[inline(always)]
     fn end<S: Simd, const N: usize>(

@@ -1,7 +1,7 @@
 //! Row maximum and argmax.
 
 use super::block::{BLOCK, block_max};
-use super::{Job, Scratch};
+use super::{Job, Join, Scratch};
 use crate::Rows;
 use crate::element::Element;
 use crate::simd::{LANES, Lanes, Simd};
@@ -35,7 +35,7 @@ impl<E: Element> Job for Maximum<'_, E> {
     }
 
     #[inline(always)]
-    fn eval<S: Simd>(self, simd: S, _scratch: &mut Scratch) {
+    fn eval<S: Simd>(self, simd: S, _: &mut Scratch, _: Option<Join>) {
         for row in 0..self.logits.rows() {
             let logits = self.logits.row_at(row);
             let index = argmax(simd, logits);

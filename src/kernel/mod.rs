@@ -8,6 +8,7 @@
 //! | `block` | maximum and sum of a block of 512 logits |
 //! | `partial` | the sum of a run of terms, and how runs are put together |
 //! | `row` | one read of a row: its blocks in order |
+//! | `long` | the same for a row that is shared by threads |
 //! | `tile` | the same for sixteen short rows in the lanes |
 //! | `ends` | what a row's sum says of its largest logit, of losses and of shares |
 //! | `math` | `e^x` and logarithms in f64, for the ends of rows |
@@ -24,6 +25,7 @@ mod exp;
 mod flow;
 pub(crate) mod log_softmax;
 pub(crate) mod log_sum_exp;
+mod long;
 mod math;
 pub(crate) mod maximum;
 pub(crate) mod partial;
@@ -46,21 +48,27 @@ pub(crate) trait Job: Send + Sized {
     fn classes(&self) -> usize;
     /// The first `row` rows and the others.
     fn split_at(self, row: usize) -> (Self, Self);
-    /// The operation. Mark every implementation `#[inline(always)]`.
-    fn eval<S: Simd>(self, simd: S, scratch: &mut Scratch);
+    /// The operation; where there are threads to share a row with, by `join`. Mark every implementation
+    /// `#[inline(always)]`.
+    fn eval<S: Simd>(self, simd: S, scratch: &mut Scratch, join: Option<Join>);
 }
+
+/// Runs two pieces of work, perhaps on two threads.
+pub(crate) type Join = fn(&mut (dyn FnMut() + Send), &mut (dyn FnMut() + Send));
 
 /// What a worker keeps from row to row and from call to call, so that nothing is allocated per row.
 #[derive(Default)]
 pub(crate) struct Scratch {
     /// The sums of the blocks of a group of rows.
     blocks: Vec<Partial>,
+    /// The parts of a long row.
+    parts: Vec<long::Part>,
     tile: tile::Buffers,
 }
 
 impl Scratch {
     pub(crate) const fn new() -> Self {
-        Self { blocks: Vec::new(), tile: tile::Buffers::new() }
+        Self { blocks: Vec::new(), parts: Vec::new(), tile: tile::Buffers::new() }
     }
 }
 
@@ -68,6 +76,7 @@ impl Scratch {
 pub(crate) struct Task<'a, J> {
     pub(crate) job: J,
     pub(crate) scratch: &'a mut Scratch,
+    pub(crate) join: Option<Join>,
 }
 
 impl<J: Job> Kernel for Task<'_, J> {
@@ -75,6 +84,6 @@ impl<J: Job> Kernel for Task<'_, J> {
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
-        self.job.eval(simd, self.scratch);
+        self.job.eval(simd, self.scratch, self.join);
     }
 }

@@ -40,7 +40,7 @@ fn first_block<E>(row: &[E]) -> &[E] {
     &row[..row.len().min(BLOCK)]
 }
 
-/// Reads a row once and writes its terms where the flow puts them. Adds the sums of its blocks to `blocks`.
+/// Reads a row once and writes its terms where the flow puts them. The sums of its blocks go to `sums`.
 ///
 /// Starts from the row's [`first_max`], and gives that of the row that is read next.
 #[inline(always)]
@@ -50,7 +50,7 @@ pub(crate) fn scan<S: Simd, F: Flow>(
     first_max: f32,
     next_row: &[F::Element],
     watch: &mut impl Watch<F::Element>,
-    sums: &mut Vec<Partial>,
+    sums: &mut [Partial],
 ) -> (Scan, f32) {
     simd.outline(
         #[inline(always)]
@@ -65,9 +65,8 @@ fn scan_blocks<S: Simd, F: Flow>(
     first_max: f32,
     next_row: &[F::Element],
     watch: &mut impl Watch<F::Element>,
-    sums: &mut Vec<Partial>,
+    sums: &mut [Partial],
 ) -> (Scan, f32) {
-    let first = sums.len();
     let mut fold = Fold::EMPTY;
     let (mut max, mut max_block) = (f32::NEG_INFINITY, 0);
     let mut blocks = row.blocks(BLOCK);
@@ -84,12 +83,12 @@ fn scan_blocks<S: Simd, F: Flow>(
             None => first_block(next_row),
         };
         let (sum, next_max) = block_terms(simd, block, this_max, ahead);
-        sums.push(sum);
+        sums[index] = sum;
         fold.add(sum);
         (this, this_max) = (next, next_max);
         index += 1;
     }
-    let reference = sums[first + max_block].reference();
+    let reference = sums[max_block].reference();
     (Scan { max, block: max_block, reference, sum: fold.total() }, this_max)
 }
 

@@ -5,11 +5,12 @@ use super::block::BLOCK;
 use super::ends::{Ends, Scan};
 use super::epilogue::{Epilogue, Values};
 use super::flow::{Flow, Read, Update};
+use super::partial::Partial;
 use super::place::Place;
 use super::row::{Source, Watch, first_max, scan};
 use super::share::{map, map_with, narrow};
 use super::tile::{self, Tile};
-use super::{Job, Scratch};
+use super::{Job, Join, Scratch, long};
 use crate::Rows;
 use crate::simd::{LANES, Simd};
 
@@ -35,7 +36,8 @@ pub(crate) trait Operation: Send + Sized {
     /// Writes the results of a row that takes no part.
     #[inline(always)]
     fn ignore(&mut self, _row: usize) {}
-    fn watch(&self, row: Row) -> Self::Watch;
+    /// Watches of a row: of its classes from the given one on.
+    fn watches(&self, row: Row) -> impl Fn(usize) -> Self::Watch + Sync + use<Self>;
     /// The logit of a row's label.
     #[inline(always)]
     fn logit(&self, _row: Row) -> f64 {
@@ -114,7 +116,7 @@ impl<O: Operation> Job for Rowwise<O> {
     }
 
     #[inline(always)]
-    fn eval<S: Simd>(mut self, simd: S, scratch: &mut Scratch) {
+    fn eval<S: Simd>(mut self, simd: S, scratch: &mut Scratch, join: Option<Join>) {
         let (rows, classes) = (self.rows(), self.classes());
         if rows == 0 {
             return;
@@ -141,6 +143,12 @@ impl<O: Operation> Job for Rowwise<O> {
                 }
             }
             let group = &group[..len];
+            if let Some(join) = join {
+                for &row in group {
+                    long::run(simd, operation, row, scratch, join);
+                }
+                continue;
+            }
             if tiled && len >= tile::MIN_ROWS {
                 run_tile(simd, operation, group, scratch);
             } else if len > 1 {
@@ -161,12 +169,14 @@ fn run_rows<S: Simd, O: Operation, const N: usize>(
     scratch: &mut Scratch,
 ) {
     let blocks = &mut scratch.blocks;
-    blocks.clear();
+    let per_row = operation.place().classes().div_ceil(BLOCK);
+    blocks.resize(rows.len() * per_row, Partial::EMPTY);
     let mut scans = [Scan::EMPTY; N];
     let mut seen = [Seen::NOTHING; N];
     let mut max = first_max(simd, operation.place().logits(rows[0].index));
     for (i, &row) in rows.iter().enumerate() {
-        let mut watch = operation.watch(row);
+        let mut watch = operation.watches(row)(0);
+        let blocks = &mut blocks[i * per_row..][..per_row];
         let logit = operation.logit(row);
         let next = match rows.get(i + 1) {
             Some(next) => Some(next.index),
@@ -188,7 +198,6 @@ fn run_rows<S: Simd, O: Operation, const N: usize>(
     // The lanes without a row of their own take after the first.
     let (first, rest) = scans.split_at_mut(rows.len());
     rest.fill(first[0]);
-    let per_row = operation.place().classes().div_ceil(BLOCK);
     let mut ends = Ends::new(
         simd,
         &scans,
@@ -218,7 +227,7 @@ fn run_rows<S: Simd, O: Operation, const N: usize>(
 
 /// What a row's sum can be taken from once it has been read.
 #[inline(always)]
-fn source<O: Operation>(operation: &O, row: usize) -> Source<'_, <O::Place as Place>::Element> {
+pub(super) fn source<O: Operation>(operation: &O, row: usize) -> Source<'_, <O::Place as Place>::Element> {
     if O::Epilogue::READS == Values::Terms {
         Source::Terms(operation.place().written(row))
     } else {
@@ -235,7 +244,7 @@ fn write_row<S: Simd, O: Operation, const N: usize>(
     i: usize,
     ends: &Ends<N>,
     finish: &Finish<N>,
-    blocks: &[super::partial::Partial],
+    blocks: &[Partial],
 ) {
     let (place, labels) = operation.parts();
     let (scale, pivot) = (finish.scale[i], ends.pivot[i]);
@@ -255,7 +264,7 @@ fn write_row<S: Simd, O: Operation, const N: usize>(
 
 /// Writes results over terms, or from logits, by an epilogue with these arguments of its constants.
 #[inline(always)]
-fn write<S: Simd, E: Epilogue, F: Flow>(
+pub(super) fn write<S: Simd, E: Epilogue, F: Flow>(
     simd: S,
     [by, scale, pivot]: [f64; 3],
     flow: F,
@@ -289,7 +298,7 @@ fn write<S: Simd, E: Epilogue, F: Flow>(
 
 /// Writes the results that the epilogue's formula is not good enough for.
 #[inline(always)]
-fn correct<O: Operation, const N: usize>(
+pub(super) fn correct<O: Operation, const N: usize>(
     operation: &mut O,
     row: Row,
     dominant: Option<usize>,

@@ -30,7 +30,9 @@ impl<P: Place> Operation for Softmax<P> {
     }
 
     #[inline(always)]
-    fn watch(&self, _row: Row) {}
+    fn watches(&self, _row: Row) -> impl Fn(usize) -> Self::Watch + Sync + use<P> {
+        |_| ()
+    }
 
     #[inline(always)]
     fn end<S: Simd, const N: usize>(

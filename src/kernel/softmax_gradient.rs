@@ -4,7 +4,7 @@ use super::block::{BLOCK, block_max};
 use super::exp::{Exp, Reference};
 use super::place::Place;
 use super::share::{Factor, map_with, split};
-use super::{Job, Scratch};
+use super::{Job, Join, Scratch};
 use crate::Rows;
 use crate::simd::{LANES, Lanes, Simd, Wide};
 
@@ -40,7 +40,7 @@ impl<P: Place<Element = f32>> Job for SoftmaxGradient<'_, P> {
     }
 
     #[inline(always)]
-    fn eval<S: Simd>(mut self, simd: S, _scratch: &mut Scratch) {
+    fn eval<S: Simd>(mut self, simd: S, _: &mut Scratch, _: Option<Join>) {
         for row in 0..self.place.rows() {
             let y = self.output.row_at(row);
             // Products of f32 are exact in f64, so that the sum is as good as its terms.
@@ -83,7 +83,7 @@ impl<P: Place<Element = f32>> Job for LogSoftmaxGradient<'_, P> {
     }
 
     #[inline(always)]
-    fn eval<S: Simd>(mut self, simd: S, _scratch: &mut Scratch) {
+    fn eval<S: Simd>(mut self, simd: S, _: &mut Scratch, _: Option<Join>) {
         for row in 0..self.place.rows() {
             let z = self.output.row_at(row);
             let sum = sum_pairs(

@@ -24,7 +24,7 @@ pub(crate) struct Sparse<'a, P> {
     pub(crate) sums: Sums<'a>,
 }
 
-impl<P: Place> Operation for Sparse<'_, P> {
+impl<'a, P: Place> Operation for Sparse<'a, P> {
     type Place = P;
     type Epilogue = P::Shares;
     type Watch = ();
@@ -72,7 +72,9 @@ impl<P: Place> Operation for Sparse<'_, P> {
     }
 
     #[inline(always)]
-    fn watch(&self, _row: Row) {}
+    fn watches(&self, _row: Row) -> impl Fn(usize) -> Self::Watch + Sync + use<'a, P> {
+        |_| ()
+    }
 
     #[inline(always)]
     fn logit(&self, row: Row) -> f64 {
