@@ -243,6 +243,21 @@ impl<const N: usize> Ends<N> {
         ln_1p(self.rest[i] / self.top[i])
     }
 
+    /// What dominant logits leave of the sums; means nothing for other rows.
+    #[inline(always)]
+    pub(crate) fn dominant_complements<S: Simd>(&self, simd: S) -> [f64; N] {
+        simd.outline(
+            #[inline(always)]
+            || {
+                let mut complements = [0.0; N];
+                for i in 0..N {
+                    complements[i] = self.rest[i] / self.sum[i];
+                }
+                complements
+            },
+        )
+    }
+
     /// What a row's dominant logit leaves of the sum, `1 - p`.
     #[inline(always)]
     pub(crate) fn dominant_complement(&self, i: usize) -> f64 {

@@ -129,10 +129,8 @@ impl<S: Simd> Exp<S> {
             minus_ln_2_high: simd.splat(-LN_2_HIGH),
             minus_ln_2_low: simd.splat(-LN_2_LOW),
             one: simd.splat(1.0),
-            c: C.map(
-                #[inline(always)]
-                |c| simd.splat(c),
-            ),
+            // Not by `map`, which is not always inlined.
+            c: [simd.splat(C[0]), simd.splat(C[1]), simd.splat(C[2]), simd.splat(C[3]), simd.splat(C[4])],
         }
     }
 

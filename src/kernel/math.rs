@@ -39,36 +39,45 @@ pub(crate) fn exp(x: f64) -> f64 {
     let shifted = x * LOG2_E + ROUNDER;
     let n = shifted - ROUNDER;
     let r = (x - n * LN_2_HIGH) - n * LN_2_LOW;
-    let mut p = 1.0 / 6_227_020_800.0;
-    let factorials = [
-        479_001_600.0,
-        39_916_800.0,
-        3_628_800.0,
-        362_880.0,
-        40_320.0,
-        5_040.0,
-        720.0,
-        120.0,
-        24.0,
-        6.0,
-        2.0,
-    ];
-    for factorial in factorials {
-        p = p * r + 1.0 / factorial;
-    }
+    let p = polynomial(
+        [
+            1.0 / 2.0,
+            1.0 / 6.0,
+            1.0 / 24.0,
+            1.0 / 120.0,
+            1.0 / 720.0,
+            1.0 / 5_040.0,
+            1.0 / 40_320.0,
+            1.0 / 362_880.0,
+            1.0 / 3_628_800.0,
+            1.0 / 39_916_800.0,
+            1.0 / 479_001_600.0,
+            1.0 / 6_227_020_800.0,
+        ],
+        r,
+    );
     let p = 1.0 + (r + r * r * p);
     // In two steps, because p * 2^n is finite for n = 1024 and p < 1.
     let half = (n * 0.5 + ROUNDER) - ROUNDER;
     p * power_of_two(half) * power_of_two(n - half)
 }
 
-/// `e^x` for `|x| <= 0.36`, good to 2^-39: far more than an f32 result can show.
+/// `e^x` for `|x| <= 0.36`, good to 2^-36: far more than an f32 result can show.
 #[inline(always)]
 pub(crate) fn exp_near_zero(x: f64) -> f64 {
-    let mut p = 1.0 / 3_628_800.0;
-    for factorial in [362_880.0, 40_320.0, 5_040.0, 720.0, 120.0, 24.0, 6.0, 2.0] {
-        p = p * x + 1.0 / factorial;
-    }
+    let p = polynomial(
+        [
+            1.0 / 2.0,
+            1.0 / 6.0,
+            1.0 / 24.0,
+            1.0 / 120.0,
+            1.0 / 720.0,
+            1.0 / 5_040.0,
+            1.0 / 40_320.0,
+            1.0 / 362_880.0,
+        ],
+        x,
+    );
     1.0 + (x + x * x * p)
 }
 
@@ -106,13 +115,38 @@ pub(crate) fn ln_or_ln_1p(x: f64, one_plus: bool) -> f64 {
 fn ln_of(k: f64, f: f64) -> f64 {
     let s = f / (2.0 + f);
     let z = s * s;
-    let mut p = 2.0 / 21.0;
-    for odd in [19.0, 17.0, 15.0, 13.0, 11.0, 9.0, 7.0, 5.0, 3.0] {
-        p = p * z + 2.0 / odd;
-    }
+    let p = polynomial(
+        [
+            2.0 / 3.0,
+            2.0 / 5.0,
+            2.0 / 7.0,
+            2.0 / 9.0,
+            2.0 / 11.0,
+            2.0 / 13.0,
+            2.0 / 15.0,
+            2.0 / 17.0,
+            2.0 / 19.0,
+            2.0 / 21.0,
+        ],
+        z,
+    );
     // 2 s = f - s f exactly, and f is exact: so the first term carries no error of its own.
     let tail = s * (z * p - f) + k * LN_2_LOW;
     k * LN_2_HIGH + (f + tail)
+}
+
+/// `c[0] + c[1] x + c[2] x^2 + ...`, its even and its odd terms in chains of their own, so that half as many
+/// operations wait for each other.
+#[inline(always)]
+fn polynomial<const N: usize>(c: [f64; N], x: f64) -> f64 {
+    const { assert!(N >= 2 && N.is_multiple_of(2), "pairs of terms") };
+    let square = x * x;
+    let (mut even, mut odd) = (c[N - 2], c[N - 1]);
+    for i in (0..N - 2).step_by(2).rev() {
+        even = even * square + c[i];
+        odd = odd * square + c[i + 1];
+    }
+    even + odd * x
 }
 
 /// `(k, m)` with `x = m 2^k` and `m` from `sqrt(1/2)` to `sqrt(2)`, for a positive normal number.

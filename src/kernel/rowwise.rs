@@ -330,22 +330,31 @@ fn run_tile<S: Simd, O: Operation>(simd: S, operation: &mut O, rows: &[Row], scr
         tile.weigh(max, &mut seen);
     }
     let mut ends = tile.ends(max);
-    for (seen, &row) in seen.iter_mut().zip(rows) {
-        seen.logit = operation.logit(row);
+    if O::AT_LABEL {
+        for (i, (seen, row)) in seen.iter_mut().zip(rows).enumerate() {
+            seen.logit = tile.logit(row.label, i);
+        }
     }
     let finish = operation.end(simd, rows, &mut ends, &seen);
     if O::Epilogue::READS == Values::Nothing {
         return;
     }
-    let dominant = if ends.any_dominated() { Some(tile.first_of(max)) } else { None };
+    let dominant =
+        if ends.any_dominated() { Some((tile.first_of(max), ends.dominant_complements(simd))) } else { None };
     tile.apply::<O::Epilogue>(&finish.by, &finish.scale, &ends.pivot);
-    tile.store(operation.parts().0, rows);
-    for (i, &row) in rows.iter().enumerate() {
-        let class = match &dominant {
+    if let Some((classes, complements)) = dominant {
+        for (i, &row) in rows.iter().enumerate() {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small integer")]
-            Some(classes) if ends.dominated(i) => Some(classes[i] as usize),
-            _ => None,
-        };
-        correct(operation, row, class, i, &ends, &finish, &seen[i]);
+            let class = classes[i] as usize;
+            let value = operation.dominant(row, class, complements[i], finish.scale[i], &seen[i]);
+            // Without a branch, which would be taken in every other row: there is room behind the classes.
+            tile.set_result(if ends.dominated(i) { class } else { tile.classes() }, i, value);
+        }
     }
+    if O::AT_LABEL {
+        for (i, row) in rows.iter().enumerate() {
+            tile.set_result(row.label, i, narrow(finish.at_label[i]));
+        }
+    }
+    tile.store(operation.parts().0, rows);
 }

@@ -43,10 +43,9 @@ pub(crate) fn factor_parts(factor: f64) -> [f32; 4] {
 impl<S: Simd> Factor<S> {
     #[inline(always)]
     pub(crate) fn new(simd: S, factor: f64) -> Self {
-        Self::of(factor_parts(factor).map(
-            #[inline(always)]
-            |part| simd.splat(part),
-        ))
+        // Not by `map`, which is not always inlined.
+        let [limit, high, low, unscale] = factor_parts(factor);
+        Self::of([simd.splat(limit), simd.splat(high), simd.splat(low), simd.splat(unscale)])
     }
 
     /// Of [`factor_parts`] in lanes.

@@ -52,7 +52,8 @@ pub(crate) struct Tile<'a, S: Simd> {
 impl<'a, S: Simd> Tile<'a, S> {
     #[inline(always)]
     pub(crate) fn new(simd: S, classes: usize, buffers: &'a mut Buffers) -> Self {
-        let len = classes.next_multiple_of(LANES);
+        // At least one vector more than there are classes, for results that nobody wants.
+        let len = (classes + 1).next_multiple_of(LANES);
         for buffer in [&mut buffers.logits, &mut buffers.terms, &mut buffers.labels, &mut buffers.rows] {
             if buffer.len() < len {
                 buffer.resize(len, [0.0; LANES]);
@@ -320,6 +321,23 @@ impl<'a, S: Simd> Tile<'a, S> {
                 }
             },
         );
+    }
+
+    #[inline(always)]
+    pub(crate) fn classes(&self) -> usize {
+        self.classes
+    }
+
+    /// The logit of a class in a lane.
+    #[inline(always)]
+    pub(crate) fn logit(&self, class: usize, lane: usize) -> f64 {
+        self.buffers.logits[class][lane].into()
+    }
+
+    /// Replaces the result of a class in a lane.
+    #[inline(always)]
+    pub(crate) fn set_result(&mut self, class: usize, lane: usize, value: f32) {
+        self.buffers.terms[class][lane] = value;
     }
 
     /// Writes the results of the rows.

@@ -99,6 +99,15 @@ fn turn_eight(row: impl Fn(usize) -> __m256) -> [__m256; 8] {
     })
 }
 
+/// Turns rows into columns. To be inlined where AVX is known to be here.
+#[inline(always)]
+pub(super) fn turn(from: &[[f32; LANES]; LANES], to: &mut [[f32; LANES]; LANES]) {
+    quarter::<0, 0>(from, to);
+    quarter::<0, 8>(from, to);
+    quarter::<8, 0>(from, to);
+    quarter::<8, 8>(from, to);
+}
+
 /// Turns the eight by eight values from a row and a column on.
 #[inline(always)]
 fn quarter<const ROW: usize, const COLUMN: usize>(
@@ -163,10 +172,7 @@ impl Simd for Avx2 {
 
     #[inline(always)]
     fn transpose(self, from: &[[f32; LANES]; LANES], to: &mut [[f32; LANES]; LANES]) {
-        quarter::<0, 0>(from, to);
-        quarter::<0, 8>(from, to);
-        quarter::<8, 0>(from, to);
-        quarter::<8, 8>(from, to);
+        turn(from, to);
     }
 
     #[inline(always)]

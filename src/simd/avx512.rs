@@ -113,6 +113,12 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
+    fn transpose(self, from: &[[f32; LANES]; LANES], to: &mut [[f32; LANES]; LANES]) {
+        // AVX is among the features.
+        super::avx2::turn(from, to);
+    }
+
+    #[inline(always)]
     fn run<K: Kernel>(self, kernel: K) -> K::Output {
         #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,fma,f16c")]
         #[inline(never)]

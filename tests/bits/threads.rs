@@ -11,8 +11,8 @@ use crate::common::{backends, same_bits};
 const THREADS: [usize; 4] = [1, 2, 3, 8];
 
 /// Shapes of more than 32 Ki logits, beyond which work leaves the calling thread, cut within and between
-/// the blocks that a task takes.
-const SHAPES: [(usize, usize); 4] = [(9000, 4), (701, 67), (67, 701), (3, 16_385)];
+/// the blocks that a task takes; and long rows, which threads share.
+const SHAPES: [(usize, usize); 6] = [(9000, 4), (701, 67), (67, 701), (3, 16_385), (1, 65_537), (3, 70_000)];
 
 fn in_pool<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
     ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(work)

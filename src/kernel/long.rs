@@ -1,0 +1,185 @@
+//! A row that is shared by threads: parts of 32 blocks, always the same ones, whose sums merge in their order.
+//! The bits are those of a row that one thread reads, which merges in the same two steps.
+
+use super::block::BLOCK;
+use super::ends::{Ends, Scan};
+use super::epilogue::{Epilogue, Values};
+use super::flow::{Flow, Read, Update};
+use super::partial::{Partial, SPLIT_BLOCKS};
+use super::place::Place;
+use super::row::Watch;
+use super::row::{first_max, scan};
+use super::rowwise::{Operation, Row, Seen, correct, source, write};
+use super::{Join, Scratch};
+use crate::simd::Simd;
+
+/// Logits of a part.
+const PART: usize = SPLIT_BLOCKS * BLOCK;
+
+/// What one read of a part finds.
+#[derive(Clone, Copy)]
+pub(crate) struct Part {
+    scan: Scan,
+    seen: Seen,
+}
+
+impl Part {
+    const EMPTY: Self = Self { scan: Scan::EMPTY, seen: Seen::NOTHING };
+
+    /// Of this part and the next one, whose first block is `block` of the row.
+    #[inline(always)]
+    fn merge(self, next: Self, block: usize) -> Self {
+        let seen = self.seen.merge(self.scan.max, next.seen, next.scan.max);
+        let sum = self.scan.sum.merge(next.scan.sum);
+        // The first block of a row has the reference of a row that is all -inf.
+        let scan = if next.scan.max > self.scan.max || block == 0 {
+            Scan { block: block + next.scan.block, sum, ..next.scan }
+        } else {
+            Scan { sum, ..self.scan }
+        };
+        Self { scan, seen }
+    }
+}
+
+/// Runs an operation on one row.
+#[inline(always)]
+pub(super) fn run<S: Simd, O: Operation>(
+    simd: S,
+    operation: &mut O,
+    row: Row,
+    scratch: &mut Scratch,
+    join: Join,
+) {
+    let classes = operation.place().classes();
+    let Scratch { blocks, parts, .. } = scratch;
+    blocks.resize(classes.div_ceil(BLOCK), Partial::EMPTY);
+    parts.resize(classes.div_ceil(PART), Part::EMPTY);
+    let logit = operation.logit(row);
+    let watch = operation.watches(row);
+    if O::Epilogue::READS == Values::Terms {
+        let flow = operation.parts().0.flow_before(row.index, None).0;
+        read(simd, join, flow, 0, blocks, parts, &watch);
+    } else {
+        read(simd, join, Read(operation.place().logits(row.index)), 0, blocks, parts, &watch);
+    }
+    let mut whole = Part::EMPTY;
+    for (i, part) in parts.iter().enumerate() {
+        whole = whole.merge(*part, i * SPLIT_BLOCKS);
+    }
+    let (scan, seen) = (whole.scan, Seen { logit, ..whole.seen });
+    let mut ends = Ends::new(
+        simd,
+        &[scan],
+        #[inline(always)]
+        |_| source(operation, row.index).sum_without_max(simd, &scan, blocks),
+    );
+    let finish = operation.end(simd, &[row], &mut ends, &[seen]);
+    if O::Epilogue::READS == Values::Nothing {
+        return;
+    }
+    let dominant =
+        if ends.dominated(0) { Some(source(operation, row.index).dominant(simd, &scan)) } else { None };
+    let (place, labels) = operation.parts();
+    let constants = [finish.by[0], finish.scale[0], ends.pivot[0]];
+    if O::Epilogue::READS == Values::Logits {
+        write_logits::<S, O::Epilogue, _>(simd, join, place.flow_before(row.index, None).0, constants);
+    } else {
+        let labels = match labels {
+            Some(labels) if O::Epilogue::LABELS => labels.row_at(row.index),
+            _ => &[],
+        };
+        write_terms::<S, O::Epilogue>(simd, join, place.results(row.index), labels, blocks, &ends, constants);
+    }
+    correct(operation, row, dominant, 0, &ends, &finish, &seen);
+}
+
+/// Runs two closures that are called once.
+fn both(join: Join, a: impl FnOnce() + Send, b: impl FnOnce() + Send) {
+    let (mut a, mut b) = (Some(a), Some(b));
+    join(
+        &mut || {
+            if let Some(a) = a.take() {
+                a();
+            }
+        },
+        &mut || {
+            if let Some(b) = b.take() {
+                b();
+            }
+        },
+    );
+}
+
+/// Reads a row from class `from` on.
+fn read<S: Simd, F: Flow, W: Watch<F::Element>>(
+    simd: S,
+    join: Join,
+    flow: F,
+    from: usize,
+    blocks: &mut [Partial],
+    parts: &mut [Part],
+    watch: &(impl Fn(usize) -> W + Sync),
+) {
+    if let [part] = parts {
+        let mut watch = watch(from);
+        let max = simd.outline(
+            #[inline(always)]
+            || first_max(simd, flow.logits()),
+        );
+        part.scan = scan(simd, flow, max, &[], &mut watch, blocks).0;
+        part.seen = watch.seen();
+        return;
+    }
+    let half = parts.len() / 2;
+    let (flow, other_flow) = flow.split_at(half * PART);
+    let (blocks, other_blocks) = blocks.split_at_mut(half * SPLIT_BLOCKS);
+    let (parts, other_parts) = parts.split_at_mut(half);
+    both(
+        join,
+        || read(simd, join, flow, from, blocks, parts, watch),
+        || read(simd, join, other_flow, from + half * PART, other_blocks, other_parts, watch),
+    );
+}
+
+/// Writes the results of a row over its terms.
+fn write_terms<S: Simd, E: Epilogue>(
+    simd: S,
+    join: Join,
+    terms: &mut [f32],
+    labels: &[f32],
+    blocks: &[Partial],
+    ends: &Ends<1>,
+    constants: [f64; 3],
+) {
+    let half = terms.len().div_ceil(PART) / 2 * PART;
+    if half == 0 {
+        let [by, scale, pivot] = constants;
+        for (b, (terms, sum)) in terms.chunks_mut(BLOCK).zip(blocks).enumerate() {
+            let labels = if E::LABELS { Some(&labels[b * BLOCK..][..terms.len()]) } else { None };
+            write::<S, E, _>(simd, [by * ends.unit_of(0, *sum), scale, pivot], Update(terms), labels);
+        }
+        return;
+    }
+    let (terms, other_terms) = terms.split_at_mut(half);
+    let (labels, other_labels) = labels.split_at(half.min(labels.len()));
+    let (blocks, other_blocks) = blocks.split_at(half / BLOCK);
+    both(
+        join,
+        || write_terms::<S, E>(simd, join, terms, labels, blocks, ends, constants),
+        || write_terms::<S, E>(simd, join, other_terms, other_labels, other_blocks, ends, constants),
+    );
+}
+
+/// Writes the results of a row from its logits.
+fn write_logits<S: Simd, E: Epilogue, F: Flow>(simd: S, join: Join, flow: F, constants: [f64; 3]) {
+    let half = flow.logits().len().div_ceil(PART) / 2 * PART;
+    if half == 0 {
+        return write::<S, E, _>(simd, constants, flow, None);
+    }
+    let (flow, other_flow) = flow.split_at(half);
+    both(
+        join,
+        || write_logits::<S, E, _>(simd, join, flow, constants),
+        || write_logits::<S, E, _>(simd, join, other_flow, constants),
+    );
+}
