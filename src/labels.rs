@@ -1,6 +1,11 @@
 //! Labels: class indices of any integer type without a copy, or distributions.
 
 #![expect(clippy::cast_lossless, reason = "`usize` has no lossless conversion to i128")]
+#![expect(
+    clippy::cast_sign_loss,
+    clippy::cast_possible_truncation,
+    reason = "a negative label, extended by its sign, is no class; a class fits"
+)]
 
 use crate::kernel::rowwise::IGNORED;
 use crate::{Error, Rows};

@@ -142,7 +142,7 @@ impl<'a, E: Element> Rows<'a, E> {
 
     /// The memory from a row that is known to exist to the end of the data.
     #[inline(always)]
-    pub(crate) fn from_row(&self, row: usize) -> &'a [E] {
+    pub(crate) fn tail_at(&self, row: usize) -> &'a [E] {
         &self.data[self.shape.start(row)..]
     }
 
@@ -252,7 +252,7 @@ impl<'a> RowsMut<'a> {
 
     /// The memory from a row that is known to exist to the end of the data.
     #[inline(always)]
-    pub(crate) fn from_row(&self, row: usize) -> &[f32] {
+    pub(crate) fn tail_at(&self, row: usize) -> &[f32] {
         &self.data[self.shape.start(row)..]
     }
 

@@ -3,6 +3,12 @@
 //! Everything here is f64 arithmetic on a few numbers per row, written as loops over `N` rows without
 //! branches: for one row alone (`N = 1`), or for sixteen at once, where the loops become vectors.
 
+#![expect(
+    clippy::needless_range_loop,
+    clippy::needless_bitwise_bool,
+    reason = "loops over several arrays, and conditions without branches, are what becomes vectors"
+)]
+
 use super::exp::{Exp, HEADROOM, Reference};
 use super::math::{exp, exp_near_zero, ln, ln_1p, ln_or_ln_1p, power_of_two};
 use super::partial::Partial;
@@ -124,9 +130,10 @@ impl<const N: usize> Ends<N> {
             let sharp = (sum < SHARP) & (sum > 0.0);
             let dominated = sharp & (sum < DOMINATED * self.top[i]);
             let difference = sum - tops[i];
+            let sure = difference > DIFFERENCE * sum;
             self.rest[i] = if dominated { difference } else { NOT_DOMINATED };
             self.sum[i] = if sharp { difference + self.top[i] } else { sum };
-            unsure.rows[i] = if dominated & !(difference > DIFFERENCE * sum) { 1.0 } else { 0.0 };
+            unsure.rows[i] = if dominated & !sure { 1.0 } else { 0.0 };
         }
         unsure.any = unsure.rows.iter().fold(0.0, |any, row| any + row) > 0.0;
     }

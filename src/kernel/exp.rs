@@ -72,7 +72,7 @@ impl Reference {
 
     #[inline(always)]
     #[expect(clippy::cast_precision_loss, reason = "an integer of at most 445")]
-    pub(crate) fn exponent_f32(&self) -> f32 {
+    pub(crate) fn exponent_f32(self) -> f32 {
         self.exponent as f32
     }
 
@@ -86,6 +86,7 @@ impl Reference {
 /// The pivot and the exponent for a largest logit, both floats and without a branch: a loop over rows becomes
 /// vectors.
 #[inline(always)]
+#[expect(clippy::needless_bitwise_bool, reason = "no branches")]
 pub(crate) fn reference_for(max: f32) -> (f32, f32) {
     let pivot_free = max.abs() <= PIVOT_FREE;
     // An integer of at most 381.

@@ -95,6 +95,7 @@ pub(crate) fn ln_1p(x: f64) -> f64 {
 
 /// [`ln_1p`] if `one_plus`, else [`ln`]: rows of both kinds go through the same instructions.
 #[inline(always)]
+#[expect(clippy::needless_bitwise_bool, reason = "no branches")]
 pub(crate) fn ln_or_ln_1p(x: f64, one_plus: bool) -> f64 {
     let sum = if one_plus { 1.0 + x } else { x };
     // Subnormal numbers are made normal first.

@@ -99,7 +99,7 @@ impl<E: Element> Place for ReadOnly<'_, E> {
 
     #[inline(always)]
     fn logits_from(&self, row: usize) -> &[E] {
-        self.0.from_row(row)
+        self.0.tail_at(row)
     }
 
     #[inline(always)]
@@ -166,7 +166,7 @@ impl<E: Element> Place for OutOfPlace<'_, E> {
 
     #[inline(always)]
     fn logits_from(&self, row: usize) -> &[E] {
-        self.logits.from_row(row)
+        self.logits.tail_at(row)
     }
 
     #[inline(always)]
@@ -227,7 +227,7 @@ impl Place for InPlace<'_> {
 
     #[inline(always)]
     fn logits_from(&self, row: usize) -> &[f32] {
-        self.0.from_row(row)
+        self.0.tail_at(row)
     }
 
     #[inline(always)]

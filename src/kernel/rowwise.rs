@@ -178,10 +178,7 @@ fn run_rows<S: Simd, O: Operation, const N: usize>(
         let mut watch = operation.watches(row)(0);
         let blocks = &mut blocks[i * per_row..][..per_row];
         let logit = operation.logit(row);
-        let next = match rows.get(i + 1) {
-            Some(next) => Some(next.index),
-            None => None,
-        };
+        let next = rows.get(i + 1).map(|next| next.index);
         (scans[i], max) = if O::Epilogue::READS == Values::Terms {
             let (flow, next) = operation.parts().0.flow_before(row.index, next);
             scan(simd, flow, max, next, &mut watch, blocks)

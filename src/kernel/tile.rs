@@ -92,7 +92,7 @@ impl<'a, S: Simd> Tile<'a, S> {
                     self.simd,
                     self.classes,
                     rows,
-                    labels.from_row(rows[0].index),
+                    labels.tail_at(rows[0].index),
                     labels.stride(),
                     &mut self.buffers.rows,
                     &mut self.buffers.labels,

@@ -117,6 +117,7 @@ impl Lanes for F32s {
     }
 
     #[inline(always)]
+    #[expect(clippy::float_cmp, reason = "equality is what is asked for")]
     fn where_equal(self, other: Self, equal: Self, unequal: Self) -> Self {
         Self(core::array::from_fn(|i| if self.0[i] == other.0[i] { equal.0[i] } else { unequal.0[i] }))
     }
