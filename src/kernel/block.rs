@@ -14,20 +14,22 @@ pub(crate) const BLOCK: usize = 512;
 /// measured slower.
 const PREFETCH_BYTES: usize = 8192;
 
-/// A running maximum in four chains, each of which passes over NaN.
+/// A running maximum in some chains, each of which passes over NaN: one where there is other work to do
+/// meanwhile, four where nothing else hides the latency.
 #[derive(Clone, Copy)]
-struct Max<S: Simd>([S::Lanes; 4]);
+struct Max<S: Simd, const CHAINS: usize>([S::Lanes; CHAINS]);
 
-impl<S: Simd> Max<S> {
+impl<S: Simd, const CHAINS: usize> Max<S, CHAINS> {
     #[inline(always)]
     fn new(simd: S) -> Self {
-        Self([simd.splat(f32::NEG_INFINITY); 4])
+        Self([simd.splat(f32::NEG_INFINITY); CHAINS])
     }
 
     #[inline(always)]
     fn add<Q: Slots>(&mut self, simd: S, quad: &Q) {
-        for (v, max) in self.0.iter_mut().enumerate() {
+        for v in 0..4 {
             if v < quad.vectors() {
+                let max = &mut self.0[v % CHAINS];
                 *max = quad.load(simd, v).max(*max);
             }
         }
@@ -35,15 +37,18 @@ impl<S: Simd> Max<S> {
 
     #[inline(always)]
     fn reduce(self) -> f32 {
-        let [a, b, c, d] = self.0;
-        a.max(b).max(c.max(d)).reduce_max()
+        let mut max = self.0[0];
+        for other in &self.0[1..] {
+            max = max.max(*other);
+        }
+        max.reduce_max()
     }
 }
 
 /// The largest logit; NaN is passed over, -inf where there is nothing else.
 #[inline(always)]
 pub(crate) fn block_max<S: Simd, E: Element>(simd: S, logits: &[E]) -> f32 {
-    let mut max = Max::new(simd);
+    let mut max = Max::<S, 4>::new(simd);
     let (quads, tail) = Read(logits).quads();
     for quad in quads {
         max.add(simd, &quad);
@@ -223,7 +228,7 @@ fn sum_terms<S: Simd, F: Flow>(
     split: impl Fn(S::Lanes) -> (S::Lanes, S::Lanes),
 ) -> (f64, f32) {
     let mut sum = Sum::new(simd, exponent);
-    let mut max = Max::new(simd);
+    let mut max = Max::<S, 1>::new(simd);
     let (quads, mut tail) = block.quads();
     let (mut ahead_quads, ahead_tail) = Read(ahead).quads();
     for mut quad in quads {

@@ -95,7 +95,7 @@ impl Plan {
         let turns = if arguments.quick {
             Turns { slice: Duration::from_millis(8), rounds: (3, 5), budget: Duration::from_millis(200) }
         } else {
-            Turns { slice: Duration::from_millis(20), rounds: (5, 15), budget: Duration::from_secs(1) }
+            Turns { slice: Duration::from_millis(20), rounds: (5, 11), budget: Duration::from_millis(500) }
         };
         Ok(Self { quick: arguments.quick, shapes, threads, peers, turns })
     }
