@@ -312,7 +312,7 @@ impl<const N: usize> Ends<N> {
                 for i in 0..N {
                     let sum = self.sum[i];
                     // Added, so that the division has no branch around it.
-                    let poison = if (sum > 0.0) & (sum < f64::INFINITY) { 0.0 } else { f64::NAN };
+                    let poison = if sum > 0.0 { sum * 0.0 } else { f64::NAN };
                     factors[i] = scale[i] / sum + poison;
                 }
                 factors

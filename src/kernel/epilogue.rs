@@ -39,6 +39,29 @@ pub(crate) trait Epilogue {
     ) -> S::Lanes;
 }
 
+/// The constants of some rows, an array of each constant; the arguments as for [`Epilogue::constants`].
+#[inline(always)]
+pub(crate) fn constants_of<S: Simd, E: Epilogue, const N: usize>(
+    simd: S,
+    by: &[f64; N],
+    scale: &[f64; N],
+    pivot: &[f64; N],
+) -> [[f32; N]; CONSTANTS] {
+    simd.outline(
+        #[inline(always)]
+        || {
+            let mut constants = [[0.0; N]; CONSTANTS];
+            for i in 0..N {
+                let row = E::constants(by[i], scale[i], pivot[i]);
+                for c in 0..CONSTANTS {
+                    constants[c][i] = row[c];
+                }
+            }
+            constants
+        },
+    )
+}
+
 /// No results.
 pub(crate) enum Nothing {}
 

@@ -3,13 +3,12 @@
 
 use super::block::BLOCK;
 use super::ends::{Ends, Scan};
-use super::epilogue::{Epilogue, Values};
-use super::flow::{Flow, Read, Update};
+use super::epilogue::{CONSTANTS, Epilogue, Values, constants_of};
+use super::flow::{Flow, Read};
 use super::partial::{Partial, SPLIT_BLOCKS};
 use super::place::Place;
-use super::row::Watch;
-use super::row::{first_max, scan};
-use super::rowwise::{Operation, Row, Seen, correct, source, write};
+use super::row::{Watch, first_max, scan};
+use super::rowwise::{Operation, Row, Seen, correct, source, write, write_blocks};
 use super::{Join, Scratch};
 use crate::simd::Simd;
 
@@ -80,15 +79,18 @@ pub(super) fn run<S: Simd, O: Operation>(
     let dominant =
         if ends.dominated(0) { Some(source(operation, row.index).dominant(simd, &scan)) } else { None };
     let (place, labels) = operation.parts();
-    let constants = [finish.by[0], finish.scale[0], ends.pivot[0]];
+    let arguments = [finish.by[0], finish.scale[0], ends.pivot[0]];
     if O::Epilogue::READS == Values::Logits {
-        write_logits::<S, O::Epilogue, _>(simd, join, place.flow_before(row.index, None).0, constants);
+        let [[a], [b], [c], [d], [e], [f]] =
+            constants_of::<S, O::Epilogue, 1>(simd, &finish.by, &finish.scale, &ends.pivot);
+        let flow = place.flow_before(row.index, None).0;
+        write_logits::<S, O::Epilogue, _>(simd, join, flow, [a, b, c, d, e, f]);
     } else {
         let labels = match labels {
             Some(labels) if O::Epilogue::LABELS => labels.row_at(row.index),
             _ => &[],
         };
-        write_terms::<S, O::Epilogue>(simd, join, place.results(row.index), labels, blocks, &ends, constants);
+        write_terms::<S, O::Epilogue>(simd, join, place.results(row.index), labels, blocks, &ends, arguments);
     }
     correct(operation, row, dominant, 0, &ends, &finish, &seen);
 }
@@ -149,29 +151,25 @@ fn write_terms<S: Simd, E: Epilogue>(
     labels: &[f32],
     blocks: &[Partial],
     ends: &Ends<1>,
-    constants: [f64; 3],
+    arguments: [f64; 3],
 ) {
     let half = terms.len().div_ceil(PART) / 2 * PART;
     if half == 0 {
-        let [by, scale, pivot] = constants;
-        for (b, (terms, sum)) in terms.chunks_mut(BLOCK).zip(blocks).enumerate() {
-            let labels = if E::LABELS { Some(&labels[b * BLOCK..][..terms.len()]) } else { None };
-            write::<S, E, _>(simd, [by * ends.unit_of(0, *sum), scale, pivot], Update(terms), labels);
-        }
-        return;
+        let labels = E::LABELS.then_some(labels);
+        return write_blocks::<S, E, 1>(simd, terms, labels, blocks, ends, 0, arguments);
     }
     let (terms, other_terms) = terms.split_at_mut(half);
     let (labels, other_labels) = labels.split_at(half.min(labels.len()));
     let (blocks, other_blocks) = blocks.split_at(half / BLOCK);
     both(
         join,
-        || write_terms::<S, E>(simd, join, terms, labels, blocks, ends, constants),
-        || write_terms::<S, E>(simd, join, other_terms, other_labels, other_blocks, ends, constants),
+        || write_terms::<S, E>(simd, join, terms, labels, blocks, ends, arguments),
+        || write_terms::<S, E>(simd, join, other_terms, other_labels, other_blocks, ends, arguments),
     );
 }
 
 /// Writes the results of a row from its logits.
-fn write_logits<S: Simd, E: Epilogue, F: Flow>(simd: S, join: Join, flow: F, constants: [f64; 3]) {
+fn write_logits<S: Simd, E: Epilogue, F: Flow>(simd: S, join: Join, flow: F, constants: [f32; CONSTANTS]) {
     let half = flow.logits().len().div_ceil(PART) / 2 * PART;
     if half == 0 {
         return write::<S, E, _>(simd, constants, flow, None);

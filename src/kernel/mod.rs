@@ -10,6 +10,7 @@
 //! | `row` | one read of a row: its blocks in order |
 //! | `long` | the same for a row that is shared by threads |
 //! | `tile` | the same for sixteen short rows in the lanes |
+//! | `residues` | sums over the classes of such rows, in the order of one row's lanes |
 //! | `ends` | what a row's sum says of its largest logit, of losses and of shares |
 //! | `math` | `e^x` and logarithms in f64, for the ends of rows |
 //! | `epilogue`, `share` | results from terms or logits, once the sum is known |
@@ -30,6 +31,7 @@ mod math;
 pub(crate) mod maximum;
 pub(crate) mod partial;
 pub(crate) mod place;
+mod residues;
 mod row;
 pub(crate) mod rowwise;
 pub(crate) mod scale;

@@ -84,6 +84,10 @@ fn scan_blocks<S: Simd, F: Flow>(
         };
         let (sum, next_max) = block_terms(simd, block, this_max, ahead);
         sums[index] = sum;
+        if index == 0 && next.is_none() {
+            // One block: there is nothing to fold.
+            return (Scan { max, block: 0, reference: sum.reference(), sum }, next_max);
+        }
         fold.add(sum);
         (this, this_max) = (next, next_max);
         index += 1;

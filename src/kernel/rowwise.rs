@@ -3,7 +3,7 @@
 
 use super::block::BLOCK;
 use super::ends::{Ends, Scan};
-use super::epilogue::{Epilogue, Values};
+use super::epilogue::{CONSTANTS, Epilogue, Values, constants_of};
 use super::flow::{Flow, Read, Update};
 use super::partial::Partial;
 use super::place::Place;
@@ -211,13 +211,23 @@ fn run_rows<S: Simd, O: Operation, const N: usize>(
     if O::Epilogue::READS == Values::Nothing {
         return;
     }
+    let constants = constants_of::<S, O::Epilogue, N>(simd, &finish.by, &finish.scale, &ends.pivot);
     for (i, &row) in rows.iter().enumerate() {
         let dominant = if ends.dominated(i) {
             Some(source(operation, row.index).dominant(simd, &scans[i]))
         } else {
             None
         };
-        write_row(simd, operation, row.index, i, &ends, &finish, &blocks[i * per_row..][..per_row]);
+        write_row(
+            simd,
+            operation,
+            row.index,
+            i,
+            &ends,
+            &finish,
+            &constants,
+            &blocks[i * per_row..][..per_row],
+        );
         correct(operation, row, dominant, i, &ends, &finish, &seen[i]);
     }
 }
@@ -234,6 +244,7 @@ pub(super) fn source<O: Operation>(operation: &O, row: usize) -> Source<'_, <O::
 
 /// Writes the results of a row by its epilogue.
 #[inline(always)]
+#[expect(clippy::too_many_arguments, reason = "a piece of one loop")]
 fn write_row<S: Simd, O: Operation, const N: usize>(
     simd: S,
     operation: &mut O,
@@ -241,29 +252,51 @@ fn write_row<S: Simd, O: Operation, const N: usize>(
     i: usize,
     ends: &Ends<N>,
     finish: &Finish<N>,
+    constants: &[[f32; N]; CONSTANTS],
     blocks: &[Partial],
 ) {
     let (place, labels) = operation.parts();
-    let (scale, pivot) = (finish.scale[i], ends.pivot[i]);
+    let [a, b, c, d, e, f] = constants;
+    let constants = [a[i], b[i], c[i], d[i], e[i], f[i]];
+    let labels = match labels {
+        Some(labels) if O::Epilogue::LABELS => Some(labels.row_at(row)),
+        _ => None,
+    };
     if O::Epilogue::READS == Values::Logits {
-        write::<S, O::Epilogue, _>(simd, [finish.by[i], scale, pivot], place.flow_before(row, None).0, None);
-        return;
-    }
-    for (b, (terms, sum)) in place.results(row).chunks_mut(BLOCK).zip(blocks).enumerate() {
-        let by = finish.by[i] * ends.unit_of(i, *sum);
-        let labels = match labels {
-            Some(labels) if O::Epilogue::LABELS => Some(&labels.row_at(row)[b * BLOCK..][..terms.len()]),
-            _ => None,
-        };
-        write::<S, O::Epilogue, _>(simd, [by, scale, pivot], Update(terms), labels);
+        write::<S, O::Epilogue, _>(simd, constants, place.flow_before(row, None).0, None);
+    } else if blocks.len() == 1 {
+        // The row's reference is that of its only block.
+        write::<S, O::Epilogue, _>(simd, constants, Update(place.results(row)), labels);
+    } else {
+        let arguments = [finish.by[i], finish.scale[i], ends.pivot[i]];
+        write_blocks::<S, O::Epilogue, N>(simd, place.results(row), labels, blocks, ends, i, arguments);
     }
 }
 
-/// Writes results over terms, or from logits, by an epilogue with these arguments of its constants.
+/// Writes results over the terms of some blocks of a row.
+#[inline(always)]
+pub(super) fn write_blocks<S: Simd, E: Epilogue, const N: usize>(
+    simd: S,
+    terms: &mut [f32],
+    labels: Option<&[f32]>,
+    blocks: &[Partial],
+    ends: &Ends<N>,
+    i: usize,
+    [by, scale, pivot]: [f64; 3],
+) {
+    for (b, (terms, sum)) in terms.chunks_mut(BLOCK).zip(blocks).enumerate() {
+        let by = by * ends.unit_of(i, *sum);
+        let [[a], [b1], [c], [d], [e], [f]] = constants_of::<S, E, 1>(simd, &[by], &[scale], &[pivot]);
+        let labels = labels.map(|labels| &labels[b * BLOCK..][..terms.len()]);
+        write::<S, E, _>(simd, [a, b1, c, d, e, f], Update(terms), labels);
+    }
+}
+
+/// Writes results over terms, or from logits, by an epilogue with these constants.
 #[inline(always)]
 pub(super) fn write<S: Simd, E: Epilogue, F: Flow>(
     simd: S,
-    [by, scale, pivot]: [f64; 3],
+    constants: [f32; CONSTANTS],
     flow: F,
     labels: Option<&[f32]>,
 ) {
@@ -271,7 +304,7 @@ pub(super) fn write<S: Simd, E: Epilogue, F: Flow>(
         #[inline(always)]
         || {
             // Not by `map`, which is not always inlined.
-            let [a, b, c, d, e, f] = E::constants(by, scale, pivot);
+            let [a, b, c, d, e, f] = constants;
             let constants =
                 [simd.splat(a), simd.splat(b), simd.splat(c), simd.splat(d), simd.splat(e), simd.splat(f)];
             match labels {
@@ -337,12 +370,12 @@ fn run_tile<S: Simd, O: Operation>(simd: S, operation: &mut O, rows: &[Row], scr
         return;
     }
     let dominant =
-        if ends.any_dominated() { Some((tile.first_of(max), ends.dominant_complements(simd))) } else { None };
-    tile.apply::<O::Epilogue>(&finish.by, &finish.scale, &ends.pivot);
+        if ends.any_dominated() { Some((tile.class_of(max), ends.dominant_complements(simd))) } else { None };
+    let constants = constants_of::<S, O::Epilogue, LANES>(simd, &finish.by, &finish.scale, &ends.pivot);
+    tile.apply::<O::Epilogue>(&constants);
     if let Some((classes, complements)) = dominant {
         for (i, &row) in rows.iter().enumerate() {
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small integer")]
-            let class = classes[i] as usize;
+            let class = classes[i];
             let value = operation.dominant(row, class, complements[i], finish.scale[i], &seen[i]);
             // Without a branch, which would be taken in every other row: there is room behind the classes.
             tile.set_result(if ends.dominated(i) { class } else { tile.classes() }, i, value);

@@ -8,18 +8,19 @@
 //! up the classes `l, l + 16, ...` and a tree adds up the lanes; hence the same bits. What that kernel adds for
 //! the padding of its last vector is so small that it vanishes in f64.
 
-use super::block::{Sum, bias, exponent_of};
+use super::block::{bias, exponent_of};
 use super::ends::{Ends, Unsure};
 use super::epilogue::{CONSTANTS, Epilogue, Values};
 use super::exp::{Exp, LARGEST_TERM, NEGLIGIBLE, reference_for};
 use super::place::Place;
+use super::residues::{add_up, tree};
 use super::rowwise::{Row, Seen};
 use crate::Rows;
 use crate::element::Element;
 use crate::simd::{LANES, Lanes, Simd, Wide};
 
 /// Up to here rows go into the lanes. Beyond, turning them around costs more than it saves.
-pub(crate) const MAX_CLASSES: usize = 64;
+pub(crate) const MAX_CLASSES: usize = 96;
 
 /// Fewer rows are quicker one by one.
 pub(crate) const MIN_ROWS: usize = 4;
@@ -117,17 +118,19 @@ impl<'a, S: Simd> Tile<'a, S> {
         max[0].max(max[1])
     }
 
-    /// The first class of each row whose logit is `max`, as a float, for rows that have one.
+    /// The class of each row whose logit is `max`, for rows that have one of them.
     #[inline(always)]
-    pub(crate) fn first_of(&self, max: S::Lanes) -> [f32; LANES] {
+    pub(crate) fn class_of(&self, max: S::Lanes) -> [usize; LANES] {
+        // 2^23: a class in the low bits of a number of this size is no conversion.
+        const INTEGER: u32 = 8_388_608.0_f32.to_bits();
         let simd = self.simd;
-        let mut first = simd.splat(0.0);
-        for (class, x) in self.logits().iter().enumerate().rev() {
-            #[expect(clippy::cast_precision_loss, reason = "few classes")]
-            let class = simd.splat(class as f32);
-            first = simd.load(x).where_equal(max, class, first);
+        let mut first = simd.splat(f32::from_bits(INTEGER));
+        let mut class = INTEGER;
+        for x in self.logits() {
+            first = simd.load(x).where_equal(max, simd.splat(f32::from_bits(class)), first);
+            class += 1;
         }
-        first.to_array()
+        first.to_array().map(|class| (class.to_bits() - INTEGER) as usize)
     }
 
     /// Computes the terms of all rows, and their ends.
@@ -290,27 +293,15 @@ impl<'a, S: Simd> Tile<'a, S> {
         }
     }
 
-    /// Replaces the terms by an epilogue's results, given what its constants are made of.
+    /// Replaces the terms by an epilogue's results, given its constants for each row.
     #[inline(always)]
-    pub(crate) fn apply<E: Epilogue>(
-        &mut self,
-        by: &[f64; LANES],
-        scale: &[f64; LANES],
-        pivot: &[f64; LANES],
-    ) {
+    pub(crate) fn apply<E: Epilogue>(&mut self, constants: &[[f32; LANES]; CONSTANTS]) {
         let simd = self.simd;
         simd.outline(
             #[inline(always)]
             || {
-                let mut constants = [[0.0; LANES]; CONSTANTS];
-                for i in 0..LANES {
-                    let row = E::constants(by[i], scale[i], pivot[i]);
-                    for c in 0..CONSTANTS {
-                        constants[c][i] = row[c];
-                    }
-                }
                 // Not by `map`, which is not always inlined.
-                let [a, b, c, d, e, f] = &constants;
+                let [a, b, c, d, e, f] = constants;
                 let constants =
                     [simd.load(a), simd.load(b), simd.load(c), simd.load(d), simd.load(e), simd.load(f)];
                 let Buffers { logits, terms, labels, .. } = &mut *self.buffers;
@@ -394,63 +385,4 @@ fn turn<S: Simd, E: Element>(
         }
         simd.transpose(square, to);
     }
-}
-
-/// The sum of each row's terms `p * scale`.
-#[inline(always)]
-fn add_up<S: Simd>(
-    simd: S,
-    classes: usize,
-    sums: &mut [[f64; LANES]],
-    bias: S::Lanes,
-    mut term: impl FnMut(usize) -> (S::Lanes, S::Lanes),
-) -> [f64; LANES] {
-    if classes <= LANES {
-        // One term each: nothing is rounded away.
-        return tree(
-            classes,
-            sums,
-            #[inline(always)]
-            |class| {
-                let (p, scale) = term(class);
-                (p * scale).widen()
-            },
-        );
-    }
-    tree(
-        classes,
-        sums,
-        #[inline(always)]
-        |residue| {
-            let mut sum = Sum::biased(simd, bias);
-            for class in (residue..classes).step_by(LANES) {
-                let (p, scale) = term(class);
-                sum.add(p, scale);
-            }
-            sum.lanes()
-        },
-    )
-}
-
-/// Adds up the residues of classes modulo 16 as [`Wide::reduce_add`] adds up lanes.
-#[inline(always)]
-fn tree<W: Wide>(
-    classes: usize,
-    sums: &mut [[f64; LANES]],
-    mut residue: impl FnMut(usize) -> W,
-) -> [f64; LANES] {
-    let mut len = classes.min(LANES);
-    for (i, sum) in sums[..len].iter_mut().enumerate() {
-        *sum = residue(i).to_array();
-    }
-    for width in [8, 4, 2, 1] {
-        let (to, from) = sums[..LANES].split_at_mut(width);
-        for (to, from) in to.iter_mut().zip(&from[..len.saturating_sub(width)]) {
-            for (to, from) in to.iter_mut().zip(from) {
-                *to += from;
-            }
-        }
-        len = len.min(width);
-    }
-    sums[0]
 }

@@ -235,7 +235,7 @@ fn every_path_but_in_place(
 /// Lengths where loops begin and end: every short one, and around the block, two blocks, and the lengths
 /// at which blocks are merged on a second level.
 pub(crate) fn lengths() -> impl Iterator<Item = usize> {
-    (1..=67).chain([511, 512, 513, 1023, 1024, 1025])
+    (1..=67).chain([95, 96, 97, 511, 512, 513, 1023, 1024, 1025])
 }
 
 /// As [`lengths`], the long ones.
