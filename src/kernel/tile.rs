@@ -125,10 +125,8 @@ impl<'a, S: Simd> Tile<'a, S> {
         const INTEGER: u32 = 8_388_608.0_f32.to_bits();
         let simd = self.simd;
         let mut first = simd.splat(f32::from_bits(INTEGER));
-        let mut class = INTEGER;
-        for x in self.logits() {
+        for (class, x) in (INTEGER..).zip(self.logits()) {
             first = simd.load(x).where_equal(max, simd.splat(f32::from_bits(class)), first);
-            class += 1;
         }
         first.to_array().map(|class| (class.to_bits() - INTEGER) as usize)
     }
