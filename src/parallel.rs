@@ -19,7 +19,9 @@ pub(crate) const SERIAL: usize = 32 * 1024;
 /// Logits of a task, at least: what a worker does in about 6 µs, much longer than taking a task.
 const TASK: usize = 16 * 1024;
 
-/// Rows of as many classes are shared by threads where there are fewer than two for each.
+/// Rows of as many classes are shared by threads where there are fewer than two for each: the loss of such a row
+/// takes 40 µs on one thread, several times what it costs to wake another. At 128,256 classes two threads took 1.75
+/// times less.
 const LONG: usize = 64 * 1024;
 
 thread_local! {

@@ -3,7 +3,7 @@
 //! An epilogue is a formula on lanes. Its constants are those of one row in all lanes, or of sixteen rows,
 //! one in each.
 
-use super::share::{Factor, factor_parts, split};
+use super::share::{Factor, factor_parts, narrow, split};
 use crate::simd::{Lanes, Simd};
 
 /// What an epilogue's results are made from.
@@ -60,6 +60,13 @@ pub(crate) fn constants_of<S: Simd, E: Epilogue, const N: usize>(
             constants
         },
     )
+}
+
+/// Those of one of the rows.
+#[inline(always)]
+pub(crate) fn constants_at<const N: usize>(constants: &[[f32; N]; CONSTANTS], i: usize) -> [f32; CONSTANTS] {
+    let [a, b, c, d, e, f] = constants;
+    [a[i], b[i], c[i], d[i], e[i], f[i]]
 }
 
 /// No results.
@@ -132,7 +139,7 @@ impl Epilogue for Differences {
     #[inline(always)]
     fn constants(log: f64, _scale: f64, pivot: f64) -> [f32; CONSTANTS] {
         let (high, low) = split(log);
-        [super::share::narrow(pivot), high, low, 0.0, 0.0, 0.0]
+        [narrow(pivot), high, low, 0.0, 0.0, 0.0]
     }
 
     #[inline(always)]

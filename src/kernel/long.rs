@@ -3,7 +3,7 @@
 
 use super::block::BLOCK;
 use super::ends::{Ends, Scan};
-use super::epilogue::{CONSTANTS, Epilogue, Values, constants_of};
+use super::epilogue::{CONSTANTS, Epilogue, Values, constants_at, constants_of};
 use super::flow::{Flow, Read};
 use super::partial::{Partial, SPLIT_BLOCKS};
 use super::place::Place;
@@ -30,8 +30,7 @@ impl Part {
     fn merge(self, next: Self, block: usize) -> Self {
         let seen = self.seen.merge(self.scan.max, next.seen, next.scan.max);
         let sum = self.scan.sum.merge(next.scan.sum);
-        // The first block of a row has the reference of a row that is all -inf.
-        let scan = if next.scan.max > self.scan.max || block == 0 {
+        let scan = if next.scan.max > self.scan.max {
             Scan { block: block + next.scan.block, sum, ..next.scan }
         } else {
             Scan { sum, ..self.scan }
@@ -56,13 +55,13 @@ pub(super) fn run<S: Simd, O: Operation>(
     let logit = operation.logit(row);
     let watch = operation.watches(row);
     if O::Epilogue::READS == Values::Terms {
-        let flow = operation.parts().0.flow_before(row.index, None).0;
+        let flow = operation.parts().0.flow(row.index);
         read(simd, join, flow, 0, blocks, parts, &watch);
     } else {
         read(simd, join, Read(operation.place().logits(row.index)), 0, blocks, parts, &watch);
     }
-    let mut whole = Part::EMPTY;
-    for (i, part) in parts.iter().enumerate() {
+    let mut whole = parts[0];
+    for (i, part) in parts.iter().enumerate().skip(1) {
         whole = whole.merge(*part, i * SPLIT_BLOCKS);
     }
     let (scan, seen) = (whole.scan, Seen { logit, ..whole.seen });
@@ -81,10 +80,9 @@ pub(super) fn run<S: Simd, O: Operation>(
     let (place, labels) = operation.parts();
     let arguments = [finish.by[0], finish.scale[0], ends.pivot[0]];
     if O::Epilogue::READS == Values::Logits {
-        let [[a], [b], [c], [d], [e], [f]] =
-            constants_of::<S, O::Epilogue, 1>(simd, &finish.by, &finish.scale, &ends.pivot);
-        let flow = place.flow_before(row.index, None).0;
-        write_logits::<S, O::Epilogue, _>(simd, join, flow, [a, b, c, d, e, f]);
+        let constants = constants_of::<S, O::Epilogue, 1>(simd, &finish.by, &finish.scale, &ends.pivot);
+        let flow = place.flow(row.index);
+        write_logits::<S, O::Epilogue, _>(simd, join, flow, constants_at(&constants, 0));
     } else {
         let labels = match labels {
             Some(labels) if O::Epilogue::LABELS => labels.row_at(row.index),

@@ -15,6 +15,22 @@ const ROUNDER: f64 = 6_755_399_441_055_744.0;
 /// 2^52: an integer in the low bits of a number of this size is its value above it.
 pub(crate) const INTEGER: f64 = 4_503_599_627_370_496.0;
 
+/// The Taylor series of `(e^x - 1 - x) / x^2`.
+const TAYLOR: [f64; 12] = [
+    1.0 / 2.0,
+    1.0 / 6.0,
+    1.0 / 24.0,
+    1.0 / 120.0,
+    1.0 / 720.0,
+    1.0 / 5_040.0,
+    1.0 / 40_320.0,
+    1.0 / 362_880.0,
+    1.0 / 3_628_800.0,
+    1.0 / 39_916_800.0,
+    1.0 / 479_001_600.0,
+    1.0 / 6_227_020_800.0,
+];
+
 const TWO_TO_54: f64 = 18_014_398_509_481_984.0;
 
 /// `2^n` for an integer `n`, 0 below the normal range, +inf above.
@@ -39,23 +55,7 @@ pub(crate) fn exp(x: f64) -> f64 {
     let shifted = x * LOG2_E + ROUNDER;
     let n = shifted - ROUNDER;
     let r = (x - n * LN_2_HIGH) - n * LN_2_LOW;
-    let p = polynomial(
-        [
-            1.0 / 2.0,
-            1.0 / 6.0,
-            1.0 / 24.0,
-            1.0 / 120.0,
-            1.0 / 720.0,
-            1.0 / 5_040.0,
-            1.0 / 40_320.0,
-            1.0 / 362_880.0,
-            1.0 / 3_628_800.0,
-            1.0 / 39_916_800.0,
-            1.0 / 479_001_600.0,
-            1.0 / 6_227_020_800.0,
-        ],
-        r,
-    );
+    let p = polynomial(TAYLOR, r);
     let p = 1.0 + (r + r * r * p);
     // In two steps, because p * 2^n is finite for n = 1024 and p < 1.
     let half = (n * 0.5 + ROUNDER) - ROUNDER;
@@ -65,19 +65,8 @@ pub(crate) fn exp(x: f64) -> f64 {
 /// `e^x` for `|x| <= 0.36`, good to 2^-36: far more than an f32 result can show.
 #[inline(always)]
 pub(crate) fn exp_near_zero(x: f64) -> f64 {
-    let p = polynomial(
-        [
-            1.0 / 2.0,
-            1.0 / 6.0,
-            1.0 / 24.0,
-            1.0 / 120.0,
-            1.0 / 720.0,
-            1.0 / 5_040.0,
-            1.0 / 40_320.0,
-            1.0 / 362_880.0,
-        ],
-        x,
-    );
+    const FIRST: [f64; 8] = *TAYLOR.first_chunk().unwrap();
+    let p = polynomial(FIRST, x);
     1.0 + (x + x * x * p)
 }
 

@@ -24,6 +24,10 @@ pub(crate) trait Place: Send + Sized {
     /// How far apart rows of logits are.
     fn stride(&self) -> usize;
     fn split_at(self, row: usize) -> (Self, Self);
+    #[inline(always)]
+    fn flow(&mut self, row: usize) -> Self::Flow<'_> {
+        self.flow_before(row, None).0
+    }
     /// A row, and the logits of another one.
     fn flow_before(&mut self, row: usize, other: Option<usize>) -> (Self::Flow<'_>, &[Self::Element]);
     fn logits(&self, row: usize) -> &[Self::Element];

@@ -3,7 +3,7 @@
 
 use super::block::BLOCK;
 use super::ends::{Ends, Scan};
-use super::epilogue::{CONSTANTS, Epilogue, Values, constants_of};
+use super::epilogue::{CONSTANTS, Epilogue, Values, constants_at, constants_of};
 use super::flow::{Flow, Read, Update};
 use super::partial::Partial;
 use super::place::Place;
@@ -22,14 +22,13 @@ pub(crate) trait Operation: Send + Sized {
     type Watch: Watch<<Self::Place as Place>::Element>;
     /// Whether there are dense labels that count.
     const DENSE: bool = false;
+    /// Whether rows have a class whose result is not that of the epilogue.
+    const AT_LABEL: bool = false;
 
     fn place(&self) -> &Self::Place;
     /// The place, and the dense labels if there are any.
     fn parts(&mut self) -> (&mut Self::Place, Option<Rows<'_>>);
     fn split_at(self, row: usize) -> (Self, Self);
-    /// Whether rows have a class whose result is not that of the epilogue.
-    const AT_LABEL: bool = false;
-
     /// The labels of rows from `first` on, [`IGNORED`] for rows that take no part: of those nothing is read.
     #[inline(always)]
     fn labels(&self, _first: usize, _labels: &mut [usize]) {}
@@ -256,14 +255,13 @@ fn write_row<S: Simd, O: Operation, const N: usize>(
     blocks: &[Partial],
 ) {
     let (place, labels) = operation.parts();
-    let [a, b, c, d, e, f] = constants;
-    let constants = [a[i], b[i], c[i], d[i], e[i], f[i]];
+    let constants = constants_at(constants, i);
     let labels = match labels {
         Some(labels) if O::Epilogue::LABELS => Some(labels.row_at(row)),
         _ => None,
     };
     if O::Epilogue::READS == Values::Logits {
-        write::<S, O::Epilogue, _>(simd, constants, place.flow_before(row, None).0, None);
+        write::<S, O::Epilogue, _>(simd, constants, place.flow(row), None);
     } else if blocks.len() == 1 {
         // The row's reference is that of its only block.
         write::<S, O::Epilogue, _>(simd, constants, Update(place.results(row)), labels);
@@ -286,9 +284,9 @@ pub(super) fn write_blocks<S: Simd, E: Epilogue, const N: usize>(
 ) {
     for (b, (terms, sum)) in terms.chunks_mut(BLOCK).zip(blocks).enumerate() {
         let by = by * ends.unit_of(i, *sum);
-        let [[a], [b1], [c], [d], [e], [f]] = constants_of::<S, E, 1>(simd, &[by], &[scale], &[pivot]);
+        let constants = constants_of::<S, E, 1>(simd, &[by], &[scale], &[pivot]);
         let labels = labels.map(|labels| &labels[b * BLOCK..][..terms.len()]);
-        write::<S, E, _>(simd, [a, b1, c, d, e, f], Update(terms), labels);
+        write::<S, E, _>(simd, constants_at(&constants, 0), Update(terms), labels);
     }
 }
 

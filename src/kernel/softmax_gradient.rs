@@ -56,7 +56,7 @@ impl<P: Place<Element = f32>> Job for SoftmaxGradient<'_, P> {
             map_with(
                 simd,
                 y,
-                self.place.flow_before(row, None).0,
+                self.place.flow(row),
                 #[inline(always)]
                 |y, g| {
                     // A class of probability 0 takes no part, as in the sum.
@@ -106,7 +106,7 @@ impl<P: Place<Element = f32>> Job for LogSoftmaxGradient<'_, P> {
             map_with(
                 simd,
                 z,
-                self.place.flow_before(row, None).0,
+                self.place.flow(row),
                 #[inline(always)]
                 |z, g| factor.scaled(exp.term(z)).mul_add(factor.unscale, g),
             );

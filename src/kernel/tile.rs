@@ -67,39 +67,16 @@ impl<'a, S: Simd> Tile<'a, S> {
     /// Takes the logits of rows; lanes without a row of their own take after the first.
     #[inline(always)]
     pub(crate) fn load_logits<P: Place>(&mut self, place: &P, rows: &[Row]) {
-        self.simd.outline(
-            #[inline(always)]
-            || {
-                turn(
-                    self.simd,
-                    self.classes,
-                    rows,
-                    place.logits_from(rows[0].index),
-                    place.stride(),
-                    &mut self.buffers.rows,
-                    &mut self.buffers.logits,
-                );
-            },
-        );
+        let Buffers { rows: squares, logits, .. } = &mut *self.buffers;
+        let data = place.logits_from(rows[0].index);
+        turn(self.simd, self.classes, rows, data, place.stride(), squares, logits);
     }
 
     /// Takes the dense labels of rows.
     #[inline(always)]
-    pub(crate) fn load_labels(&mut self, labels: Rows<'_>, rows: &[Row]) {
-        self.simd.outline(
-            #[inline(always)]
-            || {
-                turn(
-                    self.simd,
-                    self.classes,
-                    rows,
-                    labels.tail_at(rows[0].index),
-                    labels.stride(),
-                    &mut self.buffers.rows,
-                    &mut self.buffers.labels,
-                );
-            },
-        );
+    pub(crate) fn load_labels(&mut self, from: Rows<'_>, rows: &[Row]) {
+        let Buffers { rows: squares, labels, .. } = &mut *self.buffers;
+        turn(self.simd, self.classes, rows, from.tail_at(rows[0].index), from.stride(), squares, labels);
     }
 
     #[inline(always)]
@@ -124,11 +101,11 @@ impl<'a, S: Simd> Tile<'a, S> {
         // 2^23: a class in the low bits of a number of this size is no conversion.
         const INTEGER: u32 = 8_388_608.0_f32.to_bits();
         let simd = self.simd;
-        let mut first = simd.splat(f32::from_bits(INTEGER));
+        let mut classes = simd.splat(f32::from_bits(INTEGER));
         for (class, x) in (INTEGER..).zip(self.logits()) {
-            first = simd.load(x).where_equal(max, simd.splat(f32::from_bits(class)), first);
+            classes = simd.load(x).where_equal(max, simd.splat(f32::from_bits(class)), classes);
         }
-        first.to_array().map(|class| (class.to_bits() - INTEGER) as usize)
+        classes.to_array().map(|class| (class.to_bits() - INTEGER) as usize)
     }
 
     /// Computes the terms of all rows, and their ends.
@@ -365,22 +342,27 @@ fn turn<S: Simd, E: Element>(
     squares: &mut [[f32; LANES]],
     to: &mut [[f32; LANES]],
 ) {
-    let squares = &mut squares.as_chunks_mut::<LANES>().0[..classes.div_ceil(LANES)];
-    for (s, (square, to)) in squares.iter_mut().zip(to.as_chunks_mut().0).enumerate() {
-        for (row, to) in rows.iter().zip(square.iter_mut()) {
-            let from = &data[(row.index - rows[0].index) * stride + s * LANES..];
-            // Whole vectors, because masks are slow; not at the end of the memory.
-            let lanes = match from.first_chunk() {
-                Some(all) => E::load(simd, all),
-                None => E::load_partial(simd, from),
-            };
-            lanes.store(to);
-        }
-        // Lanes without a row of their own take after the first.
-        let (first, rest) = square.split_at_mut(1);
-        for to in rest.iter_mut().skip(rows.len() - 1) {
-            *to = first[0];
-        }
-        simd.transpose(square, to);
-    }
+    simd.outline(
+        #[inline(always)]
+        || {
+            let squares = &mut squares.as_chunks_mut::<LANES>().0[..classes.div_ceil(LANES)];
+            for (s, (square, to)) in squares.iter_mut().zip(to.as_chunks_mut().0).enumerate() {
+                for (row, to) in rows.iter().zip(square.iter_mut()) {
+                    let from = &data[(row.index - rows[0].index) * stride + s * LANES..];
+                    // Whole vectors, because masks are slow; not at the end of the memory.
+                    let lanes = match from.first_chunk() {
+                        Some(all) => E::load(simd, all),
+                        None => E::load_partial(simd, from),
+                    };
+                    lanes.store(to);
+                }
+                // Lanes without a row of their own take after the first.
+                let (first, rest) = square.split_at_mut(1);
+                for to in rest.iter_mut().skip(rows.len() - 1) {
+                    *to = first[0];
+                }
+                simd.transpose(square, to);
+            }
+        },
+    );
 }
