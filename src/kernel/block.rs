@@ -136,6 +136,8 @@ pub(crate) fn block_terms<S: Simd, F: Flow>(
             LARGEST_TERM,
             #[inline(always)]
             |x| exp.split(x),
+            #[inline(always)]
+            |x| exp.split(x),
         )
     } else {
         sum_terms(
@@ -143,6 +145,8 @@ pub(crate) fn block_terms<S: Simd, F: Flow>(
             block,
             ahead,
             LARGEST_TERM,
+            #[inline(always)]
+            |x| exp.split_from_pivot(x),
             #[inline(always)]
             |x| exp.split_from_pivot(x),
         )
@@ -225,26 +229,28 @@ fn sum_terms<S: Simd, F: Flow>(
     block: F,
     ahead: &[F::Element],
     exponent: i32,
-    split: impl Fn(S::Lanes) -> (S::Lanes, S::Lanes),
+    split_one: impl Fn([S::Lanes; 1]) -> ([S::Lanes; 1], [S::Lanes; 1]),
+    split_two: impl Fn([S::Lanes; 2]) -> ([S::Lanes; 2], [S::Lanes; 2]),
 ) -> (f64, f32) {
     let mut sum = Sum::new(simd, exponent);
     let mut max = Max::<S, 1>::new(simd);
     let (quads, mut tail) = block.quads();
     let (mut ahead_quads, ahead_tail) = Read(ahead).quads();
     for mut quad in quads {
-        for v in 0..4 {
-            let (p, scale) = split(quad.load(simd, v));
-            quad.store(v, p * scale);
-            sum.add(p, scale);
-        }
+        add_pair(simd, &mut quad, 0, &mut sum, &split_two);
+        add_pair(simd, &mut quad, 2, &mut sum, &split_two);
         if let Some(ahead) = ahead_quads.next() {
             ahead.prefetch(simd, PREFETCH_BYTES);
             max.add(simd, &ahead);
         }
     }
-    for v in 0..tail.vectors() {
-        let (p, scale) = split(tail.load(simd, v));
-        tail.store(v, p * scale);
+    let vectors = tail.vectors();
+    for pair in 0..vectors / 2 {
+        add_pair(simd, &mut tail, 2 * pair, &mut sum, &split_two);
+    }
+    if let Some(last) = vectors.checked_sub(1).filter(|last| last % 2 == 0) {
+        let ([p], [scale]) = split_one([tail.load(simd, last)]);
+        tail.store(last, p * scale);
         sum.add(p, scale);
     }
     // The first block of the next row may be longer than the last of this one.
@@ -253,4 +259,20 @@ fn sum_terms<S: Simd, F: Flow>(
     }
     max.add(simd, &ahead_tail);
     (sum.reduce(), max.reduce())
+}
+
+/// Stores and adds the terms of two vectors.
+#[inline(always)]
+fn add_pair<S: Simd, T: Slots>(
+    simd: S,
+    slots: &mut T,
+    v: usize,
+    sum: &mut Sum<S>,
+    split: &impl Fn([S::Lanes; 2]) -> ([S::Lanes; 2], [S::Lanes; 2]),
+) {
+    let (p, scale) = split([slots.load(simd, v), slots.load(simd, v + 1)]);
+    for i in 0..2 {
+        slots.store(v + i, p[i] * scale[i]);
+        sum.add(p[i], scale[i]);
+    }
 }

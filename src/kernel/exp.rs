@@ -137,28 +137,82 @@ impl<S: Simd> Exp<S> {
 
     /// `(e^r, scale)` of each logit, with `scale` a power of two: their product, which is exact, is the
     /// term. NaN stays NaN in the first. For a pivot of 0.
+    ///
+    /// Several vectors go through it in step, so that the latencies of one are filled by the others.
     #[inline(always)]
-    pub(crate) fn split(&self, x: S::Lanes) -> (S::Lanes, S::Lanes) {
-        let x = self.floor.max(x);
-        let shifted = x.mul_add(self.log2_e, self.rounder);
-        let n = shifted - self.rounder;
-        let r = n.mul_add(self.minus_ln_2_low, n.mul_add(self.minus_ln_2_high, x));
+    pub(crate) fn split<const N: usize>(&self, x: [S::Lanes; N]) -> ([S::Lanes; N], [S::Lanes; N]) {
         let [c2, c3, c4, c5, c6] = self.c;
-        let p = c6.mul_add(r, c5).mul_add(r, c4).mul_add(r, c3).mul_add(r, c2);
-        let p = p.mul_add(r, self.one).mul_add(r, self.one);
-        (p, shifted.low_bits_to_exponent())
+        let x = in_step(
+            x,
+            #[inline(always)]
+            |_, x| self.floor.max(x),
+        );
+        let shifted = in_step(
+            x,
+            #[inline(always)]
+            |_, x| x.mul_add(self.log2_e, self.rounder),
+        );
+        let n = in_step(
+            shifted,
+            #[inline(always)]
+            |_, shifted| shifted - self.rounder,
+        );
+        let r = in_step(
+            n,
+            #[inline(always)]
+            |i, n| n.mul_add(self.minus_ln_2_high, x[i]),
+        );
+        let r = in_step(
+            r,
+            #[inline(always)]
+            |i, r| n[i].mul_add(self.minus_ln_2_low, r),
+        );
+        let mut p = in_step(
+            r,
+            #[inline(always)]
+            |_, r| c6.mul_add(r, c5),
+        );
+        for c in [c4, c3, c2, self.one, self.one] {
+            p = in_step(
+                p,
+                #[inline(always)]
+                |i, p| p.mul_add(r[i], c),
+            );
+        }
+        let scale = in_step(
+            shifted,
+            #[inline(always)]
+            |_, shifted| shifted.low_bits_to_exponent(),
+        );
+        (p, scale)
     }
 
     /// As [`split`](Self::split), for any pivot.
     #[inline(always)]
-    pub(crate) fn split_from_pivot(&self, x: S::Lanes) -> (S::Lanes, S::Lanes) {
-        self.split(x - self.pivot)
+    pub(crate) fn split_from_pivot<const N: usize>(
+        &self,
+        x: [S::Lanes; N],
+    ) -> ([S::Lanes; N], [S::Lanes; N]) {
+        self.split(in_step(
+            x,
+            #[inline(always)]
+            |_, x| x - self.pivot,
+        ))
     }
 
     /// The terms: `e^(x - pivot) / 2^exponent`.
     #[inline(always)]
     pub(crate) fn term(&self, x: S::Lanes) -> S::Lanes {
-        let (p, scale) = self.split_from_pivot(x);
+        let ([p], [scale]) = self.split_from_pivot([x]);
         p * scale
     }
+}
+
+/// One step for some vectors, before the next is begun with any of them.
+#[inline(always)]
+fn in_step<L: Lanes, const N: usize>(mut vectors: [L; N], step: impl Fn(usize, L) -> L) -> [L; N] {
+    for (i, vector) in vectors.iter_mut().enumerate() {
+        *vector = step(i, *vector);
+    }
+    L::in_step(vectors)
 }

@@ -13,7 +13,7 @@ use super::ends::{Ends, Unsure};
 use super::epilogue::{CONSTANTS, Epilogue, Values};
 use super::exp::{Exp, LARGEST_TERM, NEGLIGIBLE, reference_for};
 use super::place::Place;
-use super::residues::{add_up, tree};
+use super::residues::{add_up, tree_of};
 use super::rowwise::{Row, Seen};
 use crate::Rows;
 use crate::element::Element;
@@ -147,8 +147,6 @@ impl<'a, S: Simd> Tile<'a, S> {
         }
         let exp = Exp::per_lane(simd, simd.load(&pivot), simd.load(&exponent));
         let Buffers { logits, terms, sums, .. } = &mut *self.buffers;
-        let logits = &logits[..self.classes];
-        let terms = &mut terms[..self.classes];
         let mut sums = add_up(
             simd,
             self.classes,
@@ -156,8 +154,10 @@ impl<'a, S: Simd> Tile<'a, S> {
             simd.splat(bias(LARGEST_TERM)),
             #[inline(always)]
             |class| {
-                let (p, scale) = exp.split_from_pivot(simd.load(&logits[class]));
-                (p * scale).store(&mut terms[class]);
+                let logits = [simd.load(&logits[class]), simd.load(&logits[class + 1])];
+                let (p, scale) = exp.split_from_pivot(logits);
+                (p[0] * scale[0]).store(&mut terms[class]);
+                (p[1] * scale[1]).store(&mut terms[class + 1]);
                 (p, scale)
             },
         );
@@ -189,9 +189,8 @@ impl<'a, S: Simd> Tile<'a, S> {
         let simd = self.simd;
         let zero = simd.splat(0.0);
         let Buffers { terms, sums, .. } = &mut *self.buffers;
-        let terms = &terms[..self.classes];
         let mut max = simd.splat(f32::NEG_INFINITY);
-        for term in terms {
+        for term in &terms[..self.classes] {
             let term = simd.load(term);
             max = term.where_equal(tops, zero, term).max(max);
         }
@@ -209,8 +208,8 @@ impl<'a, S: Simd> Tile<'a, S> {
             simd.load(&biases),
             #[inline(always)]
             |class| {
-                let term = simd.load(&terms[class]);
-                (term.where_equal(tops, zero, term), one)
+                let (term, next) = (simd.load(&terms[class]), simd.load(&terms[class + 1]));
+                ([term.where_equal(tops, zero, term), next.where_equal(tops, zero, next)], [one, one])
             },
         );
         for (sum, max) in sums.iter_mut().zip(max) {
@@ -236,7 +235,7 @@ impl<'a, S: Simd> Tile<'a, S> {
         let Buffers { logits, labels, sums, .. } = &mut *self.buffers;
         // Where there is none any finite origin will do: a label there makes the loss infinite.
         let origin = max.where_equal(simd.splat(f32::NEG_INFINITY), simd.splat(0.0), max).widen();
-        let mass = tree(
+        let mass = tree_of(
             self.classes,
             sums,
             #[inline(always)]
@@ -248,7 +247,7 @@ impl<'a, S: Simd> Tile<'a, S> {
                 sum
             },
         );
-        let distance = tree(
+        let distance = tree_of(
             self.classes,
             sums,
             #[inline(always)]

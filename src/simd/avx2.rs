@@ -99,6 +99,26 @@ fn turn_eight(row: impl Fn(usize) -> __m256) -> [__m256; 8] {
     })
 }
 
+/// No instruction, but to the compiler one that needs all four registers and makes them anew. With sixteen
+/// registers it would rather work off one chain of operations after the other, which leaves the processor waiting: four
+/// chains side by side were measured to take 0.7 of the time.
+#[target_feature(enable = "avx")]
+#[inline]
+fn together(F32s([mut a, mut b]): F32s, F32s([mut c, mut d]): F32s) -> (F32s, F32s) {
+    // SAFETY: a comment does nothing.
+    unsafe {
+        core::arch::asm!(
+            "/* {} {} {} {} */",
+            inout(ymm_reg) a,
+            inout(ymm_reg) b,
+            inout(ymm_reg) c,
+            inout(ymm_reg) d,
+            options(nomem, nostack, preserves_flags),
+        );
+    }
+    (F32s([a, b]), F32s([c, d]))
+}
+
 /// Turns rows into columns. To be inlined where AVX is known to be here.
 #[inline(always)]
 pub(super) fn turn(from: &[[f32; LANES]; LANES], to: &mut [[f32; LANES]; LANES]) {
@@ -268,6 +288,14 @@ impl Lanes for F32s {
                 proven!(_mm256_blendv_ps(unequal.0[i], equal.0[i], mask))
             },
         )
+    }
+
+    #[inline(always)]
+    fn in_step<const N: usize>(mut vectors: [Self; N]) -> [Self; N] {
+        if let [a, b] = vectors.as_mut_slice() {
+            (*a, *b) = proven!(together(*a, *b));
+        }
+        vectors
     }
 
     #[inline(always)]

@@ -110,6 +110,12 @@ pub(crate) trait Lanes: Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Out
     fn zero_where_zero(self, other: Self) -> Self;
     /// `self == other ? equal : unequal`, lane by lane.
     fn where_equal(self, other: Self, equal: Self, unequal: Self) -> Self;
+    /// The same vectors, all of them before anything that follows: keeps the compiler from working them off
+    /// one after the other, where registers are few.
+    #[inline(always)]
+    fn in_step<const N: usize>(vectors: [Self; N]) -> [Self; N] {
+        vectors
+    }
     /// The same values as f64.
     fn widen(self) -> Self::Wide;
     fn store(self, to: &mut [f32; LANES]);
