@@ -91,7 +91,8 @@ impl<'a, P: Place> Operation for Dense<'a, P> {
             by[i] *= seen[i].mass;
             scale[i] = -scale[i];
         }
-        Finish { by: ends.factors(simd, &by), scale, ..Finish::NOTHING }
+        let of_dominant = ends.dominant_complements(simd);
+        Finish { by: ends.factors(simd, &by), scale, of_dominant, ..Finish::NOTHING }
     }
 
     /// `mass p - t` without cancellation where p is next to 1.

@@ -244,31 +244,41 @@ impl<const N: usize> Ends<N> {
         (self.rest[i] >= 0.0) & (logit == self.max[i])
     }
 
-    /// The loss of a row's dominant logit.
+    /// The losses of dominant logits; any for other rows.
     #[inline(always)]
-    pub(crate) fn dominant_loss(&self, i: usize) -> f64 {
-        ln_1p(self.rest[i] / self.top[i])
-    }
-
-    /// What dominant logits leave of the sums; means nothing for other rows.
-    #[inline(always)]
-    pub(crate) fn dominant_complements<S: Simd>(&self, simd: S) -> [f64; N] {
-        simd.outline(
+    pub(crate) fn dominant_losses<S: Simd>(&self, simd: S) -> [f64; N] {
+        self.of_dominant(
+            simd,
             #[inline(always)]
-            || {
-                let mut complements = [0.0; N];
-                for i in 0..N {
-                    complements[i] = self.rest[i] / self.sum[i];
-                }
-                complements
-            },
+            |i| ln_1p(self.rest[i] / self.top[i]),
         )
     }
 
-    /// What a row's dominant logit leaves of the sum, `1 - p`.
+    /// What dominant logits leave of the sums, `1 - p`; any for other rows.
     #[inline(always)]
-    pub(crate) fn dominant_complement(&self, i: usize) -> f64 {
-        self.rest[i] / self.sum[i]
+    pub(crate) fn dominant_complements<S: Simd>(&self, simd: S) -> [f64; N] {
+        self.of_dominant(
+            simd,
+            #[inline(always)]
+            |i| self.rest[i] / self.sum[i],
+        )
+    }
+
+    #[inline(always)]
+    fn of_dominant<S: Simd>(&self, simd: S, value: impl Fn(usize) -> f64) -> [f64; N] {
+        if !self.any_dominated() {
+            return [0.0; N];
+        }
+        simd.outline(
+            #[inline(always)]
+            || {
+                let mut values = [0.0; N];
+                for i in 0..N {
+                    values[i] = value(i);
+                }
+                values
+            },
+        )
     }
 
     /// The log-sum-exps.
@@ -291,9 +301,10 @@ impl<const N: usize> Ends<N> {
                 if !any {
                     return values;
                 }
+                let losses = self.dominant_losses(simd);
                 for i in 0..N {
                     if self.dominated(i) && values[i].abs() < NEAR_ZERO {
-                        values[i] = narrow(self.max[i] + self.dominant_loss(i));
+                        values[i] = narrow(self.max[i] + losses[i]);
                     }
                 }
                 values

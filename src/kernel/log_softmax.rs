@@ -4,7 +4,6 @@ use core::marker::PhantomData;
 
 use super::ends::Ends;
 use super::epilogue::Epilogue;
-use super::math::ln_1p;
 use super::place::Place;
 use super::rowwise::{Finish, Operation, Row, Seen};
 use super::scale::Scale;
@@ -60,12 +59,17 @@ impl<'a, P: Place, E: Epilogue + Send> Operation for LogSoftmax<'a, P, E> {
         ends: &mut Ends<N>,
         _: &[Seen; N],
     ) -> Finish<N> {
-        Finish { by: ends.log_relative(simd), scale: self.scale.of_all(rows), ..Finish::NOTHING }
+        Finish {
+            by: ends.log_relative(simd),
+            scale: self.scale.of_all(rows),
+            of_dominant: ends.dominant_losses(simd),
+            ..Finish::NOTHING
+        }
     }
 
     /// Next to 0, where the difference cancels; never -0.
     #[inline(always)]
-    fn dominant(&self, _row: Row, _class: usize, complement: f64, scale: f64, _seen: &Seen) -> f32 {
-        narrow(0.0 - ln_1p(complement / (1.0 - complement)) * scale)
+    fn dominant(&self, _row: Row, _class: usize, loss: f64, scale: f64, _seen: &Seen) -> f32 {
+        narrow(0.0 - loss * scale)
     }
 }

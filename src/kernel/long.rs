@@ -90,7 +90,7 @@ pub(super) fn run<S: Simd, O: Operation>(
         };
         write_terms::<S, O::Epilogue>(simd, join, place.results(row.index), labels, blocks, &ends, arguments);
     }
-    correct(operation, row, dominant, 0, &ends, &finish, &seen);
+    correct(operation, row, dominant, 0, &finish, &seen);
 }
 
 /// Runs two closures that are called once.

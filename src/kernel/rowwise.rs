@@ -50,8 +50,8 @@ pub(crate) trait Operation: Send + Sized {
         ends: &mut Ends<N>,
         seen: &[Seen; N],
     ) -> Finish<N>;
-    /// The result of a class that dominates its row.
-    fn dominant(&self, row: Row, class: usize, complement: f64, scale: f64, seen: &Seen) -> f32;
+    /// The result of a class that dominates its row, from [`Finish::of_dominant`].
+    fn dominant(&self, row: Row, class: usize, of_dominant: f64, scale: f64, seen: &Seen) -> f32;
 }
 
 /// A row with its label.
@@ -85,10 +85,13 @@ pub(crate) struct Finish<const N: usize> {
     pub(crate) scale: [f64; N],
     /// The result at the label.
     pub(crate) at_label: [f64; N],
+    /// What is known of a class that dominates its row.
+    pub(crate) of_dominant: [f64; N],
 }
 
 impl<const N: usize> Finish<N> {
-    pub(crate) const NOTHING: Self = Self { by: [0.0; N], scale: [0.0; N], at_label: [0.0; N] };
+    pub(crate) const NOTHING: Self =
+        Self { by: [0.0; N], scale: [0.0; N], at_label: [0.0; N], of_dominant: [0.0; N] };
 }
 
 /// An operation as a job.
@@ -227,7 +230,7 @@ fn run_rows<S: Simd, O: Operation, const N: usize>(
             &constants,
             &blocks[i * per_row..][..per_row],
         );
-        correct(operation, row, dominant, i, &ends, &finish, &seen[i]);
+        correct(operation, row, dominant, i, &finish, &seen[i]);
     }
 }
 
@@ -331,12 +334,11 @@ pub(super) fn correct<O: Operation, const N: usize>(
     row: Row,
     dominant: Option<usize>,
     i: usize,
-    ends: &Ends<N>,
     finish: &Finish<N>,
     seen: &Seen,
 ) {
     if let Some(class) = dominant {
-        let value = operation.dominant(row, class, ends.dominant_complement(i), finish.scale[i], seen);
+        let value = operation.dominant(row, class, finish.of_dominant[i], finish.scale[i], seen);
         operation.parts().0.results(row.index)[class] = value;
     }
     if O::AT_LABEL {
@@ -367,14 +369,13 @@ fn run_tile<S: Simd, O: Operation>(simd: S, operation: &mut O, rows: &[Row], scr
     if O::Epilogue::READS == Values::Nothing {
         return;
     }
-    let dominant =
-        if ends.any_dominated() { Some((tile.class_of(max), ends.dominant_complements(simd))) } else { None };
+    let dominant = if ends.any_dominated() { Some(tile.class_of(max)) } else { None };
     let constants = constants_of::<S, O::Epilogue, LANES>(simd, &finish.by, &finish.scale, &ends.pivot);
     tile.apply::<O::Epilogue>(&constants);
-    if let Some((classes, complements)) = dominant {
+    if let Some(classes) = dominant {
         for (i, &row) in rows.iter().enumerate() {
             let class = classes[i];
-            let value = operation.dominant(row, class, complements[i], finish.scale[i], &seen[i]);
+            let value = operation.dominant(row, class, finish.of_dominant[i], finish.scale[i], &seen[i]);
             // Without a branch, which would be taken in every other row: there is room behind the classes.
             tile.set_result(if ends.dominated(i) { class } else { tile.classes() }, i, value);
         }

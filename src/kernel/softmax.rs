@@ -42,7 +42,11 @@ impl<P: Place> Operation for Softmax<P> {
         ends: &mut Ends<N>,
         _: &[Seen; N],
     ) -> Finish<N> {
-        Finish { by: ends.factors(simd, &[1.0; N]), ..Finish::NOTHING }
+        Finish {
+            by: ends.factors(simd, &[1.0; N]),
+            of_dominant: ends.dominant_complements(simd),
+            ..Finish::NOTHING
+        }
     }
 
     /// Not by its term, which is rounded while the sum is not: never above 1.

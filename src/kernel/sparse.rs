@@ -109,7 +109,12 @@ impl<'a, P: Place> Operation for Sparse<'a, P> {
         for i in 0..N {
             at_label[i] = 0.0 - scale[i] * complements[i];
         }
-        Finish { by: ends.factors(simd, &scale), scale, at_label }
+        Finish {
+            by: ends.factors(simd, &scale),
+            scale,
+            at_label,
+            of_dominant: ends.dominant_complements(simd),
+        }
     }
 
     #[inline(always)]
