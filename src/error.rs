@@ -72,6 +72,26 @@ pub enum Error {
         /// The length of the slice.
         given: usize,
     },
+    /// An option was given a number that it cannot have.
+    Option {
+        /// The option: `"label smoothing"`, `"class weight"`, ...
+        what: &'static str,
+        /// Where in its slice the number stands, for options that are slices.
+        index: Option<usize>,
+        /// The number.
+        given: String,
+        /// What it can be.
+        expected: &'static str,
+    },
+    /// An option that holds one value per class, or one per row and class, has another length.
+    OptionLength {
+        /// The option: `"class weights"`, `"class mask"`, ...
+        what: &'static str,
+        /// Its length.
+        given: usize,
+        /// The length it should have.
+        expected: usize,
+    },
     /// The results do not fit in memory.
     OutOfMemory {
         /// How many values were to be allocated.
@@ -123,6 +143,16 @@ impl fmt::Display for Error {
                 f,
                 "{given} upstream gradients for a loss reduced to one number; expected a uniform one"
             ),
+            Self::Option { what, index, given, expected } => {
+                write!(f, "the {what} ")?;
+                if let Some(index) = index {
+                    write!(f, "at {index} ")?;
+                }
+                write!(f, "is {given}; expected {expected}")
+            }
+            Self::OptionLength { what, given, expected } => {
+                write!(f, "the {what} has {given} values; expected {expected}")
+            }
             Self::OutOfMemory { values } => write!(f, "no memory for {values} results"),
             Self::UnknownBackend { name } => {
                 write!(f, "unknown backend {name:?}; available here: ")?;

@@ -57,31 +57,42 @@ macro_rules! labels {
             }
 
             /// The first row whose label is neither a class nor ignored, with its label.
-            fn first_bad(&self, classes: usize, ignored: Option<i64>) -> Option<(usize, i128)> {
+            fn first_bad(&self, classes: usize, ignored: Ignored<'_>) -> Option<(usize, i128)> {
                 match self {
                     $(Self::$variant(labels) => {
-                        // A label that the type cannot hold is never met.
-                        let ignored = ignored.and_then(|ignored| <$type>::try_from(ignored).ok());
-                        let is_bad = |label: $type| !is_class(label as u64, classes) & (Some(label) != ignored);
-                        // Without an early exit, so that it is a vector loop: there is hardly ever one.
-                        if !labels.iter().fold(false, |any, &label| any | is_bad(label)) {
-                            return None;
-                        }
-                        let row = labels.iter().position(|&label| is_bad(label))?;
-                        Some((row, labels[row] as i128))
+                        let row = match ignored {
+                            Ignored::Several(all) => labels.iter().position(|&label| {
+                                !is_class(label as u64, classes) && !holds(all, label as i128)
+                            }),
+                            _ => {
+                                let one: Option<$type> = ignored.one();
+                                let is_bad = |label: $type| !is_class(label as u64, classes) & (Some(label) != one);
+                                // Without an early exit, so that it is a vector loop: there is hardly ever one.
+                                let any = labels.iter().fold(false, |any, &label| any | is_bad(label));
+                                if any { labels.iter().position(|&label| is_bad(label)) } else { None }
+                            }
+                        };
+                        row.map(|row| (row, labels[row] as i128))
                     })+
                 }
             }
 
             /// The classes of rows from `first` on, `IGNORED` for rows that are.
             #[inline(always)]
-            fn classes(&self, first: usize, ignored: Option<i64>, to: &mut [usize]) {
+            fn classes(&self, first: usize, ignored: Ignored<'_>, to: &mut [usize]) {
                 match self {
-                    $(Self::$variant(labels) => {
-                        let ignored = ignored.and_then(|ignored| <$type>::try_from(ignored).ok());
-                        for (to, &label) in to.iter_mut().zip(&labels[first..]) {
-                            // Validated, so that it is a class or ignored.
-                            *to = if Some(label) == ignored { IGNORED } else { label as usize };
+                    // Validated, so that each is a class or ignored.
+                    $(Self::$variant(labels) => match ignored {
+                        Ignored::Several(all) => {
+                            for (to, &label) in to.iter_mut().zip(&labels[first..]) {
+                                *to = if holds(all, label as i128) { IGNORED } else { label as usize };
+                            }
+                        }
+                        _ => {
+                            let one: Option<$type> = ignored.one();
+                            for (to, &label) in to.iter_mut().zip(&labels[first..]) {
+                                *to = if Some(label) == one { IGNORED } else { label as usize };
+                            }
                         }
                     })+
                 }
@@ -110,6 +121,35 @@ macro_rules! labels {
     };
 }
 
+/// The labels of rows that take no part.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) enum Ignored<'a> {
+    #[default]
+    None,
+    One(i64),
+    Several(&'a [i64]),
+}
+
+impl Ignored<'_> {
+    /// The only one; none where the type cannot hold it, because it is never met.
+    #[inline(always)]
+    fn one<T: TryFrom<i64>>(self) -> Option<T> {
+        if let Self::One(label) = self { T::try_from(label).ok() } else { None }
+    }
+
+    fn holds(self, label: i128) -> bool {
+        match self {
+            Self::None => false,
+            Self::One(one) => i128::from(one) == label,
+            Self::Several(all) => holds(all, label),
+        }
+    }
+}
+
+fn holds(all: &[i64], label: i128) -> bool {
+    all.iter().any(|&one| i128::from(one) == label)
+}
+
 /// Whether a label is a class. A negative one, extended by its sign, is larger than every number of classes.
 #[inline(always)]
 const fn is_class(label: u64, classes: usize) -> bool {
@@ -126,7 +166,7 @@ impl Labels<'_> {
     }
 
     /// Checks the number of labels and each of them.
-    pub(crate) fn validate(&self, rows: usize, classes: usize, ignored: Option<i64>) -> Result<(), Error> {
+    pub(crate) fn validate(&self, rows: usize, classes: usize, ignored: Ignored<'_>) -> Result<(), Error> {
         if self.len() != rows {
             return Err(Error::RowCount { what: "labels", given: self.len(), expected: rows });
         }
@@ -137,11 +177,11 @@ impl Labels<'_> {
     }
 }
 
-/// Labels that have been validated, and the one that marks a row as ignored.
+/// Labels that have been validated, and those that mark a row as ignored.
 #[derive(Clone, Copy)]
 pub(crate) struct RowLabels<'a> {
     labels: Labels<'a>,
-    ignored: Option<i64>,
+    ignored: Ignored<'a>,
 }
 
 impl<'a> RowLabels<'a> {
@@ -149,7 +189,7 @@ impl<'a> RowLabels<'a> {
         labels: Labels<'a>,
         rows: usize,
         classes: usize,
-        ignored: Option<i64>,
+        ignored: Ignored<'a>,
     ) -> Result<Self, Error> {
         labels.validate(rows, classes, ignored)?;
         Ok(Self { labels, ignored })
@@ -168,9 +208,18 @@ impl<'a> RowLabels<'a> {
 
     /// The number of rows that are not ignored.
     pub(crate) fn used(&self) -> usize {
-        let rows = self.labels.len();
-        let Some(ignored) = self.ignored.map(i128::from) else { return rows };
-        (0..rows).filter(|&row| self.labels.get(row) != Some(ignored)).count()
+        match self.ignored {
+            Ignored::None => self.labels.len(),
+            _ => self.used_rows().count(),
+        }
+    }
+
+    /// The rows that are not ignored, with their classes.
+    pub(crate) fn used_rows(&self) -> impl Iterator<Item = (usize, usize)> {
+        (0..self.labels.len()).filter_map(|row| {
+            let label = self.labels.get(row).filter(|&label| !self.ignored.holds(label))?;
+            Some((row, label as usize))
+        })
     }
 }
 

@@ -54,3 +54,6 @@ pub use simd::Backend;
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+#[doc = include_str!("../docs/peers.md")]
+pub mod peers {}

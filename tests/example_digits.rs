@@ -39,6 +39,30 @@ fn the_default_run_reaches_95_percent() {
 }
 
 #[test]
+fn every_loss_reaches_95_percent() {
+    let folder = tempfile::tempdir().unwrap();
+    for options in [
+        &["--label-smoothing", "0.1"][..],
+        &["--class-weights", "balanced"],
+        &["--label-smoothing", "0.1", "--class-weights", "balanced"],
+        &["--loss", "hinge"],
+        &["--loss", "hinge", "--class-weights", "balanced"],
+    ] {
+        let run = digits(folder.path(), options);
+        assert_eq!((run.code, run.err.as_str()), (Some(0), ""), "{options:?}: {run:?}");
+        assert!(run.out.ends_with("the aim of 95 % is reached\n"), "{options:?}: {run:?}");
+    }
+}
+
+#[test]
+fn a_hinge_cannot_be_smoothed() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = digits(folder.path(), &["--loss", "hinge", "--label-smoothing", "0.1"]);
+    assert_eq!(run.code, Some(1), "{run:?}");
+    assert!(run.err.contains("--label-smoothing") && run.err.lines().count() == 1, "{run:?}");
+}
+
+#[test]
 fn every_epoch_has_its_line_and_the_losses_fall() {
     let folder = tempfile::tempdir().unwrap();
     let run = digits(folder.path(), &["--epochs", "3"]);
@@ -103,8 +127,13 @@ fn a_loss_that_is_no_number_any_more_ends_the_run() {
 #[test]
 fn options_out_of_range_are_refused() {
     let folder = tempfile::tempdir().unwrap();
-    for options in [["--epochs", "0"], ["--batch", "0"], ["--learning-rate", "0"], ["--learning-rate", "nan"]]
-    {
+    for options in [
+        ["--epochs", "0"],
+        ["--batch", "0"],
+        ["--learning-rate", "0"],
+        ["--learning-rate", "nan"],
+        ["--label-smoothing", "1.5"],
+    ] {
         let run = digits(folder.path(), &options);
         assert_eq!((run.code, run.out.as_str()), (Some(2), ""), "{run:?}");
         assert!(run.err.contains(options[0]), "{run:?}");

@@ -36,14 +36,14 @@ impl Line {
 }
 
 /// Writes the learning curve to `path`, and makes the folder for it.
-pub(crate) fn write(path: &Path, epochs: &[Epoch]) -> Result<()> {
+pub(crate) fn write(path: &Path, epochs: &[Epoch], unit: &'static str) -> Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     }
-    fs::write(path, svg(epochs)?).with_context(|| path.display().to_string())
+    fs::write(path, svg(epochs, unit)?).with_context(|| path.display().to_string())
 }
 
-fn svg(epochs: &[Epoch]) -> Result<String> {
+fn svg(epochs: &[Epoch], unit: &'static str) -> Result<String> {
     let last = u32::try_from(epochs.len())?;
     let training = Line::over(epochs, "training", TRAINING, |epoch| epoch.training_loss);
     let held_out = Line::over(epochs, "held out", HELD_OUT, |epoch| epoch.held_out.loss);
@@ -57,7 +57,7 @@ fn svg(epochs: &[Epoch]) -> Result<String> {
     let root = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
     root.fill(&WHITE)?;
     let (left, right) = root.split_horizontally(SIZE.0 / 2);
-    let losses = Chart { title: "Mean loss", unit: "nats", range: 0.0..1.05 * highest, last };
+    let losses = Chart { title: "Mean loss", unit, range: 0.0..1.05 * highest, last };
     losses.draw(&left, &[training, held_out], SeriesLabelPosition::UpperRight)?;
     let accuracies = Chart { title: "Accuracy", unit: "%", range: lowest..100.0, last };
     accuracies.draw(&right, &[recognised, aim], SeriesLabelPosition::LowerRight)?;

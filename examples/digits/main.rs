@@ -1,7 +1,9 @@
-//! Learns to read handwritten digits: softmax regression, trained with the loss and the gradient of `xent`.
+//! Learns to read handwritten digits: a linear model, trained with a loss and its gradient from `xent`.
 //!
 //! ```text
 //! cargo run --release --example digits
+//! cargo run --release --example digits -- --label-smoothing 0.1 --class-weights balanced
+//! cargo run --release --example digits -- --loss hinge
 //! ```
 //!
 //! Prints the mean loss and the accuracy on a held-out fifth after every epoch, and draws both. Ends with an
@@ -10,6 +12,7 @@
 mod chart;
 mod data;
 mod model;
+mod objective;
 mod train;
 
 use std::io::{self, Write};
@@ -22,6 +25,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use xent::Backend;
 
 use data::Digits;
+use objective::{ClassWeights, Kind, Objective};
 use train::{Score, Trainer};
 
 const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/digits.csv");
@@ -30,7 +34,7 @@ const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/digits.svg");
 /// The part of the held-out digits that is to be recognised.
 const TARGET: f64 = 0.95;
 
-/// Learns to read handwritten digits with softmax regression.
+/// Learns to read handwritten digits with a linear model.
 #[derive(Parser)]
 struct Args {
     /// How often each digit is learned from.
@@ -45,6 +49,18 @@ struct Args {
     #[arg(long, default_value_t = 32, value_parser = value_parser!(u32).range(1..))]
     batch: u32,
 
+    /// What is minimised.
+    #[arg(long, value_enum, default_value_t = Kind::Softmax)]
+    loss: Kind,
+
+    /// The part of each label's mass that goes to all classes, for the softmax loss.
+    #[arg(long, default_value_t = 0.0, value_parser = fraction, value_name = "PART")]
+    label_smoothing: f64,
+
+    /// How much each class counts.
+    #[arg(long, value_enum, default_value_t = ClassWeights::Uniform)]
+    class_weights: ClassWeights,
+
     /// Decides the order in which the digits are met.
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -57,6 +73,11 @@ struct Args {
 fn positive(text: &str) -> Result<f32, String> {
     let number = text.parse().ok().filter(|&number: &f32| number > 0.0 && number.is_finite());
     number.ok_or_else(|| "expected a number above 0".into())
+}
+
+fn fraction(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number| (0.0..=1.0).contains(number));
+    number.ok_or_else(|| "expected a number from 0 to 1".into())
 }
 
 /// What is known after an epoch.
@@ -76,13 +97,21 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<()> {
+    ensure!(
+        args.loss == Kind::Softmax || args.label_smoothing == 0.0,
+        "--label-smoothing is for the softmax loss: a hinge has no distribution"
+    );
     let (digits, held_out) = data::split(&data::load(Path::new(DATA))?);
     let backend = Backend::selected()?;
     let mut out = io::stdout();
     writeln!(out, "{} digits to learn from, {} held out; backend {backend}", digits.len(), held_out.len())?;
 
     let epochs = train(args, &digits, &held_out)?;
-    chart::write(&args.out, &epochs)?;
+    let unit = match args.loss {
+        Kind::Softmax => "nats",
+        Kind::Hinge => "logits",
+    };
+    chart::write(&args.out, &epochs, unit)?;
 
     let accuracy = epochs.last().map_or(0.0, |epoch| epoch.held_out.accuracy);
     let result = format!("{:.2} % of the held-out digits recognised", 100.0 * accuracy);
@@ -96,7 +125,8 @@ fn run(args: &Args) -> Result<()> {
 fn train(args: &Args, digits: &Digits, held_out: &Digits) -> Result<Vec<Epoch>> {
     let style = ProgressStyle::with_template("{bar:40} epoch {pos} of {len}, {elapsed}")?;
     let bar = ProgressBar::new(args.epochs.into()).with_style(style);
-    let mut trainer = Trainer::new(digits, args.seed);
+    let objective = Objective::new(args.loss, args.label_smoothing, args.class_weights, digits);
+    let mut trainer = Trainer::new(digits, objective, args.seed);
     let mut epochs = Vec::new();
     say(&bar, "epoch  training loss  held-out loss  held-out accuracy")?;
     for number in 1..=args.epochs {

@@ -1,19 +1,15 @@
 //! Learning: the loss and its gradient from `xent`, the steps from [`Model`].
 
-use xent::{CrossEntropy, Error, Reduction, Rows, RowsMut, argmax};
+use xent::{Error, Rows, argmax};
 
 use crate::data::{CLASSES, Digits};
 use crate::model::Model;
-
-/// The loss that is minimised: the mean over the digits of a batch.
-fn mean_loss() -> CrossEntropy<'static> {
-    CrossEntropy::new().reduction(Reduction::Mean)
-}
+use crate::objective::Objective;
 
 /// How good a model is on some digits.
 #[derive(Clone, Copy)]
 pub(crate) struct Score {
-    /// The mean loss, in nats.
+    /// The mean loss.
     pub(crate) loss: f64,
     /// The part of the digits that are recognised, from 0 to 1.
     pub(crate) accuracy: f64,
@@ -22,6 +18,7 @@ pub(crate) struct Score {
 /// A model that is being trained, and the buffers that each step reuses.
 pub(crate) struct Trainer<'a> {
     digits: &'a Digits,
+    objective: Objective,
     model: Model,
     random: fastrand::Rng,
     order: Vec<usize>,
@@ -31,9 +28,10 @@ pub(crate) struct Trainer<'a> {
 }
 
 impl<'a> Trainer<'a> {
-    pub(crate) fn new(digits: &'a Digits, seed: u64) -> Self {
+    pub(crate) fn new(digits: &'a Digits, objective: Objective, seed: u64) -> Self {
         Self {
             digits,
+            objective,
             model: Model::new(),
             random: fastrand::Rng::with_seed(seed),
             order: (0..digits.len()).collect(),
@@ -54,11 +52,8 @@ impl<'a> Trainer<'a> {
             self.losses.resize(rows, 0.0);
 
             self.model.logits(&self.batch.pixels, &mut self.logits);
-            let summary = mean_loss().loss_and_gradient_in_place(
-                &self.batch.labels,
-                RowsMut::new(&mut self.logits, rows, CLASSES)?,
-                &mut self.losses,
-            )?;
+            let summary =
+                self.objective.loss_and_gradient(&self.batch.labels, &mut self.logits, &mut self.losses)?;
             // Where the logits were is now the gradient with respect to them.
             self.model.descend(&self.batch.pixels, &self.logits, learning_rate);
             sum += f64::from(summary.value) * count(rows);
@@ -72,7 +67,7 @@ impl<'a> Trainer<'a> {
         self.model.logits(&digits.pixels, &mut logits);
         let logits = Rows::new(&logits, digits.len(), CLASSES)?;
 
-        let loss = mean_loss().loss(&digits.labels, logits)?.summary.value;
+        let loss = self.objective.loss(&digits.labels, logits)?.value;
         let guesses = argmax(logits)?;
         let right =
             guesses.iter().zip(&digits.labels).filter(|&(&guess, &label)| guess == usize::from(label));

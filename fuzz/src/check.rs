@@ -136,7 +136,7 @@ impl Batch<'_> {
                 assert_no_sum(backend, row, gradient);
             }
         }
-        let Summary { value, used_rows } = outcome.summary;
+        let Summary { value, used_rows, .. } = outcome.summary;
         assert_eq!(used_rows, self.used());
         let sum: f64 = outcome.losses.iter().map(|&loss| f64::from(loss)).sum();
         let want = match self.reduction {

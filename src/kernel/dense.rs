@@ -8,52 +8,58 @@
 use super::ends::Ends;
 use super::flow::{Flow, Read, Slots};
 use super::partial::SPLIT_BLOCKS;
-use super::place::Place;
+use super::place::{LabelRows, Place};
 use super::row::Watch;
 use super::rowwise::{Finish, Operation, Row, Seen};
 use super::scale::{Scale, Sums};
 use super::share::narrow;
-use crate::Rows;
+use super::weights::Weights;
 use crate::element::Element;
 use crate::simd::{Lanes, Simd, Wide};
+use crate::{LogSumExp, Rows};
 
 /// The loss of each row, and, where the place writes, its gradient.
 pub(crate) struct Dense<'a, P> {
     pub(crate) place: P,
     pub(crate) labels: Rows<'a>,
+    /// Of rows alone.
+    pub(crate) weights: Weights<'a>,
     pub(crate) scale: Scale<'a>,
+    /// Whether the gradient takes the labels to add up to 1.
+    pub(crate) unit_mass: bool,
     /// One per row, or empty.
     pub(crate) losses: &'a mut [f32],
     pub(crate) sums: Sums<'a>,
 }
 
-impl<'a, P: Place> Operation for Dense<'a, P> {
+impl<P: Place> Operation for Dense<'_, P> {
     type Place = P;
     type Epilogue = P::SharesAndLabels;
-    type Watch = Distance<'a>;
-    const DENSE: bool = true;
+    type Watch<'b> = Distance<'b>;
 
     fn place(&self) -> &P {
         &self.place
     }
 
-    #[inline(always)]
-    fn parts(&mut self) -> (&mut P, Option<Rows<'_>>) {
-        (&mut self.place, Some(self.labels))
+    fn place_mut(&mut self) -> &mut P {
+        &mut self.place
     }
 
     fn split_at(self, row: usize) -> (Self, Self) {
         let (place, other_place) = self.place.split_at(row);
         let (labels, other_labels) = self.labels.split_at(row);
+        let (weights, other_weights) = self.weights.split_at(row);
         let (scale, other_scale) = self.scale.split_at(row);
         let (losses, other_losses) = self.losses.split_at_mut(row.min(self.losses.len()));
         let (sums, other_sums) = self.sums.split_at(row);
         (
-            Self { place, labels, scale, losses, sums },
+            Self { place, labels, weights, scale, unit_mass: self.unit_mass, losses, sums },
             Self {
                 place: other_place,
                 labels: other_labels,
+                weights: other_weights,
                 scale: other_scale,
+                unit_mass: self.unit_mass,
                 losses: other_losses,
                 sums: other_sums,
             },
@@ -61,10 +67,30 @@ impl<'a, P: Place> Operation for Dense<'a, P> {
     }
 
     #[inline(always)]
-    fn watches(&self, row: Row) -> impl Fn(usize) -> Distance<'a> + Sync + use<'a, P> {
-        let labels = self.labels.row_at(row.index);
-        #[inline(always)]
-        move |from| Distance::to(&labels[from..])
+    fn dense<'b>(&self, _made: &'b [f32]) -> Option<LabelRows<'b>>
+    where
+        Self: 'b,
+    {
+        Some(LabelRows::of(&self.labels))
+    }
+
+    #[inline(always)]
+    fn watch(labels: Option<&[f32]>) -> Distance<'_> {
+        Distance::to(labels.unwrap_or(&[]))
+    }
+
+    #[inline(always)]
+    fn labels(&self, first: usize, labels: &mut [usize]) {
+        self.weights.ignore_weightless(first, labels);
+    }
+
+    #[inline(always)]
+    fn ignore(&mut self, row: usize) {
+        self.place.results(row).fill(0.0);
+        if let Some(to) = self.losses.get_mut(row) {
+            *to = 0.0;
+        }
+        self.sums.save(row, LogSumExp::EMPTY);
     }
 
     #[inline(always)]
@@ -77,18 +103,23 @@ impl<'a, P: Place> Operation for Dense<'a, P> {
     ) -> Finish<N> {
         self.sums.exchange(rows, ends);
         if !self.losses.is_empty() {
-            let of_max = ends.losses(simd, &ends.max);
-            for ((row, seen), of_max) in rows.iter().zip(seen).zip(of_max) {
-                self.losses[row.index] = narrow(seen.loss(of_max));
+            let mut losses = ends.losses(simd, &ends.max);
+            for (loss, seen) in losses.iter_mut().zip(seen) {
+                *loss = seen.loss(*loss);
+            }
+            self.weights.weigh(rows, &mut losses);
+            for (row, loss) in rows.iter().zip(losses) {
+                self.losses[row.index] = narrow(loss);
             }
         }
         if !P::WRITES {
             return Finish::NOTHING;
         }
         let mut scale = self.scale.of_all(rows);
+        self.weights.weigh(rows, &mut scale);
         let mut by = scale;
         for i in 0..N {
-            by[i] *= seen[i].mass;
+            by[i] *= self.mass(&seen[i]);
             scale[i] = -scale[i];
         }
         let of_dominant = ends.dominant_complements(simd);
@@ -97,16 +128,24 @@ impl<'a, P: Place> Operation for Dense<'a, P> {
 
     /// `mass p - t` without cancellation where p is next to 1.
     #[inline(always)]
-    fn dominant(&self, row: Row, class: usize, complement: f64, scale: f64, seen: &Seen) -> f32 {
-        let label = f64::from(self.labels.row_at(row.index)[class]);
-        narrow(-scale * ((seen.mass - label) - seen.mass * complement))
+    fn dominant(&self, _row: Row, label: f64, complement: f64, scale: f64, seen: &Seen) -> f32 {
+        let mass = self.mass(seen);
+        narrow(-scale * ((mass - label) - mass * complement))
+    }
+}
+
+impl<P> Dense<'_, P> {
+    /// What probabilities are multiplied by in the gradient.
+    #[inline(always)]
+    fn mass(&self, seen: &Seen) -> f64 {
+        if self.unit_mass { 1.0 } else { seen.mass }
     }
 }
 
 impl Seen {
     /// The loss against dense labels, given that of the largest logit.
     #[inline(always)]
-    fn loss(&self, of_max: f64) -> f64 {
+    pub(super) fn loss(&self, of_max: f64) -> f64 {
         let by_mass = if self.mass == 0.0 && !of_max.is_nan() { 0.0 } else { self.mass * of_max };
         by_mass + self.distance
     }
@@ -156,7 +195,7 @@ impl Weight {
 
 impl<'a> Distance<'a> {
     #[inline(always)]
-    fn to(labels: &'a [f32]) -> Self {
+    pub(super) fn to(labels: &'a [f32]) -> Self {
         Self { labels, done: Weight::NOTHING, open: Weight::NOTHING, blocks: 0 }
     }
 }
@@ -174,6 +213,9 @@ impl Seen {
 impl<E: Element> Watch<E> for Distance<'_> {
     #[inline(always)]
     fn block<S: Simd>(&mut self, simd: S, start: usize, logits: &[E], max: f32) {
+        if self.labels.is_empty() {
+            return;
+        }
         let labels = &self.labels[start..start + logits.len()];
         // Where there is no maximum any finite origin will do.
         let origin = if max == f32::NEG_INFINITY { 0.0 } else { max };

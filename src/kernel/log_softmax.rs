@@ -8,7 +8,6 @@ use super::place::Place;
 use super::rowwise::{Finish, Operation, Row, Seen};
 use super::scale::Scale;
 use super::share::narrow;
-use crate::Rows;
 use crate::simd::Simd;
 
 /// With [`Differences`](super::epilogue::Differences), or with
@@ -26,18 +25,17 @@ impl<'a, P, E> LogSoftmax<'a, P, E> {
     }
 }
 
-impl<'a, P: Place, E: Epilogue + Send> Operation for LogSoftmax<'a, P, E> {
+impl<P: Place, E: Epilogue + Send> Operation for LogSoftmax<'_, P, E> {
     type Place = P;
     type Epilogue = E;
-    type Watch = ();
+    type Watch<'b> = ();
 
     fn place(&self) -> &P {
         &self.place
     }
 
-    #[inline(always)]
-    fn parts(&mut self) -> (&mut P, Option<Rows<'_>>) {
-        (&mut self.place, None)
+    fn place_mut(&mut self) -> &mut P {
+        &mut self.place
     }
 
     fn split_at(self, row: usize) -> (Self, Self) {
@@ -47,9 +45,7 @@ impl<'a, P: Place, E: Epilogue + Send> Operation for LogSoftmax<'a, P, E> {
     }
 
     #[inline(always)]
-    fn watches(&self, _row: Row) -> impl Fn(usize) -> Self::Watch + Sync + use<'a, P, E> {
-        |_| ()
-    }
+    fn watch(_labels: Option<&[f32]>) {}
 
     #[inline(always)]
     fn end<S: Simd, const N: usize>(
@@ -69,7 +65,7 @@ impl<'a, P: Place, E: Epilogue + Send> Operation for LogSoftmax<'a, P, E> {
 
     /// Next to 0, where the difference cancels; never -0.
     #[inline(always)]
-    fn dominant(&self, _row: Row, _class: usize, loss: f64, scale: f64, _seen: &Seen) -> f32 {
+    fn dominant(&self, _row: Row, _label: f64, loss: f64, scale: f64, _seen: &Seen) -> f32 {
         narrow(0.0 - loss * scale)
     }
 }

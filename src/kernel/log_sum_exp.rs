@@ -4,9 +4,9 @@ use super::ends::Ends;
 use super::epilogue::Nothing;
 use super::place::{Place, ReadOnly};
 use super::rowwise::{Finish, Operation, Row, Seen};
+use crate::LogSumExp;
 use crate::element::Element;
 use crate::simd::Simd;
-use crate::{LogSumExp, Rows};
 
 pub(crate) struct LogSumExps<'a, E: Element, T> {
     pub(crate) logits: ReadOnly<'a, E>,
@@ -21,15 +21,14 @@ pub(crate) trait PerRow: Copy + Send {
 impl<'a, E: Element, T: PerRow> Operation for LogSumExps<'a, E, T> {
     type Place = ReadOnly<'a, E>;
     type Epilogue = Nothing;
-    type Watch = ();
+    type Watch<'b> = ();
 
     fn place(&self) -> &Self::Place {
         &self.logits
     }
 
-    #[inline(always)]
-    fn parts(&mut self) -> (&mut Self::Place, Option<Rows<'_>>) {
-        (&mut self.logits, None)
+    fn place_mut(&mut self) -> &mut Self::Place {
+        &mut self.logits
     }
 
     fn split_at(self, row: usize) -> (Self, Self) {
@@ -39,9 +38,7 @@ impl<'a, E: Element, T: PerRow> Operation for LogSumExps<'a, E, T> {
     }
 
     #[inline(always)]
-    fn watches(&self, _row: Row) -> impl Fn(usize) -> Self::Watch + Sync + use<'a, E, T> {
-        |_| ()
-    }
+    fn watch(_labels: Option<&[f32]>) {}
 
     #[inline(always)]
     fn end<S: Simd, const N: usize>(
@@ -58,7 +55,7 @@ impl<'a, E: Element, T: PerRow> Operation for LogSumExps<'a, E, T> {
     }
 
     #[inline(always)]
-    fn dominant(&self, _row: Row, _class: usize, _complement: f64, _scale: f64, _seen: &Seen) -> f32 {
+    fn dominant(&self, _row: Row, _label: f64, _complement: f64, _scale: f64, _seen: &Seen) -> f32 {
         0.0
     }
 }

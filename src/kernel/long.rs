@@ -8,7 +8,7 @@ use super::flow::{Flow, Read};
 use super::partial::{Partial, SPLIT_BLOCKS};
 use super::place::Place;
 use super::row::{Watch, first_max, scan};
-use super::rowwise::{Operation, Row, Seen, correct, source, write, write_blocks};
+use super::rowwise::{Operation, Row, Seen, correct, labels_of, source, write, write_blocks};
 use super::{Join, Scratch};
 use crate::simd::Simd;
 
@@ -49,16 +49,18 @@ pub(super) fn run<S: Simd, O: Operation>(
     join: Join,
 ) {
     let classes = operation.place().classes();
-    let Scratch { blocks, parts, .. } = scratch;
+    let Scratch { blocks, parts, loaded, .. } = scratch;
+    let dense = operation.dense(&loaded.labels);
+    let labels = labels_of(dense, row);
     blocks.resize(classes.div_ceil(BLOCK), Partial::EMPTY);
     parts.resize(classes.div_ceil(PART), Part::EMPTY);
     let logit = operation.logit(row);
-    let watch = operation.watches(row);
     if O::Epilogue::READS == Values::Terms {
-        let flow = operation.parts().0.flow(row.index);
-        read(simd, join, flow, 0, blocks, parts, &watch);
+        let flow = operation.place_mut().flow(row.index);
+        read::<S, O, _>(simd, join, flow, labels, blocks, parts);
     } else {
-        read(simd, join, Read(operation.place().logits(row.index)), 0, blocks, parts, &watch);
+        let flow = Read(operation.place().logits(row.index));
+        read::<S, O, _>(simd, join, flow, labels, blocks, parts);
     }
     let mut whole = parts[0];
     for (i, part) in parts.iter().enumerate().skip(1) {
@@ -77,20 +79,17 @@ pub(super) fn run<S: Simd, O: Operation>(
     }
     let dominant =
         if ends.dominated(0) { Some(source(operation, row.index).dominant(simd, &scan)) } else { None };
-    let (place, labels) = operation.parts();
+    let place = operation.place_mut();
     let arguments = [finish.by[0], finish.scale[0], ends.pivot[0]];
     if O::Epilogue::READS == Values::Logits {
         let constants = constants_of::<S, O::Epilogue, 1>(simd, &finish.by, &finish.scale, &ends.pivot);
         let flow = place.flow(row.index);
         write_logits::<S, O::Epilogue, _>(simd, join, flow, constants_at(&constants, 0));
     } else {
-        let labels = match labels {
-            Some(labels) if O::Epilogue::LABELS => labels.row_at(row.index),
-            _ => &[],
-        };
+        let labels = labels.filter(|_| O::Epilogue::LABELS);
         write_terms::<S, O::Epilogue>(simd, join, place.results(row.index), labels, blocks, &ends, arguments);
     }
-    correct(operation, row, dominant, 0, &finish, &seen);
+    correct(operation, row, dominant, dense, 0, &finish, &seen);
 }
 
 /// Runs two closures that are called once.
@@ -110,18 +109,23 @@ fn both(join: Join, a: impl FnOnce() + Send, b: impl FnOnce() + Send) {
     );
 }
 
-/// Reads a row from class `from` on.
-fn read<S: Simd, F: Flow, W: Watch<F::Element>>(
+/// The first `at` labels and the others.
+fn split_labels(labels: Option<&[f32]>, at: usize) -> (Option<&[f32]>, Option<&[f32]>) {
+    let (first, rest) = labels.map(|labels| labels.split_at(at)).unzip();
+    (first, rest)
+}
+
+/// Reads a row, or some parts of it.
+fn read<S: Simd, O: Operation, F: Flow<Element = <O::Place as Place>::Element>>(
     simd: S,
     join: Join,
     flow: F,
-    from: usize,
+    labels: Option<&[f32]>,
     blocks: &mut [Partial],
     parts: &mut [Part],
-    watch: &(impl Fn(usize) -> W + Sync),
 ) {
     if let [part] = parts {
-        let mut watch = watch(from);
+        let mut watch = O::watch(labels);
         let max = simd.outline(
             #[inline(always)]
             || first_max(simd, flow.logits()),
@@ -132,12 +136,13 @@ fn read<S: Simd, F: Flow, W: Watch<F::Element>>(
     }
     let half = parts.len() / 2;
     let (flow, other_flow) = flow.split_at(half * PART);
+    let (labels, other_labels) = split_labels(labels, half * PART);
     let (blocks, other_blocks) = blocks.split_at_mut(half * SPLIT_BLOCKS);
     let (parts, other_parts) = parts.split_at_mut(half);
     both(
         join,
-        || read(simd, join, flow, from, blocks, parts, watch),
-        || read(simd, join, other_flow, from + half * PART, other_blocks, other_parts, watch),
+        || read::<S, O, F>(simd, join, flow, labels, blocks, parts),
+        || read::<S, O, F>(simd, join, other_flow, other_labels, other_blocks, other_parts),
     );
 }
 
@@ -146,18 +151,17 @@ fn write_terms<S: Simd, E: Epilogue>(
     simd: S,
     join: Join,
     terms: &mut [f32],
-    labels: &[f32],
+    labels: Option<&[f32]>,
     blocks: &[Partial],
     ends: &Ends<1>,
     arguments: [f64; 3],
 ) {
     let half = terms.len().div_ceil(PART) / 2 * PART;
     if half == 0 {
-        let labels = E::LABELS.then_some(labels);
         return write_blocks::<S, E, 1>(simd, terms, labels, blocks, ends, 0, arguments);
     }
     let (terms, other_terms) = terms.split_at_mut(half);
-    let (labels, other_labels) = labels.split_at(half.min(labels.len()));
+    let (labels, other_labels) = split_labels(labels, half);
     let (blocks, other_blocks) = blocks.split_at(half / BLOCK);
     both(
         join,

@@ -15,7 +15,9 @@
 //! | `math` | `e^x` and logarithms in f64, for the ends of rows |
 //! | `epilogue`, `share` | results from terms or logits, once the sum is known |
 //! | `rowwise` | a read, an end and an epilogue: what most operations are |
-//! | `scale` | upstream factors and saved sums, per row |
+//! | `map`, `loaded` | logits that are scaled, capped or masked before they are read |
+//! | `scale`, `weights` | upstream factors, saved sums and weights, per row |
+//! | `pointwise` | losses of elements that do not see each other |
 //! | the others | one operation each |
 
 mod block;
@@ -24,13 +26,19 @@ mod ends;
 pub(crate) mod epilogue;
 mod exp;
 mod flow;
+pub(crate) mod hinge;
+pub(crate) mod likelihood;
+pub(crate) mod loaded;
 pub(crate) mod log_softmax;
 pub(crate) mod log_sum_exp;
 mod long;
+pub(crate) mod map;
 mod math;
 pub(crate) mod maximum;
+pub(crate) mod mixed;
 pub(crate) mod partial;
 pub(crate) mod place;
+pub(crate) mod pointwise;
 mod residues;
 mod row;
 pub(crate) mod rowwise;
@@ -40,6 +48,7 @@ pub(crate) mod softmax;
 pub(crate) mod softmax_gradient;
 pub(crate) mod sparse;
 mod tile;
+pub(crate) mod weights;
 
 use crate::simd::{Kernel, Simd};
 use partial::Partial;
@@ -66,11 +75,18 @@ pub(crate) struct Scratch {
     /// The parts of a long row.
     parts: Vec<long::Part>,
     tile: tile::Buffers,
+    /// Rows that are made before they are read.
+    loaded: loaded::Buffers,
 }
 
 impl Scratch {
     pub(crate) const fn new() -> Self {
-        Self { blocks: Vec::new(), parts: Vec::new(), tile: tile::Buffers::new() }
+        Self {
+            blocks: Vec::new(),
+            parts: Vec::new(),
+            tile: tile::Buffers::new(),
+            loaded: loaded::Buffers::new(),
+        }
     }
 }
 

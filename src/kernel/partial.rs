@@ -50,6 +50,20 @@ impl LogSumExp {
         f64::from(self.pivot) + self.log_relative()
     }
 
+    /// The z-loss of the row, `scale lse^2`, by itself; 0 for a row that is ignored, or without any logit.
+    ///
+    /// ```
+    /// let sum = xent::LogSumExp::of(&[0.0, 0.0])?;
+    /// assert_eq!(sum.z_loss(0.5), 0.240_226_5); // ln(2)^2 / 2
+    /// # Ok::<(), xent::Error>(())
+    /// ```
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "the result is f32")]
+    pub fn z_loss(self, scale: f64) -> f32 {
+        let value = self.to_f64();
+        if self.is_empty() { 0.0 } else { (scale * value * value) as f32 }
+    }
+
     /// `ln(sum e^(x - pivot))`.
     #[inline(always)]
     pub(crate) fn log_relative(self) -> f64 {

@@ -2,6 +2,8 @@
 
 use super::epilogue::{Epilogue, Nothing, Shares, SharesAndLabels};
 use super::flow::{Flow, Move, Read, Update};
+use super::loaded::Buffers;
+use super::rowwise::Row;
 use crate::element::Element;
 use crate::simd::{LANES, Simd};
 use crate::{Rows, RowsMut};
@@ -15,6 +17,8 @@ pub(crate) trait Place: Send + Sized {
 
     /// Whether results are written at all.
     const WRITES: bool;
+    /// Whether rows must be [`load`](Self::load)ed before they are read.
+    const LOADS: bool = false;
     /// What becomes of terms: their shares, or nothing.
     type Shares: Epilogue;
     type SharesAndLabels: Epilogue;
@@ -24,6 +28,14 @@ pub(crate) trait Place: Send + Sized {
     /// How far apart rows of logits are.
     fn stride(&self) -> usize;
     fn split_at(self, row: usize) -> (Self, Self);
+    /// Takes the memory for rows that are loaded, or gives it back.
+    fn exchange(&mut self, _buffers: &mut Buffers) {}
+    /// Makes a group of rows that can be read, the first of which is not before `first`.
+    #[inline(always)]
+    fn load<S: Simd>(&mut self, _simd: S, _first: usize, _rows: &[Row]) {}
+    /// Does what must be done to the results of a group of rows.
+    #[inline(always)]
+    fn finish<S: Simd>(&mut self, _simd: S, _rows: &[Row]) {}
     #[inline(always)]
     fn flow(&mut self, row: usize) -> Self::Flow<'_> {
         self.flow_before(row, None).0
@@ -39,6 +51,46 @@ pub(crate) trait Place: Send + Sized {
     fn results(&mut self, row: usize) -> &mut [f32];
     /// The results of a row, shared.
     fn written(&self, row: usize) -> &[f32];
+}
+
+/// Dense labels of some rows.
+#[derive(Clone, Copy)]
+pub(crate) struct LabelRows<'a> {
+    data: &'a [f32],
+    stride: usize,
+    classes: usize,
+    /// The first of the rows.
+    first: usize,
+}
+
+impl<'a> LabelRows<'a> {
+    /// Of rows from `first` on, one after the other.
+    #[inline(always)]
+    pub(crate) fn new(data: &'a [f32], classes: usize, first: usize) -> Self {
+        Self { data, stride: classes, classes, first }
+    }
+
+    /// All of a view, which has rows.
+    #[inline(always)]
+    pub(crate) fn of(rows: &Rows<'a>) -> Self {
+        Self { data: rows.tail_at(0), stride: rows.stride(), classes: rows.classes(), first: 0 }
+    }
+
+    #[inline(always)]
+    pub(crate) fn stride(&self) -> usize {
+        self.stride
+    }
+
+    #[inline(always)]
+    pub(crate) fn row_at(&self, row: usize) -> &'a [f32] {
+        &self.tail_at(row)[..self.classes]
+    }
+
+    /// The memory from a row on.
+    #[inline(always)]
+    pub(crate) fn tail_at(&self, row: usize) -> &'a [f32] {
+        &self.data[(row - self.first) * self.stride..]
+    }
 }
 
 /// A row's logits, none for no row.

@@ -10,7 +10,6 @@ use crate::simd::{LANES, Lanes, Simd, Wide};
 pub(super) fn add_up<S: Simd>(
     simd: S,
     classes: usize,
-    sums: &mut [[f64; LANES]],
     bias: S::Lanes,
     mut terms: impl FnMut(usize) -> ([S::Lanes; 2], [S::Lanes; 2]),
 ) -> [f64; LANES] {
@@ -18,7 +17,6 @@ pub(super) fn add_up<S: Simd>(
         // One term each: nothing is rounded away.
         return tree(
             classes,
-            sums,
             #[inline(always)]
             |class| {
                 let (p, scale) = terms(class);
@@ -28,7 +26,6 @@ pub(super) fn add_up<S: Simd>(
     }
     tree(
         classes,
-        sums,
         #[inline(always)]
         |residue| {
             let (mut sum, mut next) = (Sum::biased(simd, bias), Sum::biased(simd, bias));
@@ -45,40 +42,30 @@ pub(super) fn add_up<S: Simd>(
 }
 
 /// Adds up the residues of classes modulo 16 as [`Wide::reduce_add`] adds up lanes. They are asked for in pairs:
-/// one and the next.
+/// one and the next, which may be one behind the last.
 #[inline(always)]
-pub(super) fn tree<W: Wide>(
-    classes: usize,
-    sums: &mut [[f64; LANES]],
-    mut residues: impl FnMut(usize) -> [W; 2],
-) -> [f64; LANES] {
+pub(super) fn tree<W: Wide>(classes: usize, mut residues: impl FnMut(usize) -> [W; 2]) -> [f64; LANES] {
     let mut len = classes.min(LANES);
-    for (i, sums) in sums[..len.next_multiple_of(2)].as_chunks_mut().0.iter_mut().enumerate() {
-        let [a, b] = residues(2 * i);
-        *sums = [a.to_array(), b.to_array()];
+    let [first, second] = residues(0);
+    let mut sums = [first; LANES];
+    sums[1] = second;
+    for i in (2..len).step_by(2) {
+        [sums[i], sums[i + 1]] = residues(i);
     }
     for width in [8, 4, 2, 1] {
-        let (to, from) = sums[..LANES].split_at_mut(width);
-        for (to, from) in to.iter_mut().zip(&from[..len.saturating_sub(width)]) {
-            for (to, from) in to.iter_mut().zip(from) {
-                *to += from;
-            }
+        for i in 0..len.saturating_sub(width) {
+            sums[i] = sums[i] + sums[i + width];
         }
         len = len.min(width);
     }
-    sums[0]
+    sums[0].to_array()
 }
 
 /// As [`tree`], asked for one by one.
 #[inline(always)]
-pub(super) fn tree_of<W: Wide>(
-    classes: usize,
-    sums: &mut [[f64; LANES]],
-    mut residue: impl FnMut(usize) -> W,
-) -> [f64; LANES] {
+pub(super) fn tree_of<W: Wide>(classes: usize, mut residue: impl FnMut(usize) -> W) -> [f64; LANES] {
     tree(
         classes,
-        sums,
         #[inline(always)]
         |first| [residue(first), residue(first + 1)],
     )

@@ -6,12 +6,11 @@ use super::ends::{Ends, Scan};
 use super::epilogue::{CONSTANTS, Epilogue, Values, constants_at, constants_of};
 use super::flow::{Flow, Read, Update};
 use super::partial::Partial;
-use super::place::Place;
+use super::place::{LabelRows, Place};
 use super::row::{Source, Watch, first_max, scan};
 use super::share::{map, map_with, narrow};
 use super::tile::{self, Tile};
 use super::{Job, Join, Scratch, long};
-use crate::Rows;
 use crate::simd::{LANES, Simd};
 
 /// An operation on rows that do not see each other.
@@ -19,24 +18,34 @@ pub(crate) trait Operation: Send + Sized {
     type Place: Place;
     type Epilogue: Epilogue;
     /// What must be seen of each row while it is read.
-    type Watch: Watch<<Self::Place as Place>::Element>;
-    /// Whether there are dense labels that count.
-    const DENSE: bool = false;
+    type Watch<'b>: Watch<<Self::Place as Place>::Element>;
     /// Whether rows have a class whose result is not that of the epilogue.
     const AT_LABEL: bool = false;
 
     fn place(&self) -> &Self::Place;
-    /// The place, and the dense labels if there are any.
-    fn parts(&mut self) -> (&mut Self::Place, Option<Rows<'_>>);
+    fn place_mut(&mut self) -> &mut Self::Place;
     fn split_at(self, row: usize) -> (Self, Self);
+    /// Makes a group of rows that can be read, the first of which is not before `first`, and their dense labels.
+    #[inline(always)]
+    fn load<S: Simd>(&mut self, simd: S, first: usize, rows: &[Row], _labels: &mut Vec<f32>) {
+        self.place_mut().load(simd, first, rows);
+    }
+    /// The dense labels, if there are any: those that were `made`, or others.
+    #[inline(always)]
+    fn dense<'b>(&self, _made: &'b [f32]) -> Option<LabelRows<'b>>
+    where
+        Self: 'b,
+    {
+        None
+    }
     /// The labels of rows from `first` on, [`IGNORED`] for rows that take no part: of those nothing is read.
     #[inline(always)]
     fn labels(&self, _first: usize, _labels: &mut [usize]) {}
     /// Writes the results of a row that takes no part.
     #[inline(always)]
     fn ignore(&mut self, _row: usize) {}
-    /// Watches of a row: of its classes from the given one on.
-    fn watches(&self, row: Row) -> impl Fn(usize) -> Self::Watch + Sync + use<Self>;
+    /// The watch of a row, or of a part of it, beside its dense labels if it has any.
+    fn watch(labels: Option<&[f32]>) -> Self::Watch<'_>;
     /// The logit of a row's label.
     #[inline(always)]
     fn logit(&self, _row: Row) -> f64 {
@@ -50,8 +59,8 @@ pub(crate) trait Operation: Send + Sized {
         ends: &mut Ends<N>,
         seen: &[Seen; N],
     ) -> Finish<N>;
-    /// The result of a class that dominates its row, from [`Finish::of_dominant`].
-    fn dominant(&self, row: Row, class: usize, of_dominant: f64, scale: f64, seen: &Seen) -> f32;
+    /// The result of a class that dominates its row, from its dense label and [`Finish::of_dominant`].
+    fn dominant(&self, row: Row, label: f64, of_dominant: f64, scale: f64, seen: &Seen) -> f32;
 }
 
 /// A row with its label.
@@ -98,7 +107,7 @@ impl<const N: usize> Finish<N> {
 pub(crate) struct Rowwise<O>(pub(crate) O);
 
 /// Rows whose ends are taken together.
-const GROUP: usize = LANES;
+pub(super) const GROUP: usize = LANES;
 
 /// Logits of a group of rows that results are made of, at most: what stays in L1 beside what is written.
 const GROUP_LOGITS: usize = 8192;
@@ -125,8 +134,9 @@ impl<O: Operation> Job for Rowwise<O> {
         }
         let operation = &mut self.0;
         let tiled = classes <= tile::MAX_CLASSES && rows >= tile::MIN_ROWS;
+        operation.place_mut().exchange(&mut scratch.loaded);
         let limit = match O::Epilogue::READS {
-            Values::Nothing => GROUP,
+            Values::Nothing if !O::Place::LOADS => GROUP,
             _ if tiled => GROUP,
             _ => (GROUP_LOGITS / classes).clamp(1, GROUP),
         };
@@ -138,27 +148,29 @@ impl<O: Operation> Job for Rowwise<O> {
             let mut len = 0;
             for (i, &label) in labels.iter().enumerate() {
                 group[len] = Row { index: first + i, label };
-                if O::AT_LABEL && label == IGNORED {
+                if label == IGNORED {
                     operation.ignore(first + i);
                 } else {
                     len += 1;
                 }
             }
             let group = &group[..len];
+            operation.load(simd, first, group, &mut scratch.loaded.labels);
             if let Some(join) = join {
                 for &row in group {
                     long::run(simd, operation, row, scratch, join);
                 }
-                continue;
-            }
-            if tiled && len >= tile::MIN_ROWS {
+            } else if tiled && len >= tile::MIN_ROWS {
                 run_tile(simd, operation, group, scratch);
-            } else if len > 1 {
+            } else if len > 1 || (len == 1 && O::Place::LOADS) {
+                // One row alone has code of its own only where calls are to be quick.
                 run_rows::<S, O, GROUP>(simd, operation, group, scratch);
             } else if len == 1 {
                 run_rows::<S, O, 1>(simd, operation, group, scratch);
             }
+            operation.place_mut().finish(simd, group);
         }
+        operation.place_mut().exchange(&mut scratch.loaded);
     }
 }
 
@@ -170,19 +182,20 @@ fn run_rows<S: Simd, O: Operation, const N: usize>(
     rows: &[Row],
     scratch: &mut Scratch,
 ) {
-    let blocks = &mut scratch.blocks;
+    let Scratch { blocks, loaded, .. } = scratch;
+    let labels = operation.dense(&loaded.labels);
     let per_row = operation.place().classes().div_ceil(BLOCK);
     blocks.resize(rows.len() * per_row, Partial::EMPTY);
     let mut scans = [Scan::EMPTY; N];
     let mut seen = [Seen::NOTHING; N];
     let mut max = first_max(simd, operation.place().logits(rows[0].index));
     for (i, &row) in rows.iter().enumerate() {
-        let mut watch = operation.watches(row)(0);
+        let mut watch = O::watch(labels_of(labels, row));
         let blocks = &mut blocks[i * per_row..][..per_row];
         let logit = operation.logit(row);
         let next = rows.get(i + 1).map(|next| next.index);
         (scans[i], max) = if O::Epilogue::READS == Values::Terms {
-            let (flow, next) = operation.parts().0.flow_before(row.index, next);
+            let (flow, next) = operation.place_mut().flow_before(row.index, next);
             scan(simd, flow, max, next, &mut watch, blocks)
         } else {
             let place = operation.place();
@@ -220,17 +233,27 @@ fn run_rows<S: Simd, O: Operation, const N: usize>(
         } else {
             None
         };
-        write_row(
-            simd,
-            operation,
-            row.index,
-            i,
-            &ends,
-            &finish,
-            &constants,
-            &blocks[i * per_row..][..per_row],
-        );
-        correct(operation, row, dominant, i, &finish, &seen[i]);
+        let blocks = &blocks[i * per_row..][..per_row];
+        write_row(simd, operation, row, i, labels, &ends, &finish, &constants, blocks);
+        correct(operation, row, dominant, labels, i, &finish, &seen[i]);
+    }
+}
+
+/// The dense labels of a row.
+#[inline(always)]
+pub(super) fn labels_of(labels: Option<LabelRows<'_>>, row: Row) -> Option<&[f32]> {
+    match labels {
+        Some(labels) => Some(labels.row_at(row.index)),
+        None => None,
+    }
+}
+
+/// The dense label of a class of a row.
+#[inline(always)]
+fn label_of(labels: Option<LabelRows<'_>>, row: Row, class: usize) -> f64 {
+    match labels {
+        Some(labels) => labels.row_at(row.index)[class].into(),
+        None => 0.0,
     }
 }
 
@@ -250,19 +273,18 @@ pub(super) fn source<O: Operation>(operation: &O, row: usize) -> Source<'_, <O::
 fn write_row<S: Simd, O: Operation, const N: usize>(
     simd: S,
     operation: &mut O,
-    row: usize,
+    row: Row,
     i: usize,
+    labels: Option<LabelRows<'_>>,
     ends: &Ends<N>,
     finish: &Finish<N>,
     constants: &[[f32; N]; CONSTANTS],
     blocks: &[Partial],
 ) {
-    let (place, labels) = operation.parts();
+    let place = operation.place_mut();
     let constants = constants_at(constants, i);
-    let labels = match labels {
-        Some(labels) if O::Epilogue::LABELS => Some(labels.row_at(row)),
-        _ => None,
-    };
+    let labels = if O::Epilogue::LABELS { labels_of(labels, row) } else { None };
+    let row = row.index;
     if O::Epilogue::READS == Values::Logits {
         write::<S, O::Epilogue, _>(simd, constants, place.flow(row), None);
     } else if blocks.len() == 1 {
@@ -333,31 +355,36 @@ pub(super) fn correct<O: Operation, const N: usize>(
     operation: &mut O,
     row: Row,
     dominant: Option<usize>,
+    labels: Option<LabelRows<'_>>,
     i: usize,
     finish: &Finish<N>,
     seen: &Seen,
 ) {
     if let Some(class) = dominant {
-        let value = operation.dominant(row, class, finish.of_dominant[i], finish.scale[i], seen);
-        operation.parts().0.results(row.index)[class] = value;
+        let label = label_of(labels, row, class);
+        let value = operation.dominant(row, label, finish.of_dominant[i], finish.scale[i], seen);
+        operation.place_mut().results(row.index)[class] = value;
     }
     if O::AT_LABEL {
-        operation.parts().0.results(row.index)[row.label] = narrow(finish.at_label[i]);
+        operation.place_mut().results(row.index)[row.label] = narrow(finish.at_label[i]);
     }
 }
 
 /// Up to sixteen short rows in the lanes.
 #[inline(always)]
 fn run_tile<S: Simd, O: Operation>(simd: S, operation: &mut O, rows: &[Row], scratch: &mut Scratch) {
-    let (place, labels) = operation.parts();
-    let classes = place.classes();
-    let mut tile = Tile::new(simd, classes, &mut scratch.tile);
+    let Scratch { tile, loaded, .. } = scratch;
+    let labels = operation.dense(&loaded.labels);
+    let place = operation.place();
+    let mut tile = Tile::new(simd, place.classes(), tile);
     tile.load_logits(place, rows);
     let max = tile.max();
     let mut seen = [Seen::NOTHING; LANES];
-    if let (true, Some(labels)) = (O::DENSE, labels) {
+    if let Some(labels) = labels {
         tile.load_labels(labels, rows);
         tile.weigh(max, &mut seen);
+    } else if O::Epilogue::LABELS {
+        tile.clear_labels();
     }
     let mut ends = tile.ends(max);
     if O::AT_LABEL {
@@ -375,7 +402,8 @@ fn run_tile<S: Simd, O: Operation>(simd: S, operation: &mut O, rows: &[Row], scr
     if let Some(classes) = dominant {
         for (i, &row) in rows.iter().enumerate() {
             let class = classes[i];
-            let value = operation.dominant(row, class, finish.of_dominant[i], finish.scale[i], &seen[i]);
+            let label = if O::Epilogue::LABELS { tile.label(class, i) } else { 0.0 };
+            let value = operation.dominant(row, label, finish.of_dominant[i], finish.scale[i], &seen[i]);
             // Without a branch, which would be taken in every other row: there is room behind the classes.
             tile.set_result(if ends.dominated(i) { class } else { tile.classes() }, i, value);
         }
@@ -385,5 +413,5 @@ fn run_tile<S: Simd, O: Operation>(simd: S, operation: &mut O, rows: &[Row], scr
             tile.set_result(row.label, i, narrow(finish.at_label[i]));
         }
     }
-    tile.store(operation.parts().0, rows);
+    tile.store(operation.place_mut(), rows);
 }

@@ -14,6 +14,11 @@ pub(crate) struct Scale<'a> {
 impl Scale<'_> {
     pub(crate) const ONE: Self = Self { upstream: Upstream::Uniform(1.0), constant: 1.0 };
 
+    /// The factors times a number.
+    pub(crate) fn times(self, number: f64) -> Self {
+        Self { constant: self.constant * number, ..self }
+    }
+
     #[inline(always)]
     pub(crate) fn of(&self, row: usize) -> f64 {
         self.constant * f64::from(self.upstream.of(row))

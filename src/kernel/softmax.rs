@@ -5,7 +5,6 @@ use super::epilogue::Shares;
 use super::place::Place;
 use super::rowwise::{Finish, Operation, Row, Seen};
 use super::share::narrow;
-use crate::Rows;
 use crate::simd::Simd;
 
 pub(crate) struct Softmax<P>(pub(crate) P);
@@ -13,15 +12,14 @@ pub(crate) struct Softmax<P>(pub(crate) P);
 impl<P: Place> Operation for Softmax<P> {
     type Place = P;
     type Epilogue = Shares;
-    type Watch = ();
+    type Watch<'b> = ();
 
     fn place(&self) -> &P {
         &self.0
     }
 
-    #[inline(always)]
-    fn parts(&mut self) -> (&mut P, Option<Rows<'_>>) {
-        (&mut self.0, None)
+    fn place_mut(&mut self) -> &mut P {
+        &mut self.0
     }
 
     fn split_at(self, row: usize) -> (Self, Self) {
@@ -30,9 +28,7 @@ impl<P: Place> Operation for Softmax<P> {
     }
 
     #[inline(always)]
-    fn watches(&self, _row: Row) -> impl Fn(usize) -> Self::Watch + Sync + use<P> {
-        |_| ()
-    }
+    fn watch(_labels: Option<&[f32]>) {}
 
     #[inline(always)]
     fn end<S: Simd, const N: usize>(
@@ -51,7 +47,7 @@ impl<P: Place> Operation for Softmax<P> {
 
     /// Not by its term, which is rounded while the sum is not: never above 1.
     #[inline(always)]
-    fn dominant(&self, _row: Row, _class: usize, complement: f64, _scale: f64, _seen: &Seen) -> f32 {
+    fn dominant(&self, _row: Row, _label: f64, complement: f64, _scale: f64, _seen: &Seen) -> f32 {
         narrow(1.0 - complement)
     }
 }

@@ -9,47 +9,50 @@ use super::place::Place;
 use super::rowwise::{Finish, Operation, Row, Seen};
 use super::scale::{Scale, Sums};
 use super::share::narrow;
+use super::weights::Weights;
+use crate::LogSumExp;
 use crate::element::Lanewise;
 use crate::labels::RowLabels;
 use crate::simd::Simd;
-use crate::{LogSumExp, Rows};
 
 /// The loss of each row, and, where the place writes, its gradient.
 pub(crate) struct Sparse<'a, P> {
     pub(crate) place: P,
     pub(crate) labels: RowLabels<'a>,
+    pub(crate) weights: Weights<'a>,
     pub(crate) scale: Scale<'a>,
     /// One per row, or empty.
     pub(crate) losses: &'a mut [f32],
     pub(crate) sums: Sums<'a>,
 }
 
-impl<'a, P: Place> Operation for Sparse<'a, P> {
+impl<P: Place> Operation for Sparse<'_, P> {
     type Place = P;
     type Epilogue = P::Shares;
-    type Watch = ();
+    type Watch<'b> = ();
     const AT_LABEL: bool = true;
 
     fn place(&self) -> &P {
         &self.place
     }
 
-    #[inline(always)]
-    fn parts(&mut self) -> (&mut P, Option<Rows<'_>>) {
-        (&mut self.place, None)
+    fn place_mut(&mut self) -> &mut P {
+        &mut self.place
     }
 
     fn split_at(self, row: usize) -> (Self, Self) {
         let (place, other_place) = self.place.split_at(row);
         let (labels, other_labels) = self.labels.split_at(row);
+        let (weights, other_weights) = self.weights.split_at(row);
         let (scale, other_scale) = self.scale.split_at(row);
         let (losses, other_losses) = self.losses.split_at_mut(row.min(self.losses.len()));
         let (sums, other_sums) = self.sums.split_at(row);
         (
-            Self { place, labels, scale, losses, sums },
+            Self { place, labels, weights, scale, losses, sums },
             Self {
                 place: other_place,
                 labels: other_labels,
+                weights: other_weights,
                 scale: other_scale,
                 losses: other_losses,
                 sums: other_sums,
@@ -60,6 +63,7 @@ impl<'a, P: Place> Operation for Sparse<'a, P> {
     #[inline(always)]
     fn labels(&self, first: usize, labels: &mut [usize]) {
         self.labels.classes(first, labels);
+        self.weights.ignore_weightless(first, labels);
     }
 
     #[inline(always)]
@@ -72,9 +76,7 @@ impl<'a, P: Place> Operation for Sparse<'a, P> {
     }
 
     #[inline(always)]
-    fn watches(&self, _row: Row) -> impl Fn(usize) -> Self::Watch + Sync + use<'a, P> {
-        |_| ()
-    }
+    fn watch(_labels: Option<&[f32]>) {}
 
     #[inline(always)]
     fn logit(&self, row: Row) -> f64 {
@@ -96,14 +98,17 @@ impl<'a, P: Place> Operation for Sparse<'a, P> {
         self.sums.exchange(rows, ends);
         let losses = ends.losses(simd, &logits);
         if !self.losses.is_empty() {
-            for (row, loss) in rows.iter().zip(losses) {
+            let mut weighed = losses;
+            self.weights.weigh(rows, &mut weighed);
+            for (row, loss) in rows.iter().zip(weighed) {
                 self.losses[row.index] = narrow(loss);
             }
         }
         if !P::WRITES {
             return Finish::NOTHING;
         }
-        let scale = self.scale.of_all(rows);
+        let mut scale = self.scale.of_all(rows);
+        self.weights.weigh(rows, &mut scale);
         let complements = ends.complements(simd, &logits, &losses);
         let mut at_label = [0.0; N];
         for i in 0..N {
@@ -118,7 +123,7 @@ impl<'a, P: Place> Operation for Sparse<'a, P> {
     }
 
     #[inline(always)]
-    fn dominant(&self, _row: Row, _class: usize, complement: f64, scale: f64, _seen: &Seen) -> f32 {
+    fn dominant(&self, _row: Row, _label: f64, complement: f64, scale: f64, _seen: &Seen) -> f32 {
         narrow(scale * (1.0 - complement))
     }
 }

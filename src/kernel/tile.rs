@@ -12,10 +12,9 @@ use super::block::{bias, exponent_of};
 use super::ends::{Ends, Unsure};
 use super::epilogue::{CONSTANTS, Epilogue, Values};
 use super::exp::{Exp, LARGEST_TERM, NEGLIGIBLE, reference_for};
-use super::place::Place;
+use super::place::{LabelRows, Place};
 use super::residues::{add_up, tree_of};
 use super::rowwise::{Row, Seen};
-use crate::Rows;
 use crate::element::Element;
 use crate::simd::{LANES, Lanes, Simd, Wide};
 
@@ -33,13 +32,11 @@ pub(crate) struct Buffers {
     labels: Vec<[f32; LANES]>,
     /// Squares of rows.
     rows: Vec<[f32; LANES]>,
-    /// Sums of residues.
-    sums: Vec<[f64; LANES]>,
 }
 
 impl Buffers {
     pub(crate) const fn new() -> Self {
-        Self { logits: Vec::new(), terms: Vec::new(), labels: Vec::new(), rows: Vec::new(), sums: Vec::new() }
+        Self { logits: Vec::new(), terms: Vec::new(), labels: Vec::new(), rows: Vec::new() }
     }
 }
 
@@ -60,7 +57,6 @@ impl<'a, S: Simd> Tile<'a, S> {
                 buffer.resize(len, [0.0; LANES]);
             }
         }
-        buffers.sums.resize(LANES, [0.0; LANES]);
         Self { simd, classes, buffers }
     }
 
@@ -74,9 +70,14 @@ impl<'a, S: Simd> Tile<'a, S> {
 
     /// Takes the dense labels of rows.
     #[inline(always)]
-    pub(crate) fn load_labels(&mut self, from: Rows<'_>, rows: &[Row]) {
+    pub(crate) fn load_labels(&mut self, from: LabelRows<'_>, rows: &[Row]) {
         let Buffers { rows: squares, labels, .. } = &mut *self.buffers;
         turn(self.simd, self.classes, rows, from.tail_at(rows[0].index), from.stride(), squares, labels);
+    }
+
+    /// Takes all dense labels for 0.
+    pub(crate) fn clear_labels(&mut self) {
+        self.buffers.labels[..self.classes].fill([0.0; LANES]);
     }
 
     #[inline(always)]
@@ -146,11 +147,10 @@ impl<'a, S: Simd> Tile<'a, S> {
             (pivot[i], exponent[i]) = reference_for(maxima[i]);
         }
         let exp = Exp::per_lane(simd, simd.load(&pivot), simd.load(&exponent));
-        let Buffers { logits, terms, sums, .. } = &mut *self.buffers;
+        let Buffers { logits, terms, .. } = &mut *self.buffers;
         let mut sums = add_up(
             simd,
             self.classes,
-            sums,
             simd.splat(bias(LARGEST_TERM)),
             #[inline(always)]
             |class| {
@@ -188,7 +188,7 @@ impl<'a, S: Simd> Tile<'a, S> {
     fn sums_without(&mut self, tops: S::Lanes) -> [f64; LANES] {
         let simd = self.simd;
         let zero = simd.splat(0.0);
-        let Buffers { terms, sums, .. } = &mut *self.buffers;
+        let Buffers { terms, .. } = &mut *self.buffers;
         let mut max = simd.splat(f32::NEG_INFINITY);
         for term in &terms[..self.classes] {
             let term = simd.load(term);
@@ -204,7 +204,6 @@ impl<'a, S: Simd> Tile<'a, S> {
         let mut sums = add_up(
             simd,
             self.classes,
-            sums,
             simd.load(&biases),
             #[inline(always)]
             |class| {
@@ -232,12 +231,11 @@ impl<'a, S: Simd> Tile<'a, S> {
     #[inline(always)]
     fn weights(&mut self, max: S::Lanes, seen: &mut [Seen; LANES]) {
         let simd = self.simd;
-        let Buffers { logits, labels, sums, .. } = &mut *self.buffers;
+        let Buffers { logits, labels, .. } = &mut *self.buffers;
         // Where there is none any finite origin will do: a label there makes the loss infinite.
         let origin = max.where_equal(simd.splat(f32::NEG_INFINITY), simd.splat(0.0), max).widen();
         let mass = tree_of(
             self.classes,
-            sums,
             #[inline(always)]
             |residue| {
                 let mut sum = simd.wide_zero();
@@ -249,7 +247,6 @@ impl<'a, S: Simd> Tile<'a, S> {
         );
         let distance = tree_of(
             self.classes,
-            sums,
             #[inline(always)]
             |residue| {
                 let mut sum = simd.wide_zero();
@@ -297,6 +294,12 @@ impl<'a, S: Simd> Tile<'a, S> {
     #[inline(always)]
     pub(crate) fn logit(&self, class: usize, lane: usize) -> f64 {
         self.buffers.logits[class][lane].into()
+    }
+
+    /// The dense label of a class in a lane.
+    #[inline(always)]
+    pub(crate) fn label(&self, class: usize, lane: usize) -> f64 {
+        self.buffers.labels[class][lane].into()
     }
 
     /// Replaces the result of a class in a lane.

@@ -4,16 +4,22 @@
 //! every crate that calls them.
 
 mod cross_entropy;
+mod elements;
+mod hinge;
+mod likelihood;
 mod log_softmax;
 mod log_sum_exp;
 mod row_max;
 mod softmax;
 
 pub use cross_entropy::{
-    CrossEntropy, EmptyMean, Loss, Reduction, Summary, Upstream, softmax_cross_entropy_with_logits,
-    softmax_cross_entropy_with_logits_into, sparse_softmax_cross_entropy_with_logits,
-    sparse_softmax_cross_entropy_with_logits_into,
+    CrossEntropy, Denominator, DenseGradient, EmptyMean, Loss, Reduction, Smoothing, Summary, Upstream,
+    softmax_cross_entropy_with_logits, softmax_cross_entropy_with_logits_into,
+    sparse_softmax_cross_entropy_with_logits, sparse_softmax_cross_entropy_with_logits_into,
 };
+pub use elements::{BinaryCrossEntropy, ElementLoss, ElementReduction, KlDivergence, SquaredError};
+pub use hinge::{Hinge, HingePower};
+pub use likelihood::{NegativeLogLikelihood, Normalise};
 pub use log_softmax::{
     log_softmax, log_softmax_gradient, log_softmax_gradient_in_place, log_softmax_gradient_into,
     log_softmax_in_place, log_softmax_into,

@@ -135,7 +135,7 @@ pub(crate) trait Lanes: Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Out
         all
     }
 
-    /// The largest lane; NaN lanes are passed over, all NaN or -inf gives -inf.
+    /// The largest lane, of lanes that are not NaN.
     #[inline(always)]
     fn reduce_max(self) -> f32 {
         let mut all = self.to_array();
@@ -147,7 +147,7 @@ pub(crate) trait Lanes: Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Out
             }
             width /= 2;
         }
-        if all[0].is_nan() { f32::NEG_INFINITY } else { all[0] }
+        all[0]
     }
 }
 

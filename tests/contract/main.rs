@@ -6,6 +6,7 @@
 //! | what is exact: one class, a certain row, no losses of -0, what flushes to 0 | `exact.rs` |
 //! | NaN, +inf, -inf, masked classes | `special.rs` |
 //! | labels of 0, ignored rows, bad labels | `labels.rs` |
+//! | weights, smoothing, masks, caps, denominators | `options.rs` |
 //! | no rows, no classes, more than 2^32 logits | `sizes.rs` |
 //! | the examples that the documents of this operation use | `literals.rs` |
 //! | bits | the test crate `bits` |
@@ -19,6 +20,7 @@ mod exact;
 mod labels;
 mod literals;
 mod numbers;
+mod options;
 mod sizes;
 mod special;
 

@@ -1,10 +1,13 @@
 //! The loss and its gradients.
 
-use super::reduction::{count, summarise};
-use super::{CrossEntropy, Loss, Reduction, Summary, Upstream};
+use super::reduction::{Totals, count, summarise};
+use super::{CrossEntropy, DenseGradient, Loss, Reduction, Summary, Upstream};
 use crate::kernel::dense::Dense;
 use crate::kernel::epilogue::ScaledDifferences;
+use crate::kernel::loaded::{After, Loaded};
 use crate::kernel::log_softmax::LogSoftmax;
+use crate::kernel::map::{Map, Mask};
+use crate::kernel::mixed::{Group, Mixed, RowTargets, Spread};
 use crate::kernel::place::{InPlace, Place, ReadOnly};
 use crate::kernel::rowwise::Rowwise;
 use crate::kernel::scale::{Scale, Sums};
@@ -78,7 +81,7 @@ impl CrossEntropy<'_> {
             summary = Some(self.loss_and_gradient_into(targets, logits, &mut rows, gradient)?);
             Ok(())
         })?;
-        let summary = summary.unwrap_or(summarise(&[], 0, self.reduction, self.empty_mean));
+        let summary = summary.unwrap_or_else(|| summarise(&[], Totals::default(), self));
         Ok((Loss { rows, summary }, gradient))
     }
 
@@ -224,10 +227,14 @@ impl CrossEntropy<'_> {
     /// As [`label_gradient`](Self::label_gradient), and [`Error::ShapeMismatch`].
     pub fn label_gradient_into(&self, logits: Rows<'_>, gradient: RowsMut<'_>) -> Result<(), Error> {
         let place = out_of_place("gradient", logits, gradient)?;
-        let Scale { upstream, constant } = self.scale(logits.rows(), logits.rows())?;
-        let scale = Scale { upstream, constant: -constant };
-        let job = Rowwise(LogSoftmax::<_, ScaledDifferences>::new(place, scale));
-        parallel::run(job, logits.backend())
+        self.expect_lengths(logits.rows(), logits.classes())?;
+        let scale = self.scale(self.dense_totals(logits.rows()))?.times(-1.0);
+        if self.smoothing == Spread::default() && self.weights.is_none() && self.map == Map::default() {
+            let job = LogSoftmax::<_, ScaledDifferences>::new(place, scale);
+            return parallel::run(Rowwise(job), logits.backend());
+        }
+        let place = Loaded::new(place, self.map, After::Labels(self.weights, self.smoothing));
+        parallel::run(Rowwise(LogSoftmax::<_, ScaledDifferences>::new(place, scale)), logits.backend())
     }
 
     /// Runs a call that gives losses, and adds them up.
@@ -239,18 +246,18 @@ impl CrossEntropy<'_> {
         sums: Sums<'_>,
     ) -> Result<Summary, Error> {
         expect_rows("losses", losses.len(), buffers.rows())?;
-        let used = self.run(targets, buffers, losses, sums)?;
-        Ok(summarise(losses, used, self.reduction, self.empty_mean))
+        let totals = self.run(targets, buffers, losses, sums)?;
+        Ok(summarise(losses, totals, self))
     }
 
-    /// Runs a call, and gives the number of used rows.
+    /// Runs a call, and gives what its rows count for.
     fn run(
         &self,
         targets: Targets<'_>,
         buffers: Buffers<'_>,
         losses: &mut [f32],
         sums: Sums<'_>,
-    ) -> Result<usize, Error> {
+    ) -> Result<Totals, Error> {
         if let Some(given) = sums.len() {
             expect_rows("log-sum-exps", given, buffers.rows())?;
         }
@@ -268,43 +275,112 @@ impl CrossEntropy<'_> {
     }
 
     /// Validates what all calls share, and runs.
-    fn run_in(
+    fn run_in<P: Place>(
         &self,
         targets: Targets<'_>,
-        place: impl Place,
+        place: P,
         backend: Option<Backend>,
         losses: &mut [f32],
         sums: Sums<'_>,
-    ) -> Result<usize, Error> {
+    ) -> Result<Totals, Error> {
         let (rows, classes) = (place.rows(), place.classes());
-        match targets {
+        self.expect_lengths(rows, classes)?;
+        let plain = self.smoothing == Spread::default() && self.z_loss == 0.0 && self.map == Map::default();
+        let (weights, unit_mass) = (self.weights, self.unit_mass());
+        let (targets, totals) = match targets {
             Targets::Sparse(labels) => {
                 let labels = RowLabels::new(labels, rows, classes, self.ignored)?;
-                let used = labels.used();
-                let scale = self.scale(rows, used)?;
-                parallel::run(Rowwise(Sparse { place, labels, scale, losses, sums }), backend)?;
-                Ok(used)
+                let totals = self.totals(rows, &labels);
+                let scale = self.scale(totals)?;
+                if plain && !unit_mass {
+                    let job = Sparse { place, labels, weights, scale, losses, sums };
+                    return parallel::run(Rowwise(job), backend).map(|()| totals);
+                }
+                (RowTargets::Sparse(labels), totals)
             }
             Targets::Dense(labels) => {
                 labels.expect_shape("labels", (rows, classes))?;
-                let scale = self.scale(rows, rows)?;
-                parallel::run(Rowwise(Dense { place, labels, scale, losses, sums }), backend)?;
-                Ok(rows)
+                let totals = self.dense_totals(rows);
+                let scale = self.scale(totals)?;
+                if plain && weights.classes.is_none() {
+                    let job = Dense { place, labels, weights, scale, unit_mass, losses, sums };
+                    return parallel::run(Rowwise(job), backend).map(|()| totals);
+                }
+                (RowTargets::Dense(labels), totals)
+            }
+        };
+        let after = if P::WRITES && self.map.cap.is_some() { After::Slope } else { After::Nothing };
+        let job = Mixed {
+            place: Loaded::new(place, self.map, after),
+            targets,
+            weights,
+            smoothing: self.smoothing,
+            z_loss: self.z_loss,
+            unit_mass,
+            scale: self.scale(totals)?.times(self.map.scale),
+            losses,
+            sums,
+            group: Group::default(),
+        };
+        parallel::run(Rowwise(job), backend).map(|()| totals)
+    }
+
+    fn unit_mass(&self) -> bool {
+        self.dense_gradient == DenseGradient::ProbabilitiesMinusLabels
+    }
+
+    /// An error unless all options have the lengths that the logits need.
+    pub(in crate::ops) fn expect_lengths(&self, rows: usize, classes: usize) -> Result<(), Error> {
+        if rows == 0 {
+            return Ok(());
+        }
+        let (mask, masked) = match self.map.mask {
+            Mask::None => (0, 0),
+            Mask::Shared(mask) => (mask.len(), classes),
+            Mask::PerRow(masks) => (masks.len(), rows * classes),
+        };
+        let (per_class, weighted) = self.weights.classes.map_or((0, 0), |weights| (weights.len(), classes));
+        for (what, given, expected) in [("class mask", mask, masked), ("class weights", per_class, weighted)]
+        {
+            if given != expected {
+                return Err(Error::OptionLength { what, given, expected });
             }
         }
+        self.weights.rows.map_or(Ok(()), |weights| expect_rows("row weights", weights.len(), rows))
+    }
+
+    /// What rows with labels count for.
+    pub(in crate::ops) fn totals(&self, rows: usize, labels: &RowLabels<'_>) -> Totals {
+        let used_rows = labels.used();
+        let weight_sum = if self.weights.is_none() {
+            count(used_rows)
+        } else {
+            labels.used_rows().fold(0.0, |sum, (row, class)| sum + self.weights.of(row, class))
+        };
+        Totals { rows, used_rows, weight_sum }
+    }
+
+    /// What rows with distributions count for.
+    pub(in crate::ops) fn dense_totals(&self, rows: usize) -> Totals {
+        let weight_sum = (0..rows).fold(0.0, |sum, row| sum + self.weights.of_row(row));
+        Totals { rows, used_rows: rows, weight_sum }
     }
 
     /// What the gradient of each row is multiplied by.
-    fn scale(&self, rows: usize, used: usize) -> Result<Scale<'_>, Error> {
+    pub(in crate::ops) fn scale(&self, totals: Totals) -> Result<Scale<'_>, Error> {
         if let Upstream::PerRow(values) = self.upstream {
-            expect_rows("upstream gradients", values.len(), rows)?;
+            expect_rows("upstream gradients", values.len(), totals.rows)?;
             if self.reduction != Reduction::None {
                 return Err(Error::UpstreamPerRow { given: values.len() });
             }
         }
         let constant = match self.reduction {
             Reduction::None | Reduction::Sum => 1.0,
-            Reduction::Mean => 1.0 / count(used),
+            Reduction::Mean => match self.denominator.of(totals) {
+                // There is nothing to have a gradient.
+                0.0 => 0.0,
+                denominator => 1.0 / denominator,
+            },
         };
         Ok(Scale { upstream: self.upstream, constant })
     }

@@ -3,11 +3,13 @@
 mod functions;
 mod loss;
 mod options;
+mod presets;
 mod reduction;
 
 pub use functions::{
     softmax_cross_entropy_with_logits, softmax_cross_entropy_with_logits_into,
     sparse_softmax_cross_entropy_with_logits, sparse_softmax_cross_entropy_with_logits_into,
 };
-pub use options::CrossEntropy;
-pub use reduction::{EmptyMean, Loss, Reduction, Summary, Upstream};
+pub use options::{CrossEntropy, DenseGradient, Smoothing};
+pub(in crate::ops) use reduction::summarise;
+pub use reduction::{Denominator, EmptyMean, Loss, Reduction, Summary, Upstream};

@@ -1,5 +1,7 @@
 //! From row losses to one number, and from one upstream gradient to the rows'.
 
+use super::CrossEntropy;
+
 /// How the losses of the rows become one number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Reduction {
@@ -8,8 +10,23 @@ pub enum Reduction {
     None,
     /// Their sum.
     Sum,
-    /// Their sum over the number of rows that are not ignored.
+    /// Their sum over a [`Denominator`].
     Mean,
+}
+
+/// What [`Reduction::Mean`] divides by.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Denominator {
+    /// The number of rows that are not ignored.
+    #[default]
+    UsedRows,
+    /// The sum of the weights of the rows that are not ignored: of their classes, times their own. With dense
+    /// labels classes have no part in it. The mean of `PyTorch` and ONNX for class indices.
+    Weights,
+    /// The number of rows, ignored or not: Caffe's `FULL`, and what `tf.reduce_mean` does.
+    AllRows,
+    /// A positive number: that of the rows of a whole step in gradient accumulation, or of several machines.
+    Given(f64),
 }
 
 /// What the mean over no rows is.
@@ -98,25 +115,49 @@ pub struct Summary {
     pub value: f32,
     /// The number of rows that are not ignored.
     pub used_rows: usize,
+    /// The sum of their weights, as [`Denominator::Weights`] takes it: the number of them where there are no
+    /// weights.
+    pub weight_sum: f64,
+    /// The number of rows whose loss is infinite or NaN.
+    pub non_finite_rows: usize,
+}
+
+/// What the rows of a call count for.
+#[derive(Clone, Copy, Default)]
+pub(in crate::ops) struct Totals {
+    pub(super) rows: usize,
+    pub(super) used_rows: usize,
+    pub(super) weight_sum: f64,
+}
+
+impl Denominator {
+    /// As a number.
+    pub(super) const fn of(self, totals: Totals) -> f64 {
+        match self {
+            Self::UsedRows => count(totals.used_rows),
+            Self::Weights => totals.weight_sum,
+            Self::AllRows => count(totals.rows),
+            Self::Given(number) => number,
+        }
+    }
 }
 
 /// Adds the losses in f64 and in the order of the rows, so that no thread count changes a bit.
-pub(super) fn summarise(
-    losses: &[f32],
-    used_rows: usize,
-    reduction: Reduction,
-    empty_mean: EmptyMean,
-) -> Summary {
+pub(in crate::ops) fn summarise(losses: &[f32], totals: Totals, options: &CrossEntropy<'_>) -> Summary {
     let sum: f64 = losses.iter().fold(0.0, |sum, &loss| sum + f64::from(loss));
-    let value = match (reduction, empty_mean) {
+    let value = match (options.reduction, options.empty_mean) {
         (Reduction::None | Reduction::Sum, _) => sum,
-        (Reduction::Mean, EmptyMean::Zero) if used_rows == 0 => 0.0,
-        // 0 / 0 is NaN.
-        (Reduction::Mean, _) => sum / count(used_rows),
+        (Reduction::Mean, empty) => match (options.denominator.of(totals), empty) {
+            (0.0, EmptyMean::Zero) => 0.0,
+            (0.0, EmptyMean::Nan) => f64::NAN,
+            (denominator, _) => sum / denominator,
+        },
     };
     #[expect(clippy::cast_possible_truncation, reason = "the result is f32")]
     let value = value as f32;
-    Summary { value, used_rows }
+    let non_finite_rows = losses.iter().filter(|loss| !loss.is_finite()).count();
+    let Totals { used_rows, weight_sum, .. } = totals;
+    Summary { value, used_rows, weight_sum, non_finite_rows }
 }
 
 /// The number of rows as a divisor.

@@ -1,0 +1,207 @@
+//! Multiclass hinge: the loss of support vector machines.
+
+use super::cross_entropy::summarise;
+use super::{CrossEntropy, Loss, Reduction, Summary, Upstream, allocate, expect_rows};
+use crate::kernel::hinge::Hinge as Kernel;
+use crate::labels::RowLabels;
+use crate::{Error, Labels, Rows, RowsMut, parallel};
+
+/// The power of a hinge.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum HingePower {
+    /// 1.
+    #[default]
+    Linear,
+    /// 2.
+    Squared,
+}
+
+/// The multiclass hinge loss of each row: `w_y sum over j != y of max(0, d - x_y + x_j)^p` for a margin `d`.
+///
+/// Logits are rows × classes, labels one class index per row. A logit of `-inf` is a masked class. At the kink the
+/// derivative is 0.
+///
+/// Formula: Crammer and Singer, "On the algorithmic implementation of multiclass kernel-based vector machines" (2001), as a sum over
+/// the classes (Weston and Watkins, 1999). [`new`](Self::new) is that of the course `CS231n`: a margin of 1, a plain sum.
+/// `PyTorch`'s `MultiMarginLoss` is [`per_class`](Self::per_class).
+///
+/// ```
+/// use xent::{Hinge, Rows};
+///
+/// let logits = Rows::new(&[3.2, 5.1, -1.7], 1, 3)?;
+/// let (loss, gradient) = Hinge::new().loss_and_gradient(&[0_u8], logits)?;
+/// assert!((loss.rows[0] - 2.9).abs() < 1e-6); // max(0, 5.1 - 3.2 + 1) + max(0, -1.7 - 3.2 + 1)
+/// assert_eq!(gradient, [-1.0, 1.0, 0.0]);
+/// # Ok::<(), xent::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Hinge<'a> {
+    margin: f32,
+    power: HingePower,
+    per_class: bool,
+    /// What rows have in common with those of the other loss.
+    rows: CrossEntropy<'a>,
+}
+
+impl Default for Hinge<'_> {
+    fn default() -> Self {
+        Self { margin: 1.0, power: HingePower::Linear, per_class: false, rows: CrossEntropy::new() }
+    }
+}
+
+impl<'a> Hinge<'a> {
+    /// A margin of 1, a power of 1, one loss per row.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How far the label's logit must be above the others.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Option`] for a margin that is not finite.
+    pub fn margin(self, margin: f32) -> Result<Self, Error> {
+        if margin.is_finite() {
+            return Ok(Self { margin, ..self });
+        }
+        let given = margin.to_string();
+        Err(Error::Option { what: "margin", index: None, given, expected: "a finite number" })
+    }
+
+    /// The power `p`.
+    #[must_use]
+    pub const fn power(self, power: HingePower) -> Self {
+        Self { power, ..self }
+    }
+
+    /// Whether the sum is divided by the number of classes.
+    #[must_use]
+    pub const fn per_class(self, per_class: bool) -> Self {
+        Self { per_class, ..self }
+    }
+
+    /// How the losses of the rows become one number; a mean is over the rows that are not ignored.
+    #[must_use]
+    pub const fn reduction(self, reduction: Reduction) -> Self {
+        Self { rows: self.rows.reduction(reduction), ..self }
+    }
+
+    /// One weight per class: that of a row's label multiplies its loss.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Option`] for a weight that is negative or not finite.
+    pub fn class_weights(self, weights: &'a [f32]) -> Result<Self, Error> {
+        Ok(Self { rows: self.rows.class_weights(weights)?, ..self })
+    }
+
+    /// One weight per row, as [`CrossEntropy::row_weights`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Option`] for a weight that is negative or not finite.
+    pub fn row_weights(self, weights: &'a [f32]) -> Result<Self, Error> {
+        Ok(Self { rows: self.rows.row_weights(weights)?, ..self })
+    }
+
+    /// The integer label of rows to ignore, as [`CrossEntropy::ignore_index`].
+    #[must_use]
+    pub const fn ignore_index(self, label: i64) -> Self {
+        Self { rows: self.rows.ignore_index(label), ..self }
+    }
+
+    /// The gradient of what is computed from the loss, as [`CrossEntropy::upstream`].
+    #[must_use]
+    pub fn upstream(self, upstream: impl Into<Upstream<'a>>) -> Self {
+        Self { rows: self.rows.upstream(upstream), ..self }
+    }
+
+    /// The loss of each row, and what they add up to.
+    ///
+    /// # Errors
+    ///
+    /// As [`CrossEntropy::loss`].
+    pub fn loss<'t>(&self, labels: impl Into<Labels<'t>>, logits: Rows<'_>) -> Result<Loss, Error> {
+        let mut rows = allocate(0.0, logits.rows())?;
+        let summary = self.loss_into(labels, logits, &mut rows)?;
+        Ok(Loss { rows, summary })
+    }
+
+    /// As [`loss`](Self::loss), into a slice of one loss per row.
+    ///
+    /// # Errors
+    ///
+    /// As [`CrossEntropy::loss`].
+    pub fn loss_into<'t>(
+        &self,
+        labels: impl Into<Labels<'t>>,
+        logits: Rows<'_>,
+        losses: &mut [f32],
+    ) -> Result<Summary, Error> {
+        self.run(labels.into(), logits, losses, None)
+    }
+
+    /// The loss, and its gradient with respect to the logits, rows after each other.
+    ///
+    /// # Errors
+    ///
+    /// As [`CrossEntropy::loss`].
+    pub fn loss_and_gradient<'t>(
+        &self,
+        labels: impl Into<Labels<'t>>,
+        logits: Rows<'_>,
+    ) -> Result<(Loss, Vec<f32>), Error> {
+        let mut rows = allocate(0.0, logits.rows())?;
+        let mut gradient = allocate(0.0, logits.rows() * logits.classes())?;
+        let into = RowsMut::new(&mut gradient, logits.rows(), logits.classes())?;
+        let summary = self.loss_and_gradient_into(labels, logits, &mut rows, into)?;
+        Ok((Loss { rows, summary }, gradient))
+    }
+
+    /// As [`loss_and_gradient`](Self::loss_and_gradient), into a slice of one loss per row and a buffer of the logits'
+    /// shape.
+    ///
+    /// # Errors
+    ///
+    /// As [`CrossEntropy::loss`].
+    pub fn loss_and_gradient_into<'t>(
+        &self,
+        labels: impl Into<Labels<'t>>,
+        logits: Rows<'_>,
+        losses: &mut [f32],
+        gradient: RowsMut<'_>,
+    ) -> Result<Summary, Error> {
+        gradient.expect_shape("gradient", (logits.rows(), logits.classes()))?;
+        self.run(labels.into(), logits, losses, Some(gradient))
+    }
+
+    fn run(
+        &self,
+        labels: Labels<'_>,
+        logits: Rows<'_>,
+        losses: &mut [f32],
+        gradient: Option<RowsMut<'_>>,
+    ) -> Result<Summary, Error> {
+        let (rows, classes) = (logits.rows(), logits.classes());
+        expect_rows("losses", losses.len(), rows)?;
+        self.rows.expect_lengths(rows, classes)?;
+        let labels = RowLabels::new(labels, rows, classes, self.rows.ignored)?;
+        let totals = self.rows.totals(rows, &labels);
+        #[expect(clippy::cast_precision_loss, reason = "2^53 logits do not fit in memory")]
+        let share = if self.per_class { 1.0 / classes as f64 } else { 1.0 };
+        let job = Kernel {
+            logits,
+            labels,
+            weights: self.rows.weights,
+            margin: self.margin.into(),
+            squared: self.power == HingePower::Squared,
+            share,
+            scale: self.rows.scale(totals)?,
+            losses: &mut *losses,
+            gradient,
+        };
+        parallel::run(job, logits.backend())?;
+        Ok(summarise(losses, totals, &self.rows))
+    }
+}

@@ -1,0 +1,216 @@
+//! Cross-entropy from probabilities, or log-probabilities, that are given.
+
+use super::cross_entropy::summarise;
+use super::{
+    CrossEntropy, Denominator, Loss, Reduction, Smoothing, Summary, Upstream, allocate, expect_rows,
+};
+pub use crate::kernel::likelihood::Normalise;
+use crate::kernel::likelihood::{Given, Likelihood};
+use crate::kernel::mixed::RowTargets;
+use crate::labels::RowLabels;
+use crate::{Error, Rows, RowsMut, Targets, parallel};
+
+/// The negative log-likelihood of each row: `-w_y ln p_y` for class indices, `-sum_i w_i t_i ln p_i` for distributions.
+///
+/// Inputs are rows × classes. From logits, [`CrossEntropy`] is as quick and exact where probabilities have been rounded
+/// away. A class without mass contributes exactly 0, also where its probability is 0.
+///
+/// Formula: `PyTorch`'s `NLLLoss` for log-probabilities; Keras' cross-entropies with `from_logits=False` for
+/// probabilities.
+///
+/// ```
+/// use xent::{NegativeLogLikelihood, Normalise, Rows};
+///
+/// // As Keras' `categorical_crossentropy` has it.
+/// let keras = NegativeLogLikelihood::of_probabilities(1e-7, Normalise::BeforeClipping)?;
+/// let labels = Rows::new(&[1.0, 0.0, 0.0, 1.0], 2, 2)?;
+/// let loss = keras.loss(labels, Rows::new(&[2.0, 2.0, 1.0, 0.0], 2, 2)?)?;
+/// assert_eq!(loss.rows, [core::f32::consts::LN_2, 16.118_095]); // -ln 1e-7
+/// # Ok::<(), xent::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct NegativeLogLikelihood<'a> {
+    given: Given,
+    /// What rows have in common with those of the other loss.
+    rows: CrossEntropy<'a>,
+}
+
+impl<'a> NegativeLogLikelihood<'a> {
+    /// Of log-probabilities, such as [`log_softmax`](crate::log_softmax) gives. They are taken as they are.
+    #[must_use]
+    pub fn of_log_probabilities() -> Self {
+        Self { given: Given::LogProbabilities, rows: CrossEntropy::new() }
+    }
+
+    /// Of probabilities: clipped to `clip` from 0 and from 1, and divided by their sum where `normalise` says so.
+    /// What is clipped has gradient 0.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Option`] unless `clip` is from 0 to a half.
+    pub fn of_probabilities(clip: f64, normalise: Normalise) -> Result<Self, Error> {
+        if (0.0..=0.5).contains(&clip) {
+            return Ok(Self { given: Given::Probabilities { clip, normalise }, rows: CrossEntropy::new() });
+        }
+        Err(Error::Option { what: "clip", index: None, given: clip.to_string(), expected: "0 to 0.5" })
+    }
+
+    /// As Keras' `categorical_crossentropy` and `sparse_categorical_crossentropy` with `from_logits=False`, which
+    /// `sparse` says: probabilities are clipped by 1e-7 and divided by their sum, with class indices in this order, with
+    /// distributions the other way round.
+    #[must_use]
+    pub fn keras(sparse: bool) -> Self {
+        let normalise = if sparse { Normalise::AfterClipping } else { Normalise::BeforeClipping };
+        Self { given: Given::Probabilities { clip: 1e-7, normalise }, rows: CrossEntropy::keras() }
+    }
+
+    /// What a mean divides by, as [`CrossEntropy::denominator`].
+    ///
+    /// # Errors
+    ///
+    /// As [`CrossEntropy::denominator`].
+    pub fn denominator(self, denominator: Denominator) -> Result<Self, Error> {
+        Ok(Self { rows: self.rows.denominator(denominator)?, ..self })
+    }
+
+    /// Moves a part of each label's mass to other classes, as [`CrossEntropy::label_smoothing`]; of all there are.
+    ///
+    /// # Errors
+    ///
+    /// As [`CrossEntropy::label_smoothing`].
+    pub fn label_smoothing(self, epsilon: f64, smoothing: Smoothing) -> Result<Self, Error> {
+        Ok(Self { rows: self.rows.label_smoothing(epsilon, smoothing)?, ..self })
+    }
+
+    /// How the losses of the rows become one number; a mean is over the rows that are not ignored.
+    #[must_use]
+    pub const fn reduction(self, reduction: Reduction) -> Self {
+        Self { rows: self.rows.reduction(reduction), ..self }
+    }
+
+    /// One weight per class: that of a row's label multiplies its loss.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Option`] for a weight that is negative or not finite.
+    pub fn class_weights(self, weights: &'a [f32]) -> Result<Self, Error> {
+        Ok(Self { rows: self.rows.class_weights(weights)?, ..self })
+    }
+
+    /// One weight per row, as [`CrossEntropy::row_weights`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Option`] for a weight that is negative or not finite.
+    pub fn row_weights(self, weights: &'a [f32]) -> Result<Self, Error> {
+        Ok(Self { rows: self.rows.row_weights(weights)?, ..self })
+    }
+
+    /// The integer label of rows to ignore, as [`CrossEntropy::ignore_index`].
+    #[must_use]
+    pub const fn ignore_index(self, label: i64) -> Self {
+        Self { rows: self.rows.ignore_index(label), ..self }
+    }
+
+    /// The gradient of what is computed from the loss, as [`CrossEntropy::upstream`].
+    #[must_use]
+    pub fn upstream(self, upstream: impl Into<Upstream<'a>>) -> Self {
+        Self { rows: self.rows.upstream(upstream), ..self }
+    }
+
+    /// The loss of each row, and what they add up to.
+    ///
+    /// # Errors
+    ///
+    /// As [`CrossEntropy::loss`].
+    pub fn loss<'t>(&self, targets: impl Into<Targets<'t>>, inputs: Rows<'_>) -> Result<Loss, Error> {
+        let mut rows = allocate(0.0, inputs.rows())?;
+        let summary = self.loss_into(targets, inputs, &mut rows)?;
+        Ok(Loss { rows, summary })
+    }
+
+    /// As [`loss`](Self::loss), into a slice of one loss per row.
+    ///
+    /// # Errors
+    ///
+    /// As [`CrossEntropy::loss`].
+    pub fn loss_into<'t>(
+        &self,
+        targets: impl Into<Targets<'t>>,
+        inputs: Rows<'_>,
+        losses: &mut [f32],
+    ) -> Result<Summary, Error> {
+        self.run(targets.into(), inputs, losses, None)
+    }
+
+    /// The loss, and its gradient with respect to the inputs, rows after each other.
+    ///
+    /// # Errors
+    ///
+    /// As [`CrossEntropy::loss`].
+    pub fn loss_and_gradient<'t>(
+        &self,
+        targets: impl Into<Targets<'t>>,
+        inputs: Rows<'_>,
+    ) -> Result<(Loss, Vec<f32>), Error> {
+        let mut rows = allocate(0.0, inputs.rows())?;
+        let mut gradient = allocate(0.0, inputs.rows() * inputs.classes())?;
+        let into = RowsMut::new(&mut gradient, inputs.rows(), inputs.classes())?;
+        let summary = self.loss_and_gradient_into(targets, inputs, &mut rows, into)?;
+        Ok((Loss { rows, summary }, gradient))
+    }
+
+    /// As [`loss_and_gradient`](Self::loss_and_gradient), into a slice of one loss per row and a buffer of the inputs'
+    /// shape.
+    ///
+    /// # Errors
+    ///
+    /// As [`CrossEntropy::loss`].
+    pub fn loss_and_gradient_into<'t>(
+        &self,
+        targets: impl Into<Targets<'t>>,
+        inputs: Rows<'_>,
+        losses: &mut [f32],
+        gradient: RowsMut<'_>,
+    ) -> Result<Summary, Error> {
+        gradient.expect_shape("gradient", (inputs.rows(), inputs.classes()))?;
+        self.run(targets.into(), inputs, losses, Some(gradient))
+    }
+
+    fn run(
+        &self,
+        targets: Targets<'_>,
+        inputs: Rows<'_>,
+        losses: &mut [f32],
+        gradient: Option<RowsMut<'_>>,
+    ) -> Result<Summary, Error> {
+        let (rows, classes) = (inputs.rows(), inputs.classes());
+        expect_rows("losses", losses.len(), rows)?;
+        self.rows.expect_lengths(rows, classes)?;
+        let (targets, totals) = match targets {
+            Targets::Sparse(labels) => {
+                let labels = RowLabels::new(labels, rows, classes, self.rows.ignored)?;
+                let totals = self.rows.totals(rows, &labels);
+                (RowTargets::Sparse(labels), totals)
+            }
+            Targets::Dense(labels) => {
+                labels.expect_shape("labels", (rows, classes))?;
+                (RowTargets::Dense(labels), self.rows.dense_totals(rows))
+            }
+        };
+        #[expect(clippy::cast_precision_loss, reason = "2^53 probabilities do not fit in memory")]
+        let shares = self.rows.smoothing.shares_of(classes as f64);
+        let job = Likelihood {
+            inputs,
+            targets,
+            weights: self.rows.weights,
+            given: self.given,
+            shares,
+            scale: self.rows.scale(totals)?,
+            losses: &mut *losses,
+            gradient,
+        };
+        parallel::run(job, inputs.backend())?;
+        Ok(summarise(losses, totals, &self.rows))
+    }
+}

@@ -1,0 +1,288 @@
+//! The losses beside cross-entropy against f64 references, on every backend, with their edges.
+
+mod common;
+
+use common::property::{Errors, for_all};
+use common::strategies::normal;
+use common::{assert_same_bits, backends, ulp};
+use fastrand::Rng;
+use proptest::prelude::*;
+use xent::{
+    Backend, BinaryCrossEntropy, Denominator, ElementReduction, Error, Hinge, HingePower, KlDivergence,
+    NegativeLogLikelihood, Normalise, Reduction, Rows, SquaredError,
+};
+
+const INF: f32 = f32::INFINITY;
+
+/// Rounded once from f64, and what f64 itself loses.
+const ROUNDED_ONCE: f64 = 0.6;
+
+/// Some rows of numbers.
+fn matrix() -> impl Strategy<Value = (usize, usize, u64)> {
+    (0_usize..=5, prop_oneof![1_usize..=67, 500_usize..=520], any::<u64>())
+}
+
+/// Normally distributed logits, some of them infinite.
+fn logits(len: usize, rng: &mut Rng) -> Vec<f32> {
+    let special = [INF, -INF, 0.0, -0.0, 1e-40, 88.0, -200.0];
+    let logit = |rng: &mut Rng| if rng.u8(..20) == 0 { special[rng.usize(..7)] } else { normal(rng) * 6.0 };
+    (0..len).map(|_| logit(rng)).collect()
+}
+
+/// Numbers from 0 to 1, both ends often.
+fn fractions(len: usize, rng: &mut Rng) -> Vec<f32> {
+    let fraction = |rng: &mut Rng| match rng.u8(..4) {
+        0 => 0.0,
+        1 => 1.0,
+        _ => rng.f32(),
+    };
+    (0..len).map(|_| fraction(rng)).collect()
+}
+
+/// `ln(1 + e^x)`.
+fn softplus(x: f64) -> f64 {
+    x.max(0.0) + (-x.abs()).exp().ln_1p()
+}
+
+/// `a b`, 0 for no mass `a`.
+fn part(a: f64, b: f64) -> f64 {
+    if a == 0.0 { 0.0 } else { a * b }
+}
+
+/// Checks values and gradients of elements.
+fn check_elements(
+    (backend, errors): (Backend, &Errors),
+    (loss, gradient): (xent::ElementLoss, Vec<f32>),
+    want: impl Fn(usize) -> (f64, f64),
+    reduction: f64,
+) {
+    for (i, (&loss, &gradient)) in loss.values.iter().zip(&gradient).enumerate() {
+        let (of_loss, of_gradient) = want(i);
+        errors.within(ROUNDED_ONCE, "loss", backend, loss, of_loss);
+        // A difference of two parts in f64.
+        errors.within(1.0, "gradient", backend, gradient, of_gradient / reduction);
+    }
+    let sum = loss.values.iter().fold(0.0, |sum, &loss| sum + f64::from(loss));
+    assert_same_bits("the reduced loss", &[loss.value], &[ulp::round(sum / reduction)]);
+}
+
+#[test]
+fn losses_of_elements_are_rounded_once() {
+    for_all("elements", matrix(), |&(rows, classes, seed), backend, errors| {
+        let rng = &mut Rng::with_seed(seed);
+        let len = rows * classes;
+        let (x, t) = (logits(len, rng), fractions(len, rng));
+        let (weights, positive) = (fractions(len, rng), fractions(classes, rng));
+        let inputs = Rows::new(&x, rows, classes).expect("a matrix").with_backend(backend);
+        let targets = Rows::new(&t, rows, classes).expect("a matrix");
+        let view = Rows::new(&weights, rows, classes).expect("a matrix");
+        let of_classes = Rows::with_stride(&positive, rows, classes, 0).expect("one row for all");
+        let wide = |values: &[f32], i: usize| f64::from(values[i]);
+        let context = (backend, errors);
+
+        let binary = BinaryCrossEntropy::new().weights(view).pos_weight(of_classes);
+        let binary = binary.reduction(ElementReduction::BatchMean);
+        let want = |i: usize| {
+            let (x, t, w, c) = (wide(&x, i), wide(&t, i), wide(&weights, i), wide(&positive, i % classes));
+            let loss = part(c * t, softplus(-x)) + part(1.0 - t, softplus(x));
+            let (p, q) = (1.0 / (1.0 + (-x).exp()), 1.0 / (1.0 + x.exp()));
+            (part(w, loss), w * ((1.0 - t) * p - c * t * q))
+        };
+        let result = binary.loss_and_gradient(targets, inputs).expect("a valid call");
+        check_elements(context, result, want, ulp::count(rows));
+
+        let squared = SquaredError::new().reduction(ElementReduction::Sum);
+        let want = |i: usize| {
+            let difference = wide(&x, i) - wide(&t, i);
+            (difference * difference, 2.0 * difference)
+        };
+        let result = squared.loss_and_gradient(targets, inputs).expect("a valid call");
+        check_elements(context, result, want, 1.0);
+
+        for log_targets in [false, true] {
+            let logs: Vec<f32> = t.iter().map(|t| t.ln()).collect();
+            let targets = Rows::new(if log_targets { &logs } else { &t }, rows, classes).expect("a matrix");
+            let want = |i: usize| {
+                let x = wide(&x, i);
+                let (p, log) = if log_targets {
+                    (wide(&logs, i).exp(), wide(&logs, i))
+                } else {
+                    (wide(&t, i), wide(&t, i).ln())
+                };
+                (part(p, log - x), -p)
+            };
+            let divergence = KlDivergence::new().log_targets(log_targets);
+            let result = divergence.loss_and_gradient(targets, inputs).expect("a valid call");
+            check_elements(context, result, want, 1.0);
+        }
+    });
+}
+
+#[test]
+fn hinges_are_rounded_once() {
+    let cases = (matrix(), prop::bool::ANY, prop::bool::ANY, 0.0_f32..3.0);
+    for_all("hinge", cases, |&((rows, classes, seed), squared, per_class, margin), backend, errors| {
+        let rng = &mut Rng::with_seed(seed);
+        let x: Vec<f32> =
+            logits(rows * classes, rng).into_iter().map(|x| if x == INF { 3.0 } else { x }).collect();
+        let labels: Vec<usize> = (0..rows).map(|_| rng.usize(..classes)).collect();
+        let weights = fractions(classes, rng);
+        let logits = Rows::new(&x, rows, classes).expect("a matrix").with_backend(backend);
+        let power = if squared { HingePower::Squared } else { HingePower::Linear };
+        let hinge = Hinge::new().margin(margin).expect("a margin").power(power).per_class(per_class);
+        let hinge = hinge.class_weights(&weights).expect("weights");
+        let (loss, gradient) = hinge.loss_and_gradient(&labels, logits).expect("a valid call");
+        for (row, &label) in labels.iter().enumerate() {
+            let logits = &x[row * classes..][..classes];
+            let share = f64::from(weights[label]) / if per_class { ulp::count(classes) } else { 1.0 };
+            let over = |class: usize| {
+                let over = f64::from(margin) - f64::from(logits[label]) + f64::from(logits[class]);
+                // A masked class has no part, whatever the label's logit.
+                if class == label || logits[class] == -INF { 0.0 } else { over.max(0.0) }
+            };
+            let of = |over: f64| match (squared, over > 0.0) {
+                (true, _) => (over * over, 2.0 * over),
+                (false, positive) => (over, f64::from(u8::from(positive))),
+            };
+            let want: f64 = (0..classes).map(|class| of(over(class)).0).sum();
+            errors.within(ROUNDED_ONCE, "loss", backend, loss.rows[row], part(share, want));
+            for class in (0..classes).filter(|&class| class != label) {
+                let want = share * of(over(class)).1;
+                errors.within(ROUNDED_ONCE, "gradient", backend, gradient[row * classes + class], want);
+            }
+            let want = -share * (0..classes).map(|class| of(over(class)).1).sum::<f64>();
+            errors.within(
+                ROUNDED_ONCE,
+                "gradient at the label",
+                backend,
+                gradient[row * classes + label],
+                want,
+            );
+        }
+    });
+}
+
+#[test]
+fn likelihoods_are_rounded_once() {
+    let normalise =
+        prop::sample::select(vec![Normalise::Never, Normalise::BeforeClipping, Normalise::AfterClipping]);
+    for_all("likelihood", (matrix(), normalise), |&((rows, classes, seed), normalise), backend, errors| {
+        let rng = &mut Rng::with_seed(seed);
+        let clip = if rng.bool() { 1e-7 } else { 0.0 };
+        let (p, t) = (fractions(rows * classes, rng), fractions(rows * classes, rng));
+        let inputs = Rows::new(&p, rows, classes).expect("a matrix").with_backend(backend);
+        let targets = Rows::new(&t, rows, classes).expect("a matrix");
+        let loss = NegativeLogLikelihood::of_probabilities(clip, normalise).expect("a clip");
+        let got = loss.loss(targets, inputs).expect("a valid call");
+        for (row, (p, t)) in p.chunks(classes).zip(t.chunks(classes)).enumerate() {
+            let p: Vec<f64> = p.iter().map(|&p| p.into()).collect();
+            let sum: f64 = p.iter().sum();
+            let before = if normalise == Normalise::BeforeClipping { sum } else { 1.0 };
+            let clipped: Vec<f64> = p.iter().map(|p| (p / before).clamp(clip, 1.0 - clip)).collect();
+            let after = if normalise == Normalise::AfterClipping { clipped.iter().sum() } else { 1.0 };
+            let want: f64 =
+                t.iter().zip(&clipped).map(|(&t, p)| part(t.into(), -(p.ln() - f64::ln(after)))).sum();
+            if sum > 0.0 {
+                // Parts of both signs, where probabilities are not normalised: in ULP of the largest.
+                let parts =
+                    t.iter().zip(&clipped).map(|(&t, p)| part(t.into(), p.ln().abs() + f64::ln(after).abs()));
+                let want = common::property::Want::from(want).in_ulp_of(parts.sum());
+                errors.within(ROUNDED_ONCE, "loss", backend, got.rows[row], want);
+            }
+        }
+    });
+}
+
+#[test]
+fn gradients_of_likelihoods_are_differences_of_their_losses() {
+    let p = [0.2_f32, 0.3, 0.1, 0.7, 0.01, 0.4];
+    let t = [0.5_f32, 0.25, 0.0, 0.0, 1.0, 0.5];
+    for backend in backends() {
+        for normalise in [Normalise::Never, Normalise::BeforeClipping, Normalise::AfterClipping] {
+            let loss = NegativeLogLikelihood::of_probabilities(1e-7, normalise)
+                .expect("a clip")
+                .reduction(Reduction::Sum)
+                .class_weights(&[1.0, 2.0, 0.5])
+                .expect("weights");
+            let targets = Rows::new(&t, 2, 3).expect("a matrix");
+            let at = |p: &[f32]| {
+                let inputs = Rows::new(p, 2, 3).expect("a matrix").with_backend(backend);
+                loss.loss_and_gradient(targets, inputs).expect("a valid call")
+            };
+            let gradient = at(&p).1;
+            for i in 0..p.len() {
+                // Central differences of f32 losses: good to about 1e-3.
+                let moved = |by: f32| {
+                    let mut p = p;
+                    p[i] += by;
+                    at(&p).0.summary.value
+                };
+                let slope = (moved(5e-4) - moved(-5e-4)) / 1e-3;
+                let near = (slope - gradient[i]).abs() <= 0.02 * (1.0 + gradient[i].abs());
+                assert!(near || p[i] < 0.05, "{normalise:?}, {i}: {slope}, not {}", gradient[i]);
+            }
+        }
+    }
+}
+
+#[test]
+fn binary_cross_entropy_is_exact_at_infinities() {
+    for backend in backends() {
+        let logits = Rows::new(&[INF, INF, -INF, -INF, 20.0], 1, 5).expect("a row").with_backend(backend);
+        let targets = Rows::new(&[1.0, 0.0, 0.0, 1.0, 1.0], 1, 5).expect("a row");
+        let (loss, gradient) = BinaryCrossEntropy::new().loss_and_gradient(targets, logits).expect("a call");
+        assert_eq!(loss.values, [0.0, INF, 0.0, INF, 2.061_153_7e-9]);
+        assert_eq!(gradient, [0.0, 1.0, 0.0, -1.0, -2.061_153_7e-9]);
+    }
+}
+
+#[test]
+fn a_target_of_zero_has_no_divergence() {
+    let (x, zero) = ([-INF, -1.0], [0.0; 2]);
+    let inputs = Rows::new(&x, 1, 2).expect("a row");
+    let loss = KlDivergence::new().loss(Rows::new(&zero, 1, 2).expect("a row"), inputs).expect("a call");
+    assert_same_bits("divergences", &loss.values, &[0.0, 0.0]);
+    let logs = [-INF; 2];
+    let divergence = KlDivergence::new().log_targets(true);
+    let loss = divergence.loss(Rows::new(&logs, 1, 2).expect("a row"), inputs).expect("a call");
+    assert_same_bits("divergences", &loss.values, &[0.0, 0.0]);
+}
+
+#[test]
+fn nothing_has_a_sum_and_no_mean() {
+    let none = Rows::new(&[], 0, 3).expect("no rows");
+    for (reduction, want) in [
+        (ElementReduction::Sum, 0.0),
+        (ElementReduction::Mean, f32::NAN),
+        (ElementReduction::BatchMean, f32::NAN),
+    ] {
+        let loss = BinaryCrossEntropy::new().reduction(reduction).loss(none, none).expect("a call");
+        assert_same_bits("over nothing", &[loss.value], &[want]);
+    }
+    let loss = Hinge::new()
+        .reduction(Reduction::Mean)
+        .ignore_index(-1)
+        .loss(&[-1], Rows::new(&[f32::NAN; 2], 1, 2).expect("a row"));
+    let loss = loss.expect("an ignored row");
+    assert_same_bits("an ignored row", &loss.rows, &[0.0]);
+    assert!(loss.summary.value.is_nan());
+}
+
+#[test]
+fn bad_numbers_are_errors() {
+    assert!(matches!(Hinge::new().margin(f32::NAN), Err(Error::Option { what: "margin", .. })));
+    let likelihood = NegativeLogLikelihood::of_probabilities(0.6, Normalise::Never);
+    assert!(matches!(likelihood, Err(Error::Option { what: "clip", .. })));
+    let likelihood = NegativeLogLikelihood::of_log_probabilities().denominator(Denominator::Given(0.0));
+    assert!(matches!(likelihood, Err(Error::Option { what: "denominator", .. })));
+    let (two, three) =
+        (Rows::new(&[0.0; 2], 1, 2).expect("a row"), Rows::new(&[0.0; 3], 1, 3).expect("a row"));
+    assert!(matches!(
+        SquaredError::new().loss(two, three),
+        Err(Error::ShapeMismatch { what: "targets", .. })
+    ));
+    let loss = SquaredError::new().weights(two).loss(three, three);
+    assert!(matches!(loss, Err(Error::ShapeMismatch { what: "weights", .. })));
+    let reduced = SquaredError::new().reduction(ElementReduction::Sum).upstream_elements(three);
+    assert!(matches!(reduced.loss(three, three), Err(Error::UpstreamPerRow { given: 1 })));
+}

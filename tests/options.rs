@@ -1,0 +1,297 @@
+//! Any combination of the loss's options against the f64 reference, on every backend and by every path.
+
+mod common;
+
+use common::composite::{Composite, Row, Target};
+use common::paths::{Strided, every_loss_path};
+use common::property::{Errors, Want, for_all};
+use common::strategies::{Logits, Matrix, all_logits, distributions, labels, logits_of, options, recipe};
+use common::{assert_same_bits, same_bits, ulp};
+use fastrand::Rng;
+use proptest::prelude::*;
+use xent::{
+    Backend, CrossEntropy, Denominator, DenseGradient, EmptyMean, Labels, Reduction, Rows, Smoothing, Targets,
+};
+
+/// Labels of ignored rows.
+const IGNORED: [i64; 2] = [-100, 1 << 40];
+
+/// Options as they were drawn.
+#[derive(Clone, Debug)]
+struct Drawn {
+    class_weights: Option<Vec<f32>>,
+    row_weights: Option<Vec<f32>>,
+    /// One mask for all rows, or one for each.
+    mask: Option<Vec<bool>>,
+    smoothing: (f64, Smoothing),
+    z_loss: f64,
+    scale: f64,
+    cap: Option<f64>,
+    dense_gradient: DenseGradient,
+    denominator: Denominator,
+}
+
+/// Weights of which some are 0.
+fn weights(len: usize, rng: &mut Rng) -> Vec<f32> {
+    (0..len).map(|_| if rng.u8(..5) == 0 { 0.0 } else { rng.f32() * 3.0 }).collect()
+}
+
+impl Drawn {
+    fn new(rows: usize, classes: usize, seed: u64) -> Self {
+        let rng = &mut Rng::with_seed(seed);
+        let mask = |len: usize, rng: &mut Rng| (0..len).map(|_| rng.u8(..4) != 0).collect::<Vec<_>>();
+        Self {
+            class_weights: rng.bool().then(|| weights(classes, rng)),
+            row_weights: rng.bool().then(|| weights(rows, rng)),
+            mask: match rng.u8(..4) {
+                0 => Some(mask(classes, rng)),
+                1 => Some(mask(rows * classes, rng)),
+                _ => None,
+            },
+            smoothing: match rng.u8(..4) {
+                0 => (0.1, Smoothing::Uniform),
+                1 => (0.3, Smoothing::Others),
+                2 => (1.0, Smoothing::Uniform),
+                _ => (0.0, Smoothing::Uniform),
+            },
+            z_loss: if rng.u8(..3) == 0 { 1e-2 } else { 0.0 },
+            scale: if rng.u8(..3) == 0 { 0.7 } else { 1.0 },
+            cap: (rng.u8(..4) == 0).then_some(30.0),
+            dense_gradient: if rng.u8(..4) == 0 {
+                DenseGradient::ProbabilitiesMinusLabels
+            } else {
+                DenseGradient::Derivative
+            },
+            denominator: match rng.u8(..4) {
+                0 => Denominator::UsedRows,
+                1 => Denominator::Weights,
+                2 => Denominator::AllRows,
+                _ => Denominator::Given(7.5),
+            },
+        }
+    }
+
+    /// As options of a loss.
+    fn apply<'a>(&'a self, loss: CrossEntropy<'a>, classes: usize) -> CrossEntropy<'a> {
+        let valid = "options as they may be";
+        let mut loss = loss
+            .label_smoothing(self.smoothing.0, self.smoothing.1)
+            .and_then(|loss| loss.z_loss(self.z_loss))
+            .and_then(|loss| loss.logit_scale(self.scale))
+            .and_then(|loss| loss.denominator(self.denominator))
+            .expect(valid)
+            .dense_gradient(self.dense_gradient);
+        if let Some(weights) = &self.class_weights {
+            loss = loss.class_weights(weights).expect(valid);
+        }
+        if let Some(weights) = &self.row_weights {
+            loss = loss.row_weights(weights).expect(valid);
+        }
+        if let Some(mask) = &self.mask {
+            loss = if mask.len() == classes { loss.class_mask(mask) } else { loss.row_class_masks(mask) };
+        }
+        match self.cap {
+            Some(cap) => loss.soft_cap(cap).expect(valid),
+            None => loss,
+        }
+    }
+
+    /// As they are for one row.
+    fn of_row(&self, row: usize, classes: usize) -> Composite<'_> {
+        let keep = match &self.mask {
+            None => vec![true; classes],
+            Some(mask) if mask.len() == classes => mask.clone(),
+            Some(mask) => mask[row * classes..][..classes].to_vec(),
+        };
+        Composite {
+            class_weights: self.class_weights.as_deref(),
+            row_weight: self.row_weights.as_ref().map_or(1.0, |weights| weights[row].into()),
+            keep,
+            smoothing: (self.smoothing.0, self.smoothing.1 == Smoothing::Others),
+            z_loss: self.z_loss,
+            scale: self.scale,
+            cap: self.cap,
+            unit_mass: self.dense_gradient == DenseGradient::ProbabilitiesMinusLabels,
+        }
+    }
+
+    /// The weight of a row, with its label if it has one.
+    fn weight(&self, row: usize, label: Option<usize>) -> f64 {
+        let class =
+            |label: usize| self.class_weights.as_ref().map_or(1.0, |weights| f64::from(weights[label]));
+        self.row_weights.as_ref().map_or(1.0, |weights| f64::from(weights[row])) * label.map_or(1.0, class)
+    }
+
+    /// Where the soft cap's hyperbolic tangent is rounded the other way, each logit is off by an ULP, and each
+    /// probability by as many as the logit has.
+    fn slack(&self, row: &Row) -> f64 {
+        if self.cap.is_some() { 2.0 * (1.0 + row.magnitude) } else { 0.0 }
+    }
+}
+
+/// Rows enough for a tile, or long ones.
+fn rows() -> impl Strategy<Value = Logits> {
+    let short = (1_usize..=40).prop_flat_map(|classes| {
+        prop::collection::vec(logits_of(classes, recipe().boxed()), 1..=5).prop_map(|parts| {
+            let mut all = parts[0].clone();
+            for part in &parts[1..] {
+                all.recipes.extend(&part.recipes);
+                all.matrix.values.extend(&part.matrix.values);
+                all.matrix.rows += part.matrix.rows;
+            }
+            all
+        })
+    });
+    prop_oneof![1 => all_logits(), 2 => short]
+}
+
+/// Checks a loss and its gradient, row by row: `target` is none for rows that take no part.
+fn check<'t>(
+    drawn: &Drawn,
+    loss: CrossEntropy<'_>,
+    targets: Targets<'_>,
+    (logits, backend, errors): (&Logits, Backend, &Errors),
+    upstream: impl Fn(usize) -> f64,
+    target: impl Fn(usize) -> Option<Target<'t>>,
+) {
+    let matrix = &logits.matrix;
+    let evaluated = every_loss_path(loss, targets, matrix, logits.layout, backend);
+    let gradients = evaluated.gradient.chunks(matrix.classes);
+    for (index, (row, gradient)) in matrix.iter().zip(gradients).enumerate() {
+        let got = evaluated.losses[index];
+        let Some(target) = target(index).filter(|_| drawn.weight(index, None) != 0.0) else {
+            assert_same_bits("a loss that does not count", &[got], &[0.0]);
+            assert_same_bits("a gradient that does not count", gradient, &vec![0.0; matrix.classes]);
+            continue;
+        };
+        let want = drawn.of_row(index, matrix.classes).row(target, row, upstream(index));
+        let slack = drawn.slack(&want);
+        // The loss's 2, and half of one for each of the roundings of a mass: its label's and its weight's.
+        errors.within(3.0 + slack, "loss", backend, got, want.loss);
+        assert!(got != 0.0 || got.is_sign_positive(), "{backend}: -0");
+        let wants = want.gradient.iter().zip(&want.parts).map(|(&g, &part)| Want::from(g).in_ulp_of(part));
+        // A dense gradient's 3, the mass's 1, and that of the product with the slope of a cap.
+        errors.all_within(5.0 + slack, "gradient", backend, gradient, wants);
+    }
+    check_summary(drawn, loss, &evaluated.losses, evaluated.summary, &target);
+}
+
+/// Checks the gradient with respect to dense labels.
+fn check_label_gradient(
+    drawn: &Drawn,
+    loss: CrossEntropy<'_>,
+    (logits, backend, errors): (&Logits, Backend, &Errors),
+    upstream: impl Fn(usize) -> f64,
+) {
+    let matrix = &logits.matrix;
+    let strided = Strided::of(matrix, logits.layout);
+    let label_gradient = loss.label_gradient(strided.view(backend)).expect("a valid call");
+    for (index, (row, got)) in matrix.iter().zip(label_gradient.chunks(matrix.classes)).enumerate() {
+        let want = drawn.of_row(index, matrix.classes).row(Target::Class(0), row, upstream(index));
+        // A log-softmax, the product with its factor, which is rounded itself, and their product.
+        errors.all_within(5.0 + drawn.slack(&want), "label gradient", backend, got, want.label_gradient);
+    }
+}
+
+/// The reduced loss: that of the row losses over the denominator, in f64, rounded once.
+fn check_summary<'t>(
+    drawn: &Drawn,
+    loss: CrossEntropy<'_>,
+    losses: &[f32],
+    summary: xent::Summary,
+    target: &impl Fn(usize) -> Option<Target<'t>>,
+) {
+    let label = |target| if let Target::Class(label) = target { Some(label) } else { None };
+    let used: Vec<_> = (0..losses.len()).filter_map(|row| Some((row, label(target(row)?)))).collect();
+    let weight_sum = used.iter().fold(0.0, |sum, &(row, label)| sum + drawn.weight(row, label));
+    let sum = losses.iter().fold(0.0, |sum, &loss| sum + f64::from(loss));
+    let denominator = match drawn.denominator {
+        Denominator::UsedRows => ulp::count(used.len()),
+        Denominator::Weights => weight_sum,
+        Denominator::AllRows => ulp::count(losses.len()),
+        Denominator::Given(number) => number,
+    };
+    let value = match denominator {
+        _ if loss == loss.reduction(Reduction::None) || loss == loss.reduction(Reduction::Sum) => sum,
+        0.0 => f64::NAN,
+        denominator => sum / denominator,
+    };
+    assert!(same_bits(summary.value, ulp::round(value)), "{summary:?}, not {value:e}");
+    assert_eq!((summary.used_rows, summary.weight_sum.to_bits()), (used.len(), weight_sum.to_bits()));
+    let non_finite = losses.iter().filter(|loss| !loss.is_finite()).count();
+    assert_eq!(summary.non_finite_rows, non_finite);
+    if denominator == 0.0 {
+        let zero = loss.empty_mean(EmptyMean::Zero);
+        assert_ne!(zero, loss);
+    }
+}
+
+/// What the gradient of a row is multiplied by for the reduction.
+fn factor(drawn: &Drawn, reduction: Reduction, upstream: f64, totals: (f64, f64, f64)) -> f64 {
+    let (used, weight_sum, rows) = totals;
+    let denominator = match (reduction, drawn.denominator) {
+        (Reduction::None | Reduction::Sum, _) => 1.0,
+        (_, Denominator::UsedRows) => used,
+        (_, Denominator::Weights) => weight_sum,
+        (_, Denominator::AllRows) => rows,
+        (_, Denominator::Given(number)) => number,
+    };
+    // Nothing to have a gradient.
+    if denominator == 0.0 { 0.0 } else { upstream / denominator }
+}
+
+#[test]
+fn class_indices_with_any_options_keep_the_contract() {
+    let cases = (rows(), any::<u64>()).prop_flat_map(|(logits, seed)| {
+        let rows = logits.matrix.rows;
+        let (drawn, labels) = (Drawn::new(rows, logits.matrix.classes, seed), labels(&logits.matrix));
+        (Just(logits), Just(drawn), labels, options(rows), prop::collection::vec(0_usize..12, rows))
+    });
+    for_all("class indices", cases, |(logits, drawn, labels, base, ignored), backend, errors| {
+        let classes = logits.matrix.classes;
+        let labels: Vec<i64> = labels
+            .iter()
+            .zip(ignored)
+            .map(|(&label, &i)| IGNORED.get(i).copied().unwrap_or(i64::try_from(label).expect("a class")))
+            .collect();
+        let label = |row: usize| usize::try_from(labels[row]).ok().filter(|&label| label < classes);
+        let used = labels.iter().filter(|label| !IGNORED.contains(label)).count();
+        let weight_sum = (0..labels.len())
+            .filter(|&row| label(row).is_some())
+            .map(|row| drawn.weight(row, label(row)))
+            .sum();
+        let totals = (ulp::count(used), weight_sum, ulp::count(labels.len()));
+        let loss = drawn.apply(base.loss().ignore_indices(&IGNORED), classes);
+        let upstream = |row: usize| {
+            let upstream = f64::from(base.upstream[row.min(base.upstream.len() - 1)]);
+            factor(drawn, base.reduction, upstream, totals)
+        };
+        let targets = Targets::Sparse(Labels::from(&labels));
+        let context = (logits, backend, errors);
+        check(drawn, loss, targets, context, upstream, |row| label(row).map(Target::Class));
+    });
+}
+
+#[test]
+fn distributions_with_any_options_keep_the_contract() {
+    let cases = (rows(), any::<u64>()).prop_flat_map(|(logits, seed)| {
+        let rows = logits.matrix.rows;
+        let drawn = Drawn::new(rows, logits.matrix.classes, seed);
+        let labels = distributions(&logits.matrix);
+        (Just(logits), Just(drawn), labels, options(rows))
+    });
+    for_all("distributions", cases, |(logits, drawn, labels, base), backend, errors| {
+        let Matrix { rows, classes, .. } = *labels;
+        let weight_sum = (0..rows).map(|row| drawn.weight(row, None)).sum();
+        let totals = (ulp::count(rows), weight_sum, ulp::count(rows));
+        let loss = drawn.apply(base.loss(), classes);
+        let upstream = |row: usize| {
+            let upstream = f64::from(base.upstream[row.min(base.upstream.len() - 1)]);
+            factor(drawn, base.reduction, upstream, totals)
+        };
+        let targets = Targets::Dense(Rows::new(&labels.values, rows, classes).expect("a matrix"));
+        let context = (logits, backend, errors);
+        check(drawn, loss, targets, context, upstream, |row| Some(Target::Dense(labels.row(row))));
+        check_label_gradient(drawn, loss, context, upstream);
+    });
+}
