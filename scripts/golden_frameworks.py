@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Recomputes tests/golden/frameworks.safetensors with the frameworks themselves.
+r"""Recomputes tests/golden/frameworks.safetensors with the frameworks themselves.
 
 The inputs and the attributes of each case are those in the file; the outputs are computed anew, in float64 and by
 the framework that the case names, and rounded to float32 once. Says which cases changed, and writes the file.
 
-    python3 -m venv golden && golden/bin/pip install jax keras mpmath numpy optax safetensors tensorflow-cpu torch
+    python3 -m venv golden && golden/bin/pip install jax==0.10.2 keras==3.15.1 mpmath numpy \
+        optax==0.2.8 safetensors tensorflow-cpu==2.21.0 torch==2.15.0
     golden/bin/python scripts/golden_frameworks.py          # compares
     golden/bin/python scripts/golden_frameworks.py --write  # and writes
 """
@@ -145,21 +146,21 @@ def with_optax(case, tensors):
 
     def loss(x, dense):
         if "integer_labels" in source:
-            return optax.softmax_cross_entropy_with_integer_labels(x, labels, axis=axes, **where)
+            return optax.losses.softmax_cross_entropy_with_integer_labels(x, labels, axis=axes, **where)
         if "safe_softmax" in source:
-            return optax.safe_softmax_cross_entropy(x, dense)
+            return optax.losses.safe_softmax_cross_entropy(x, dense)
         if op == "cross_entropy_dense":
-            smooth = optax.smooth_labels(dense, case["label_smoothing"]) if case["label_smoothing"] else dense
-            return optax.softmax_cross_entropy(x, smooth, axis=axes, **where)
+            smooth = optax.losses.smooth_labels(dense, case["label_smoothing"]) if case["label_smoothing"] else dense
+            return optax.losses.softmax_cross_entropy(x, smooth, axis=axes, **where)
         if op == "poly1_cross_entropy":
-            return optax.poly_loss_cross_entropy(x, dense, epsilon=case["epsilon"])
+            return optax.losses.poly_loss_cross_entropy(x, dense, epsilon=case["epsilon"])
         if op == "sigmoid_focal":
-            return optax.sigmoid_focal_loss(x, target, alpha=case["alpha"], gamma=case["gamma"])
+            return optax.losses.sigmoid_focal_loss(x, target, alpha=case["alpha"], gamma=case["gamma"])
         if op == "multiclass_hinge_max":
-            return optax.multiclass_hinge_loss(x, labels)
+            return optax.losses.multiclass_hinge_loss(x, labels)
         if "log_targets" in source:
-            return optax.kl_divergence_with_log_targets(x, target)
-        return optax.kl_divergence(x, target)
+            return optax.losses.kl_divergence_with_log_targets(x, target)
+        return optax.losses.kl_divergence(x, target)
 
     x = jnp.asarray(wide(tensors, "input"))
     dense = x if dense is None else jnp.asarray(dense)

@@ -3,8 +3,9 @@
 //!
 //! - One loss per row: [`sparse_softmax_cross_entropy_with_logits`] for class indices,
 //!   [`softmax_cross_entropy_with_logits`] for distributions.
-//! - Everything else about the loss is an option of [`CrossEntropy`]: reduction, ignored rows, gradients,
-//!   a separate backward pass.
+//! - Everything else about the loss is an option of [`CrossEntropy`]: reduction, weights, ignored rows, smoothing, masks,
+//!   gradients, a separate backward pass, statistics. What other libraries call them is in [`peers`].
+//! - Its family: [`NegativeLogLikelihood`], [`BinaryCrossEntropy`], [`KlDivergence`], [`SquaredError`], [`Hinge`].
 //! - Beside it: [`softmax`], [`log_softmax`], [`log_sum_exp`], [`row_max`], [`argmax`], and the gradients
 //!   [`softmax_gradient`] and [`log_softmax_gradient`].
 //!

@@ -7,10 +7,10 @@
 
 use super::ends::Ends;
 use super::flow::{Flow, Read, Slots};
+use super::operation::{Finish, Operation, Row, Seen};
 use super::partial::SPLIT_BLOCKS;
 use super::place::{LabelRows, Place};
 use super::row::Watch;
-use super::rowwise::{Finish, Operation, Row, Seen};
 use super::scale::{Scale, Sums};
 use super::share::narrow;
 use super::weights::Weights;

@@ -1,7 +1,7 @@
 //! Multiclass hinge: `sum over j != y of max(0, d - x_y + x_j)^p` for a margin `d`, times the row's weight, and its
 //! gradient `p max(0, d - x_y + x_j)^(p-1)`, at the label minus the sum of the others.
 
-use super::rowwise::IGNORED;
+use super::operation::IGNORED;
 use super::scale::Scale;
 use super::share::narrow;
 use super::weights::{Weights, weighed};

@@ -5,7 +5,7 @@
 
 use super::math::ln;
 use super::mixed::RowTargets;
-use super::rowwise::IGNORED;
+use super::operation::IGNORED;
 use super::scale::Scale;
 use super::share::narrow;
 use super::weights::{Weights, weighed};

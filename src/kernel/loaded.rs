@@ -6,8 +6,8 @@
 use super::flow::Move;
 use super::map::Map;
 use super::mixed::Spread;
+use super::operation::Row;
 use super::place::Place;
-use super::rowwise::Row;
 use super::share::narrow;
 use super::weights::Weights;
 use crate::element::Lanewise;

@@ -4,8 +4,8 @@ use core::marker::PhantomData;
 
 use super::ends::Ends;
 use super::epilogue::Epilogue;
+use super::operation::{Finish, Operation, Row, Seen};
 use super::place::Place;
-use super::rowwise::{Finish, Operation, Row, Seen};
 use super::scale::Scale;
 use super::share::narrow;
 use crate::simd::Simd;

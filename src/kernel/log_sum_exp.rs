@@ -2,8 +2,8 @@
 
 use super::ends::Ends;
 use super::epilogue::Nothing;
+use super::operation::{Finish, Operation, Row, Seen};
 use super::place::{Place, ReadOnly};
-use super::rowwise::{Finish, Operation, Row, Seen};
 use crate::LogSumExp;
 use crate::element::Element;
 use crate::simd::Simd;

@@ -5,10 +5,11 @@ use super::block::BLOCK;
 use super::ends::{Ends, Scan};
 use super::epilogue::{CONSTANTS, Epilogue, Values, constants_at, constants_of};
 use super::flow::{Flow, Read};
+use super::operation::{Operation, Row, Seen};
 use super::partial::{Partial, SPLIT_BLOCKS};
 use super::place::Place;
 use super::row::{Watch, first_max, scan};
-use super::rowwise::{Operation, Row, Seen, correct, labels_of, source, write, write_blocks};
+use super::rowwise::{correct, labels_of, source, write, write_blocks};
 use super::{Join, Scratch};
 use crate::simd::Simd;
 

@@ -51,7 +51,7 @@ impl<E: Element> Job for Maximum<'_, E> {
 
 /// The index of the first NaN, else of the first largest logit.
 #[inline(always)]
-fn argmax<S: Simd, E: Element>(simd: S, logits: &[E]) -> usize {
+pub(super) fn argmax<S: Simd, E: Element>(simd: S, logits: &[E]) -> usize {
     let (mut max, mut start) = (f32::NEG_INFINITY, 0);
     for (index, block) in logits.chunks(BLOCK).enumerate() {
         if may_hold_nan(simd, block)

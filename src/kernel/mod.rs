@@ -14,9 +14,12 @@
 //! | `ends` | what a row's sum says of its largest logit, of losses and of shares |
 //! | `math` | `e^x` and logarithms in f64, for the ends of rows |
 //! | `epilogue`, `share` | results from terms or logits, once the sum is known |
-//! | `rowwise` | a read, an end and an epilogue: what most operations are |
+//! | `operation` | a read, an end and an epilogue: what most operations are |
+//! | `rowwise` | the loops over rows that run them |
 //! | `map`, `loaded` | logits that are scaled, capped or masked before they are read |
 //! | `scale`, `weights` | upstream factors, saved sums and weights, per row |
+//! | `mixed` | the loss with labels that are made up: smoothed, weighted |
+//! | `inspect` | what a read of a row tells of its prediction |
 //! | `pointwise` | losses of elements that do not see each other |
 //! | the others | one operation each |
 
@@ -27,6 +30,7 @@ pub(crate) mod epilogue;
 mod exp;
 mod flow;
 pub(crate) mod hinge;
+pub(crate) mod inspect;
 pub(crate) mod likelihood;
 pub(crate) mod loaded;
 pub(crate) mod log_softmax;
@@ -36,6 +40,7 @@ pub(crate) mod map;
 mod math;
 pub(crate) mod maximum;
 pub(crate) mod mixed;
+pub(crate) mod operation;
 pub(crate) mod partial;
 pub(crate) mod place;
 pub(crate) mod pointwise;

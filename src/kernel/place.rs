@@ -3,7 +3,7 @@
 use super::epilogue::{Epilogue, Nothing, Shares, SharesAndLabels};
 use super::flow::{Flow, Move, Read, Update};
 use super::loaded::Buffers;
-use super::rowwise::Row;
+use super::operation::Row;
 use crate::element::Element;
 use crate::simd::{LANES, Simd};
 use crate::{Rows, RowsMut};

@@ -4,8 +4,8 @@ use super::block::{BLOCK, block_max, block_terms, stored_sum_without, sum_withou
 use super::ends::Scan;
 use super::flow::Flow;
 use super::maximum::first_index;
+use super::operation::Seen;
 use super::partial::{Fold, Partial};
-use super::rowwise::Seen;
 use crate::element::Element;
 use crate::simd::Simd;
 

@@ -1,7 +1,7 @@
 //! What a loss takes and keeps per row: upstream factors, saved sums.
 
 use super::ends::Ends;
-use super::rowwise::Row;
+use super::operation::Row;
 use crate::{LogSumExp, Upstream};
 
 /// A factor per row: an upstream gradient times a constant.

@@ -2,8 +2,8 @@
 
 use super::ends::Ends;
 use super::epilogue::Shares;
+use super::operation::{Finish, Operation, Row, Seen};
 use super::place::Place;
-use super::rowwise::{Finish, Operation, Row, Seen};
 use super::share::narrow;
 use crate::simd::Simd;
 

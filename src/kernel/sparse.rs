@@ -5,8 +5,8 @@
 //! has `-R / (R + e^(x_y))`, the gradient at the label.
 
 use super::ends::Ends;
+use super::operation::{Finish, Operation, Row, Seen};
 use super::place::Place;
-use super::rowwise::{Finish, Operation, Row, Seen};
 use super::scale::{Scale, Sums};
 use super::share::narrow;
 use super::weights::Weights;

@@ -12,9 +12,9 @@ use super::block::{bias, exponent_of};
 use super::ends::{Ends, Unsure};
 use super::epilogue::{CONSTANTS, Epilogue, Values};
 use super::exp::{Exp, LARGEST_TERM, NEGLIGIBLE, reference_for};
+use super::operation::{Row, Seen};
 use super::place::{LabelRows, Place};
 use super::residues::{add_up, tree_of};
-use super::rowwise::{Row, Seen};
 use crate::element::Element;
 use crate::simd::{LANES, Lanes, Simd, Wide};
 

@@ -1,6 +1,6 @@
 //! What each row weighs: by its class, by itself.
 
-use super::rowwise::{IGNORED, Row};
+use super::operation::{IGNORED, Row};
 
 /// Weights of classes and of rows, 1 where there are none.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

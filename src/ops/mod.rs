@@ -13,8 +13,8 @@ mod row_max;
 mod softmax;
 
 pub use cross_entropy::{
-    CrossEntropy, Denominator, DenseGradient, EmptyMean, Loss, Reduction, Smoothing, Summary, Upstream,
-    softmax_cross_entropy_with_logits, softmax_cross_entropy_with_logits_into,
+    CrossEntropy, Denominator, DenseGradient, EmptyMean, Loss, Reduction, Smoothing, Statistics, Summary,
+    Upstream, softmax_cross_entropy_with_logits, softmax_cross_entropy_with_logits_into,
     sparse_softmax_cross_entropy_with_logits, sparse_softmax_cross_entropy_with_logits_into,
 };
 pub use elements::{BinaryCrossEntropy, ElementLoss, ElementReduction, KlDivergence, SquaredError};

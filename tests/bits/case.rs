@@ -3,7 +3,7 @@
 use fastrand::Rng;
 use proptest::prelude::*;
 use xent::{
-    Backend, CrossEntropy, Rows, Targets, argmax, argmax_into, log_softmax, log_softmax_gradient,
+    Backend, CrossEntropy, Rows, Smoothing, Targets, argmax, argmax_into, log_softmax, log_softmax_gradient,
     log_softmax_gradient_in_place, log_softmax_gradient_into, log_softmax_in_place, log_softmax_into,
     log_sum_exp, log_sum_exp_into, row_max, row_max_into, softmax, softmax_gradient,
     softmax_gradient_in_place, softmax_gradient_into, softmax_in_place, softmax_into,
@@ -183,7 +183,39 @@ impl Case {
 
         let labels = every_path_but_in_place(loss, logits, layout, backend);
         outcomes.push(Outcome::new("label_gradient", rows, labels));
+        outcomes.extend(self.outcomes_of_options(layout, backend));
         outcomes
+    }
+
+    /// The loss with every option that rows and classes can have.
+    fn outcomes_of_options(&self, layout: Layout, backend: Backend) -> Vec<Outcome> {
+        let Self { logits, labels, distributions, upstream } = self;
+        let (rows, classes) = (logits.rows, logits.classes);
+        let weights: Vec<f32> = [1.0, 0.5, 2.5, 0.0, 0.3].into_iter().cycle().take(classes).collect();
+        let mask: Vec<bool> = (0..classes).map(|class| class % 7 != 3).collect();
+        let row_weights: Vec<f32> = upstream.iter().map(|u| u.abs()).collect();
+        let loss = CrossEntropy::new()
+            .class_weights(&weights)
+            .and_then(|loss| loss.row_weights(&row_weights))
+            .and_then(|loss| loss.label_smoothing(0.1, Smoothing::Uniform))
+            .and_then(|loss| loss.z_loss(1e-3))
+            .and_then(|loss| loss.logit_scale(0.9))
+            .and_then(|loss| loss.soft_cap(50.0))
+            .unwrap()
+            .class_mask(&mask)
+            .upstream(upstream);
+        let indices: Vec<u64> = labels.iter().map(|&label| label as u64).collect();
+        let sparse = every_loss_path(loss, Targets::from(&indices), logits, layout, backend);
+        let dense = Targets::from(Rows::new(&distributions.values, rows, classes).unwrap());
+        let dense = every_loss_path(loss, dense, logits, layout, backend);
+        let labels = every_path_but_in_place(loss, logits, layout, backend);
+        vec![
+            Outcome::new("sparse loss with options", rows, sparse.losses),
+            Outcome::new("sparse gradient with options", rows, sparse.gradient),
+            Outcome::new("dense loss with options", rows, dense.losses),
+            Outcome::new("dense gradient with options", rows, dense.gradient),
+            Outcome::new("label gradient with options", rows, labels),
+        ]
     }
 
     /// The gradients of softmax and log-softmax, with the distributions as upstream gradients.

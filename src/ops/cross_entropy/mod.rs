@@ -5,6 +5,8 @@ mod loss;
 mod options;
 mod presets;
 mod reduction;
+mod run;
+mod statistics;
 
 pub use functions::{
     softmax_cross_entropy_with_logits, softmax_cross_entropy_with_logits_into,
@@ -13,3 +15,4 @@ pub use functions::{
 pub use options::{CrossEntropy, DenseGradient, Smoothing};
 pub(in crate::ops) use reduction::summarise;
 pub use reduction::{Denominator, EmptyMean, Loss, Reduction, Summary, Upstream};
+pub use statistics::Statistics;

@@ -19,6 +19,7 @@ use crate::labels::Ignored;
 /// | [`loss_and_gradient`](Self::loss_and_gradient), [`_into`](Self::loss_and_gradient_into), [`_in_place`](Self::loss_and_gradient_in_place) | and its gradient with respect to the logits |
 /// | [`forward`](Self::forward), [`forward_into`](Self::forward_into) | the loss, and what a later backward pass needs: 16 bytes per row |
 /// | [`backward`](Self::backward), [`_into`](Self::backward_into), [`_in_place`](Self::backward_in_place) | the gradient, from what was saved |
+/// | [`statistics_into`](Self::statistics_into) | what a row's prediction is: argmax, entropy, ... |
 /// | [`label_gradient`](Self::label_gradient), [`_into`](Self::label_gradient_into) | the gradient with respect to dense labels |
 ///
 /// ```

@@ -1,0 +1,128 @@
+//! The statistics of rows against the f64 reference, on every backend.
+
+mod common;
+
+use common::composite::{Composite, Target};
+use common::property::for_all;
+use common::reference;
+use common::strategies::{Logits, all_logits, labels};
+use common::{assert_same_bits, backends, contract};
+use proptest::prelude::*;
+use xent::{Backend, CrossEntropy, Error, Rows, Statistics, argmax, log_sum_exp};
+
+/// The statistics of some rows.
+#[derive(Clone, Debug)]
+struct All {
+    log_sum_exp: Vec<f32>,
+    log_probability: Vec<f32>,
+    argmax: Vec<usize>,
+    correct: Vec<bool>,
+    entropy: Vec<f32>,
+}
+
+fn all(loss: CrossEntropy<'_>, labels: &[i64], logits: Rows<'_>) -> All {
+    let rows = logits.rows();
+    let mut all = All {
+        log_sum_exp: vec![9.0; rows],
+        log_probability: vec![9.0; rows],
+        argmax: vec![9; rows],
+        correct: vec![true; rows],
+        entropy: vec![9.0; rows],
+    };
+    let wanted = Statistics {
+        log_sum_exp: Some(&mut all.log_sum_exp),
+        log_probability: Some(&mut all.log_probability),
+        argmax: Some(&mut all.argmax),
+        correct: Some(&mut all.correct),
+        entropy: Some(&mut all.entropy),
+    };
+    loss.statistics_into(labels, logits, wanted).expect("a valid call");
+    all
+}
+
+fn view(logits: &Logits, backend: Backend) -> Rows<'_> {
+    let matrix = &logits.matrix;
+    Rows::new(&matrix.values, matrix.rows, matrix.classes).expect("a matrix").with_backend(backend)
+}
+
+#[test]
+fn statistics_are_those_of_the_reference() {
+    let cases = all_logits().prop_flat_map(|logits| {
+        let labels = labels(&logits.matrix);
+        (Just(logits), labels)
+    });
+    for_all("statistics", cases, |(logits, labels), backend, errors| {
+        let indices: Vec<i64> = labels.iter().map(|&label| i64::try_from(label).expect("a class")).collect();
+        let rows = view(logits, backend);
+        let got = all(CrossEntropy::new(), &indices, rows);
+        assert_same_bits("log-sum-exp", &got.log_sum_exp, &log_sum_exp(rows).expect("a valid call"));
+        let losses = CrossEntropy::new().loss(labels, rows).expect("a valid call").rows;
+        assert_same_bits("log-probability", &got.log_probability, &negative(&losses));
+        assert_eq!(got.argmax, argmax(rows).expect("a valid call"));
+        for (row, logits) in logits.matrix.iter().enumerate() {
+            let right = got.argmax[row] == labels[row] && !logits[labels[row]].is_nan();
+            assert_eq!(got.correct[row], right);
+            let parts = reference::softmax(logits).into_iter().zip(reference::losses(logits));
+            let entropy: f64 = parts.map(|(p, loss)| if p == 0.0 { 0.0 } else { p * loss }).sum();
+            // A loss's 2, and the 1 of a term.
+            errors.within(contract::LOSS + 1.0, "entropy", backend, got.entropy[row], entropy);
+        }
+    });
+}
+
+#[test]
+fn statistics_are_those_of_mapped_logits() {
+    let values = [3.0, 1.0, 9.0, -2.0, 0.5, 0.0, 4.0, 1.0];
+    for backend in backends() {
+        let logits = Rows::new(&values, 2, 4).expect("rows").with_backend(backend);
+        let mask = [true, true, false, true];
+        let loss = CrossEntropy::new().class_mask(&mask).temperature(2.0).expect("a temperature");
+        let got = all(loss, &[0, 1], logits);
+        assert_eq!((got.argmax.as_slice(), got.correct.as_slice()), (&[0, 3][..], &[true, false][..]));
+        let losses = loss.loss(&[0, 1], logits).expect("a valid call").rows;
+        assert_same_bits("log-probability", &got.log_probability, &negative(&losses));
+        let composite = Composite {
+            class_weights: None,
+            row_weight: 1.0,
+            keep: mask.to_vec(),
+            smoothing: (0.0, false),
+            z_loss: 0.0,
+            scale: 0.5,
+            cap: None,
+            unit_mass: false,
+        };
+        let want = composite.row(Target::Class(0), &values[..4], 1.0).loss;
+        assert!((f64::from(losses[0]) - want).abs() < 1e-6);
+    }
+}
+
+/// The negative of each number, never -0.
+fn negative(losses: &[f32]) -> Vec<f32> {
+    losses.iter().map(|loss| 0.0 - loss).collect()
+}
+
+#[test]
+fn an_ignored_row_has_no_statistics() {
+    for backend in backends() {
+        let logits =
+            Rows::new(&[f32::NAN, f32::INFINITY, 1.0, 0.0], 2, 2).expect("rows").with_backend(backend);
+        let got = all(CrossEntropy::new().ignore_index(-1), &[-1, 0], logits);
+        assert_same_bits("log-sum-exp", &got.log_sum_exp[..1], &[f32::NEG_INFINITY]);
+        assert_same_bits("zeros", &[got.log_probability[0], got.entropy[0]], &[0.0, 0.0]);
+        assert_eq!(
+            (got.argmax.as_slice(), got.correct.as_slice()),
+            (&[usize::MAX, 0][..], &[false, true][..])
+        );
+    }
+}
+
+#[test]
+fn only_what_is_wanted_is_written_and_its_length_is_checked() {
+    let logits = Rows::new(&[0.0; 4], 2, 2).expect("rows");
+    let mut entropy = [9.0; 3];
+    let wanted = Statistics { entropy: Some(&mut entropy), ..Statistics::default() };
+    let error = CrossEntropy::new().statistics_into(&[0_u8, 1], logits, wanted).expect_err("a length");
+    assert_eq!(error, Error::RowCount { what: "entropies", given: 3, expected: 2 });
+    assert_same_bits("untouched", &entropy, &[9.0; 3]);
+    assert!(CrossEntropy::new().statistics_into(&[0_u8, 1], logits, Statistics::default()).is_ok());
+}
