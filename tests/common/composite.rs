@@ -1,7 +1,7 @@
 //! The oracle of a loss with options: one row in f64, naive.
 
-use super::reference::{log_sum_exp, losses, softmax};
-use super::ulp::{count, round};
+use super::reference::{log_sum_exp, losses, row_max, softmax};
+use super::ulp::{count, round, size};
 
 /// What a row is compared with.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +36,9 @@ pub struct Row {
     pub label_gradient: Vec<f64>,
     /// The largest logit that softmax is taken of, without its sign.
     pub magnitude: f64,
+    /// How far the z-loss may be off, and its part of the gradient: it is as good as the log-sum-exp, to 2 ULP of it,
+    /// of the largest logit, or of 1.
+    pub z_slack: (f64, f64),
 }
 
 impl Composite<'_> {
@@ -119,6 +122,10 @@ impl Composite<'_> {
             let counts = weight != 0.0 && self.keep[class];
             if counts || each[class].is_nan() { weight * each[class] } else { 0.0 }
         };
+        let off = 2.0 * size(lse.abs().max(1.0).max(row_max(&z).abs()));
+        let of_loss = self.row_weight * self.z_loss * off * (2.0 * lse.abs() + off);
+        let steepest = slopes.iter().copied().fold(0.0, f64::max);
+        let of_gradient = (factor * 2.0 * self.z_loss * off * steepest).abs();
         let finite = |x: f64| if x.is_infinite() { 0.0 } else { x };
         Row {
             loss: self.row_weight * (of_masses + of_lse),
@@ -126,6 +133,7 @@ impl Composite<'_> {
             parts: (0..z.len()).map(larger).collect(),
             label_gradient: (0..z.len()).map(label_gradient).collect(),
             magnitude: z.iter().map(|&z| finite(z.into()).abs()).fold(0.0, f64::max),
+            z_slack: if self.z_loss == 0.0 { (0.0, 0.0) } else { (of_loss, of_gradient) },
         }
     }
 }
