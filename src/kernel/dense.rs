@@ -11,12 +11,12 @@ use super::operation::{Finish, Operation, Row, Seen};
 use super::partial::SPLIT_BLOCKS;
 use super::place::{LabelRows, Place};
 use super::row::Watch;
-use super::scale::{Scale, Sums};
+use super::scale::{Scale, Sums, leave_out};
 use super::share::narrow;
 use super::weights::Weights;
+use crate::Rows;
 use crate::element::Element;
 use crate::simd::{Lanes, Simd, Wide};
-use crate::{LogSumExp, Rows};
 
 /// The loss of each row, and, where the place writes, its gradient.
 pub(crate) struct Dense<'a, P> {
@@ -86,11 +86,7 @@ impl<P: Place> Operation for Dense<'_, P> {
 
     #[inline(always)]
     fn ignore(&mut self, row: usize) {
-        self.place.results(row).fill(0.0);
-        if let Some(to) = self.losses.get_mut(row) {
-            *to = 0.0;
-        }
-        self.sums.save(row, LogSumExp::EMPTY);
+        leave_out(self.place.results(row), self.losses, &mut self.sums, row);
     }
 
     #[inline(always)]

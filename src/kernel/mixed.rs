@@ -13,13 +13,13 @@ use super::loaded::Loaded;
 use super::math::exp;
 use super::operation::{Finish, GROUP, Operation, Row, Seen};
 use super::place::{LabelRows, Place};
-use super::scale::{Scale, Sums};
+use super::scale::{Scale, Sums, leave_out};
 use super::share::narrow;
 use super::weights::{Weights, weighed};
+use crate::Rows;
 use crate::element::Lanewise;
 use crate::labels::RowLabels;
 use crate::simd::Simd;
-use crate::{LogSumExp, Rows};
 
 /// What a row is compared with.
 #[derive(Clone, Copy)]
@@ -230,11 +230,7 @@ impl<'a, P: Place> Operation for Mixed<'a, P> {
 
     #[inline(always)]
     fn ignore(&mut self, row: usize) {
-        self.place.results(row).fill(0.0);
-        if let Some(to) = self.losses.get_mut(row) {
-            *to = 0.0;
-        }
-        self.sums.save(row, LogSumExp::EMPTY);
+        leave_out(self.place.results(row), self.losses, &mut self.sums, row);
     }
 
     #[inline(always)]

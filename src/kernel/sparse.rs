@@ -7,10 +7,9 @@
 use super::ends::Ends;
 use super::operation::{Finish, Operation, Row, Seen};
 use super::place::Place;
-use super::scale::{Scale, Sums};
+use super::scale::{Scale, Sums, leave_out};
 use super::share::narrow;
 use super::weights::Weights;
-use crate::LogSumExp;
 use crate::element::Lanewise;
 use crate::labels::RowLabels;
 use crate::simd::Simd;
@@ -68,11 +67,7 @@ impl<P: Place> Operation for Sparse<'_, P> {
 
     #[inline(always)]
     fn ignore(&mut self, row: usize) {
-        self.place.results(row).fill(0.0);
-        if let Some(to) = self.losses.get_mut(row) {
-            *to = 0.0;
-        }
-        self.sums.save(row, LogSumExp::EMPTY);
+        leave_out(self.place.results(row), self.losses, &mut self.sums, row);
     }
 
     #[inline(always)]

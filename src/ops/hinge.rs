@@ -1,6 +1,7 @@
 //! Multiclass hinge: the loss of support vector machines.
 
 use super::cross_entropy::summarise;
+use super::row_calls::row_calls;
 use super::{CrossEntropy, Loss, Reduction, Summary, Upstream, allocate, expect_rows};
 use crate::kernel::hinge::Hinge as Kernel;
 use crate::labels::RowLabels;
@@ -49,7 +50,7 @@ impl Default for Hinge<'_> {
     }
 }
 
-impl<'a> Hinge<'a> {
+impl Hinge<'_> {
     /// A margin of 1, a power of 1, one loss per row.
     #[must_use]
     pub fn new() -> Self {
@@ -80,102 +81,11 @@ impl<'a> Hinge<'a> {
     pub const fn per_class(self, per_class: bool) -> Self {
         Self { per_class, ..self }
     }
+}
 
-    /// How the losses of the rows become one number; a mean is over the rows that are not ignored.
-    #[must_use]
-    pub const fn reduction(self, reduction: Reduction) -> Self {
-        Self { rows: self.rows.reduction(reduction), ..self }
-    }
+row_calls!(Hinge, Labels, "logits");
 
-    /// One weight per class: that of a row's label multiplies its loss.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Option`] for a weight that is negative or not finite.
-    pub fn class_weights(self, weights: &'a [f32]) -> Result<Self, Error> {
-        Ok(Self { rows: self.rows.class_weights(weights)?, ..self })
-    }
-
-    /// One weight per row, as [`CrossEntropy::row_weights`].
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Option`] for a weight that is negative or not finite.
-    pub fn row_weights(self, weights: &'a [f32]) -> Result<Self, Error> {
-        Ok(Self { rows: self.rows.row_weights(weights)?, ..self })
-    }
-
-    /// The integer label of rows to ignore, as [`CrossEntropy::ignore_index`].
-    #[must_use]
-    pub const fn ignore_index(self, label: i64) -> Self {
-        Self { rows: self.rows.ignore_index(label), ..self }
-    }
-
-    /// The gradient of what is computed from the loss, as [`CrossEntropy::upstream`].
-    #[must_use]
-    pub fn upstream(self, upstream: impl Into<Upstream<'a>>) -> Self {
-        Self { rows: self.rows.upstream(upstream), ..self }
-    }
-
-    /// The loss of each row, and what they add up to.
-    ///
-    /// # Errors
-    ///
-    /// As [`CrossEntropy::loss`].
-    pub fn loss<'t>(&self, labels: impl Into<Labels<'t>>, logits: Rows<'_>) -> Result<Loss, Error> {
-        let mut rows = allocate(0.0, logits.rows())?;
-        let summary = self.loss_into(labels, logits, &mut rows)?;
-        Ok(Loss { rows, summary })
-    }
-
-    /// As [`loss`](Self::loss), into a slice of one loss per row.
-    ///
-    /// # Errors
-    ///
-    /// As [`CrossEntropy::loss`].
-    pub fn loss_into<'t>(
-        &self,
-        labels: impl Into<Labels<'t>>,
-        logits: Rows<'_>,
-        losses: &mut [f32],
-    ) -> Result<Summary, Error> {
-        self.run(labels.into(), logits, losses, None)
-    }
-
-    /// The loss, and its gradient with respect to the logits, rows after each other.
-    ///
-    /// # Errors
-    ///
-    /// As [`CrossEntropy::loss`].
-    pub fn loss_and_gradient<'t>(
-        &self,
-        labels: impl Into<Labels<'t>>,
-        logits: Rows<'_>,
-    ) -> Result<(Loss, Vec<f32>), Error> {
-        let mut rows = allocate(0.0, logits.rows())?;
-        let mut gradient = allocate(0.0, logits.rows() * logits.classes())?;
-        let into = RowsMut::new(&mut gradient, logits.rows(), logits.classes())?;
-        let summary = self.loss_and_gradient_into(labels, logits, &mut rows, into)?;
-        Ok((Loss { rows, summary }, gradient))
-    }
-
-    /// As [`loss_and_gradient`](Self::loss_and_gradient), into a slice of one loss per row and a buffer of the logits'
-    /// shape.
-    ///
-    /// # Errors
-    ///
-    /// As [`CrossEntropy::loss`].
-    pub fn loss_and_gradient_into<'t>(
-        &self,
-        labels: impl Into<Labels<'t>>,
-        logits: Rows<'_>,
-        losses: &mut [f32],
-        gradient: RowsMut<'_>,
-    ) -> Result<Summary, Error> {
-        gradient.expect_shape("gradient", (logits.rows(), logits.classes()))?;
-        self.run(labels.into(), logits, losses, Some(gradient))
-    }
-
+impl Hinge<'_> {
     fn run(
         &self,
         labels: Labels<'_>,

@@ -1,6 +1,7 @@
 //! Cross-entropy from probabilities, or log-probabilities, that are given.
 
 use super::cross_entropy::summarise;
+use super::row_calls::row_calls;
 use super::{
     CrossEntropy, Denominator, Loss, Reduction, Smoothing, Summary, Upstream, allocate, expect_rows,
 };
@@ -35,7 +36,7 @@ pub struct NegativeLogLikelihood<'a> {
     rows: CrossEntropy<'a>,
 }
 
-impl<'a> NegativeLogLikelihood<'a> {
+impl NegativeLogLikelihood<'_> {
     /// Of log-probabilities, such as [`log_softmax`](crate::log_softmax) gives. They are taken as they are.
     #[must_use]
     pub fn of_log_probabilities() -> Self {
@@ -81,102 +82,11 @@ impl<'a> NegativeLogLikelihood<'a> {
     pub fn label_smoothing(self, epsilon: f64, smoothing: Smoothing) -> Result<Self, Error> {
         Ok(Self { rows: self.rows.label_smoothing(epsilon, smoothing)?, ..self })
     }
+}
 
-    /// How the losses of the rows become one number; a mean is over the rows that are not ignored.
-    #[must_use]
-    pub const fn reduction(self, reduction: Reduction) -> Self {
-        Self { rows: self.rows.reduction(reduction), ..self }
-    }
+row_calls!(NegativeLogLikelihood, Targets, "inputs");
 
-    /// One weight per class: that of a row's label multiplies its loss.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Option`] for a weight that is negative or not finite.
-    pub fn class_weights(self, weights: &'a [f32]) -> Result<Self, Error> {
-        Ok(Self { rows: self.rows.class_weights(weights)?, ..self })
-    }
-
-    /// One weight per row, as [`CrossEntropy::row_weights`].
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Option`] for a weight that is negative or not finite.
-    pub fn row_weights(self, weights: &'a [f32]) -> Result<Self, Error> {
-        Ok(Self { rows: self.rows.row_weights(weights)?, ..self })
-    }
-
-    /// The integer label of rows to ignore, as [`CrossEntropy::ignore_index`].
-    #[must_use]
-    pub const fn ignore_index(self, label: i64) -> Self {
-        Self { rows: self.rows.ignore_index(label), ..self }
-    }
-
-    /// The gradient of what is computed from the loss, as [`CrossEntropy::upstream`].
-    #[must_use]
-    pub fn upstream(self, upstream: impl Into<Upstream<'a>>) -> Self {
-        Self { rows: self.rows.upstream(upstream), ..self }
-    }
-
-    /// The loss of each row, and what they add up to.
-    ///
-    /// # Errors
-    ///
-    /// As [`CrossEntropy::loss`].
-    pub fn loss<'t>(&self, targets: impl Into<Targets<'t>>, inputs: Rows<'_>) -> Result<Loss, Error> {
-        let mut rows = allocate(0.0, inputs.rows())?;
-        let summary = self.loss_into(targets, inputs, &mut rows)?;
-        Ok(Loss { rows, summary })
-    }
-
-    /// As [`loss`](Self::loss), into a slice of one loss per row.
-    ///
-    /// # Errors
-    ///
-    /// As [`CrossEntropy::loss`].
-    pub fn loss_into<'t>(
-        &self,
-        targets: impl Into<Targets<'t>>,
-        inputs: Rows<'_>,
-        losses: &mut [f32],
-    ) -> Result<Summary, Error> {
-        self.run(targets.into(), inputs, losses, None)
-    }
-
-    /// The loss, and its gradient with respect to the inputs, rows after each other.
-    ///
-    /// # Errors
-    ///
-    /// As [`CrossEntropy::loss`].
-    pub fn loss_and_gradient<'t>(
-        &self,
-        targets: impl Into<Targets<'t>>,
-        inputs: Rows<'_>,
-    ) -> Result<(Loss, Vec<f32>), Error> {
-        let mut rows = allocate(0.0, inputs.rows())?;
-        let mut gradient = allocate(0.0, inputs.rows() * inputs.classes())?;
-        let into = RowsMut::new(&mut gradient, inputs.rows(), inputs.classes())?;
-        let summary = self.loss_and_gradient_into(targets, inputs, &mut rows, into)?;
-        Ok((Loss { rows, summary }, gradient))
-    }
-
-    /// As [`loss_and_gradient`](Self::loss_and_gradient), into a slice of one loss per row and a buffer of the inputs'
-    /// shape.
-    ///
-    /// # Errors
-    ///
-    /// As [`CrossEntropy::loss`].
-    pub fn loss_and_gradient_into<'t>(
-        &self,
-        targets: impl Into<Targets<'t>>,
-        inputs: Rows<'_>,
-        losses: &mut [f32],
-        gradient: RowsMut<'_>,
-    ) -> Result<Summary, Error> {
-        gradient.expect_shape("gradient", (inputs.rows(), inputs.classes()))?;
-        self.run(targets.into(), inputs, losses, Some(gradient))
-    }
-
+impl NegativeLogLikelihood<'_> {
     fn run(
         &self,
         targets: Targets<'_>,

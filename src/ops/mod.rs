@@ -9,6 +9,7 @@ mod hinge;
 mod likelihood;
 mod log_softmax;
 mod log_sum_exp;
+mod row_calls;
 mod row_max;
 mod softmax;
 
