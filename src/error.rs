@@ -35,6 +35,48 @@ pub enum Error {
         /// The stride, or the number of classes.
         stride: usize,
     },
+    /// A buffer does not have the length that outer × classes × inner values with their strides need.
+    AxesLength {
+        /// Values in the buffer.
+        given: usize,
+        /// Values that the shape needs.
+        expected: usize,
+        /// Outer, classes and inner.
+        shape: [usize; 3],
+        /// The stride of each.
+        strides: [usize; 3],
+    },
+    /// Values of a mutable view would, or might, share a place.
+    AxesOverlap {
+        /// Outer, classes and inner.
+        shape: [usize; 3],
+        /// The stride of each.
+        strides: [usize; 3],
+    },
+    /// The number of values, or the place of the last one, does not fit in `usize`.
+    AxesOverflow {
+        /// Outer, classes and inner.
+        shape: [usize; 3],
+        /// The stride of each.
+        strides: [usize; 3],
+    },
+    /// An array does not have the axis that classes were to lie along.
+    AxisOutOfRange {
+        /// The axis that was given, counted from 0.
+        axis: usize,
+        /// How many axes there are.
+        axes: usize,
+    },
+    /// An array whose axes beside that of the classes cannot be put together to an outer and an inner one, or
+    /// has a negative stride.
+    AxesNotViewable {
+        /// The length of each axis.
+        shape: Vec<usize>,
+        /// The stride of each axis.
+        strides: Vec<isize>,
+        /// The axis of the classes.
+        axis: usize,
+    },
     /// There are rows, but no classes.
     NoClasses {
         /// Rows of the view.
@@ -123,6 +165,24 @@ impl fmt::Display for Error {
             Self::SizeOverflow { rows, stride } => {
                 write!(f, "{rows} rows of {stride} values overflow the address space")
             }
+            Self::AxesLength { given, expected, shape, strides } => write!(
+                f,
+                "the buffer holds {given} values, but a shape of {shape:?} at strides {strides:?} needs {expected}"
+            ),
+            Self::AxesOverlap { shape, strides } => write!(
+                f,
+                "values of a mutable view of shape {shape:?} at strides {strides:?} overlap; expected each stride to be larger than all that axes of smaller strides reach"
+            ),
+            Self::AxesOverflow { shape, strides } => {
+                write!(f, "a shape of {shape:?} at strides {strides:?} overflows the address space")
+            }
+            Self::AxisOutOfRange { axis, axes } => {
+                write!(f, "axis {axis} of an array of {axes}; expected an axis below that")
+            }
+            Self::AxesNotViewable { shape, strides, axis } => write!(
+                f,
+                "an array of shape {shape:?} at strides {strides:?} has no outer and inner axis around axis {axis}; expected strides that are not negative, and axes that follow each other to be evenly spaced"
+            ),
             Self::NoClasses { rows } => {
                 write!(f, "{rows} rows have 0 classes; expected at least 1")
             }

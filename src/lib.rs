@@ -38,9 +38,11 @@ mod element;
 mod error;
 mod kernel;
 mod labels;
+mod layout;
 mod ops;
 mod parallel;
 mod rows;
+mod rows_mut;
 mod simd;
 
 pub use element::Element;
@@ -48,7 +50,8 @@ pub use error::Error;
 pub use kernel::partial::LogSumExp;
 pub use labels::{Labels, Targets};
 pub use ops::*;
-pub use rows::{Rows, RowsMut};
+pub use rows::Rows;
+pub use rows_mut::RowsMut;
 pub use simd::Backend;
 
 /// The examples of the README, run as doctests.

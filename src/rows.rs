@@ -1,12 +1,17 @@
-//! Checked views of row-major memory: the shape is validated once, here.
+//! Checked views of memory: the shape is validated once, here.
 
-use crate::simd::{LANES, Lanes, Simd};
+use crate::layout::Layout;
+use crate::simd::strided::Strided;
 use crate::{Backend, Element, Error};
 
-/// A borrowed view of rows × classes values in row-major memory.
+/// A borrowed view of rows × classes values.
 ///
-/// Rows start `stride` values apart, so that a view covers padded vocabularies and slices of larger
-/// buffers. Rows of a shared view may overlap: a stride of 0 repeats one row.
+/// Mostly the classes of a row follow each other in memory, and rows start `stride` values apart, so that a view covers
+/// padded vocabularies and slices of larger buffers. Classes can also be any other axis of an array, as in images
+/// whose channels are classes: see [`along_axis`](Self::along_axis) and [`with_strides`](Self::with_strides). All
+/// operations take all views, and none copies one.
+///
+/// Rows of a shared view may overlap: a stride of 0 repeats one row.
 ///
 /// ```
 /// use xent::Rows;
@@ -18,61 +23,8 @@ use crate::{Backend, Element, Error};
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Rows<'a, E: Element = f32> {
-    data: &'a [E],
-    shape: Shape,
+    values: Strided<'a, E>,
     backend: Option<Backend>,
-}
-
-/// A mutably borrowed view of rows × classes f32 in row-major memory.
-///
-/// Rows start `stride` values apart and cannot overlap; what lies between them is never written.
-#[derive(Debug)]
-pub struct RowsMut<'a> {
-    data: &'a mut [f32],
-    shape: Shape,
-    backend: Option<Backend>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Shape {
-    rows: usize,
-    classes: usize,
-    stride: usize,
-}
-
-impl Shape {
-    /// The shape, and the number of values from the first of the first row to the last of the last.
-    fn checked(rows: usize, classes: usize, stride: usize) -> Result<(Self, usize), Error> {
-        let shape = Self { rows, classes, stride };
-        let Some(before_last) = rows.checked_sub(1) else {
-            return Ok((shape, 0));
-        };
-        if classes == 0 {
-            return Err(Error::NoClasses { rows });
-        }
-        let overflow = Error::SizeOverflow { rows, stride: stride.max(classes) };
-        // Sums over all logits must be countable, also where a stride of 0 repeats one row.
-        rows.checked_mul(classes).ok_or_else(|| overflow.clone())?;
-        let span = before_last.checked_mul(stride).and_then(|start| start.checked_add(classes));
-        Ok((shape, span.ok_or(overflow)?))
-    }
-
-    fn mismatch(self, len: usize, expected: usize) -> Error {
-        let Self { rows, classes, stride } = self;
-        Error::DataLength { given: len, expected, rows, classes, stride }
-    }
-
-    /// Where row `row` starts. `row` is below the number of rows.
-    fn start(self, row: usize) -> usize {
-        row * self.stride
-    }
-
-    /// The shapes of the first `row` rows and of the others, and where the others start.
-    fn split_at(self, row: usize) -> (Self, Self, usize) {
-        let rest = self.rows - row;
-        let at = if rest == 0 { 0 } else { self.start(row) };
-        (Self { rows: row, ..self }, Self { rows: rest, ..self }, at)
-    }
 }
 
 impl<'a, E: Element> Rows<'a, E> {
@@ -85,7 +37,8 @@ impl<'a, E: Element> Rows<'a, E> {
     pub fn new(data: &'a [E], rows: usize, classes: usize) -> Result<Self, Error> {
         let view = Self::with_stride(data, rows, classes, classes)?;
         let expected = rows * classes;
-        if data.len() == expected { Ok(view) } else { Err(view.shape.mismatch(data.len(), expected)) }
+        let layout = view.values.layout();
+        if data.len() == expected { Ok(view) } else { Err(wrong_length(layout, data.len(), expected)) }
     }
 
     /// Views rows that start `stride` values apart; what follows the last row is left alone.
@@ -95,11 +48,102 @@ impl<'a, E: Element> Rows<'a, E> {
     /// [`Error::DataLength`] where `data` ends before the last row does; [`Error::NoClasses`] for rows
     /// of no classes; [`Error::SizeOverflow`] where the size does not fit in `usize`.
     pub fn with_stride(data: &'a [E], rows: usize, classes: usize, stride: usize) -> Result<Self, Error> {
-        let (shape, span) = Shape::checked(rows, classes, stride)?;
-        if data.len() < span {
-            return Err(shape.mismatch(data.len(), span));
-        }
-        Ok(Self { data, shape, backend: None })
+        let (layout, span) = Layout::of_rows(rows, classes, stride)?;
+        let values = Strided::new(data, layout, span);
+        let values = values.ok_or_else(|| wrong_length(&layout, data.len(), span))?;
+        Ok(Self { values, backend: None })
+    }
+
+    /// Views all of `data`, an array of any shape in row-major order, with its classes along `axis`.
+    ///
+    /// Each place along the other axes is a row, in their order: with `PyTorch`'s shape (N, C, d1, ..., dk) and axis 1, or
+    /// with `TensorFlow`'s `axis`, there is one loss, and one label, for each of N × d1 × ... × dk.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::AxisOutOfRange`]; [`Error::AxesLength`] unless `data` has as many values as the shape;
+    /// [`Error::NoClasses`]; [`Error::AxesOverflow`].
+    ///
+    /// ```
+    /// use xent::{Rows, argmax};
+    ///
+    /// // Two images of 1 × 3 pixels: channel 0 of the first, channel 1 of the first, channel 0 of the second, ...
+    /// let logits = [0.5, 0.1, 0.9, 0.4, 0.2, 0.3, 1.0, 1.0, 1.0, 0.0, 2.0, 0.0];
+    /// let logits = Rows::along_axis(&logits, &[2, 2, 1, 3], 1)?;
+    /// assert_eq!((logits.rows(), logits.classes()), (6, 2));
+    /// assert_eq!(argmax(logits)?, [0, 1, 0, 0, 1, 0]);
+    /// # Ok::<(), xent::Error>(())
+    /// ```
+    pub fn along_axis(data: &'a [E], shape: &[usize], axis: usize) -> Result<Self, Error> {
+        let (shape, strides) = Layout::along(shape, axis)?;
+        let view = Self::with_strides(data, shape, strides)?;
+        let expected = shape[0] * shape[1] * shape[2];
+        let given = data.len();
+        if given == expected { Ok(view) } else { Err(Error::AxesLength { given, expected, shape, strides }) }
+    }
+
+    /// Views outer × classes × inner values with a stride for each: rows are the pairs of an outer and an inner index,
+    /// those of one outer index after each other.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::AxesLength`] where `data` ends before the last value; [`Error::NoClasses`]; [`Error::AxesOverflow`].
+    ///
+    /// ```
+    /// use xent::{Rows, log_sum_exp};
+    ///
+    /// // The last two of three positions of two sequences, two classes each.
+    /// let logits = [9.0, 9.0, 0.0, 1.0, 0.0, 2.0, 9.0, 9.0, 0.0, 3.0, 0.0, 4.0];
+    /// let shifted = Rows::with_strides(&logits[2..], [2, 2, 2], [6, 1, 2])?;
+    /// assert_eq!(shifted.row(2), Some(&[0.0, 3.0][..]));
+    /// # Ok::<(), xent::Error>(())
+    /// ```
+    pub fn with_strides(data: &'a [E], shape: [usize; 3], strides: [usize; 3]) -> Result<Self, Error> {
+        let (layout, span) = Layout::of_axes(shape, strides)?;
+        let values = Strided::new(data, layout, span);
+        let given = data.len();
+        let values = values.ok_or(Error::AxesLength { given, expected: span, shape, strides })?;
+        Ok(Self { values, backend: None })
+    }
+
+    /// Views an array of any layout, with its classes along an axis: rows are all other axes, in their order.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::AxisOutOfRange`]; [`Error::AxesNotViewable`] for negative strides, and for axes that lie evenly with no
+    /// other, where there are more than two such beside that of the classes; [`Error::NoClasses`].
+    ///
+    /// ```
+    /// use ndarray::{Array3, Axis, s};
+    /// use xent::{Rows, log_sum_exp};
+    ///
+    /// // A batch of 2, of 5 positions, the first left out, of 3 classes.
+    /// let logits = Array3::<f32>::zeros((2, 5, 3));
+    /// let shifted = logits.slice(s![.., 1.., ..]);
+    /// assert_eq!(log_sum_exp(Rows::from_ndarray(shifted, Axis(2))?)?, [3.0_f32.ln(); 8]);
+    /// // The same with classes before positions.
+    /// let turned = shifted.permuted_axes([0, 2, 1]);
+    /// assert_eq!(log_sum_exp(Rows::from_ndarray(turned, Axis(1))?)?, [3.0_f32.ln(); 8]);
+    /// # Ok::<(), xent::Error>(())
+    /// ```
+    #[cfg(feature = "ndarray")]
+    pub fn from_ndarray<D: ndarray::Dimension>(
+        array: ndarray::ArrayView<'a, E, D>,
+        classes: ndarray::Axis,
+    ) -> Result<Self, Error> {
+        Ok(Self { values: Strided::of_array(array, classes)?, backend: None })
+    }
+
+    /// The same values as an array of outer × classes × inner. Outer and inner axes that lie evenly are one.
+    #[cfg(feature = "ndarray")]
+    #[must_use]
+    pub fn to_ndarray(&self) -> ndarray::ArrayView3<'a, E> {
+        self.values.to_array()
+    }
+
+    /// A view of values that are known to be there.
+    pub(crate) fn of(values: Strided<'a, E>, backend: Option<Backend>) -> Self {
+        Self { values, backend }
     }
 
     /// The same view, for a call that runs on `backend`.
@@ -112,38 +156,61 @@ impl<'a, E: Element> Rows<'a, E> {
     /// The number of rows.
     #[must_use]
     pub const fn rows(&self) -> usize {
-        self.shape.rows
+        self.values.layout().rows
     }
 
     /// The number of classes: the length of each row.
     #[must_use]
     pub const fn classes(&self) -> usize {
-        self.shape.classes
+        self.values.layout().classes
     }
 
-    /// The number of values from the start of one row to the start of the next.
+    /// The number of values from a row to the next one, of one outer index.
     #[must_use]
     pub const fn stride(&self) -> usize {
-        self.shape.stride
+        self.values.layout().stride
     }
 
-    /// One row, `None` past the end.
+    /// The number of values from a class of a row to the next.
+    #[must_use]
+    pub const fn class_stride(&self) -> usize {
+        self.values.layout().class_stride
+    }
+
+    /// One row, `None` past the end, and where classes do not follow each other.
     #[must_use]
     pub fn row(&self, row: usize) -> Option<&'a [E]> {
-        (row < self.shape.rows).then(|| self.row_at(row))
+        (row < self.rows() && self.class_stride() == 1).then(|| self.row_at(row))
     }
 
-    /// A row that is known to exist.
+    /// One value, `None` past the end.
+    #[must_use]
+    pub fn get(&self, row: usize, class: usize) -> Option<E> {
+        (row < self.rows() && class < self.classes()).then(|| self.values.get(row, class))
+    }
+
+    /// The values themselves.
+    #[inline(always)]
+    pub(crate) fn values(&self) -> Strided<'a, E> {
+        self.values
+    }
+
+    /// Whether rows are slices at one stride, and what lies between them may be read.
+    #[inline(always)]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.values.is_plain()
+    }
+
+    /// A row that is known to exist, of classes that follow each other.
     #[inline(always)]
     pub(crate) fn row_at(&self, row: usize) -> &'a [E] {
-        let start = self.shape.start(row);
-        &self.data[start..start + self.shape.classes]
+        self.values.row(row)
     }
 
     /// The memory from a row that is known to exist to the end of the data.
     #[inline(always)]
     pub(crate) fn tail_at(&self, row: usize) -> &'a [E] {
-        &self.data[self.shape.start(row)..]
+        self.values.tail(row)
     }
 
     /// The backend chosen for calls with this view.
@@ -152,10 +219,16 @@ impl<'a, E: Element> Rows<'a, E> {
         self.backend
     }
 
+    /// A row close to `near` where rows must be cut so that all lie at one stride.
+    #[inline(always)]
+    pub(crate) fn seam(&self, near: usize) -> Option<usize> {
+        self.values.layout().seam(near)
+    }
+
     /// The first `row` rows and the others. `row` is at most the number of rows.
     pub(crate) fn split_at(self, row: usize) -> (Self, Self) {
-        let (first, rest, at) = self.shape.split_at(row);
-        (Self { shape: first, ..self }, Self { data: &self.data[at..], shape: rest, ..self })
+        let part = |from, rows| Self { values: self.values.part(from, rows), ..self };
+        (part(0, row), part(row, self.rows() - row))
     }
 
     /// An error unless this view, called `what`, has the shape of the logits.
@@ -164,160 +237,17 @@ impl<'a, E: Element> Rows<'a, E> {
     }
 }
 
-impl<'a> RowsMut<'a> {
-    /// Views all of `data` as rows that follow each other without a gap.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::DataLength`] unless `data.len() == rows * classes`; [`Error::NoClasses`] for rows of
-    /// no classes; [`Error::SizeOverflow`] where `rows * classes` does not fit in `usize`.
-    pub fn new(data: &'a mut [f32], rows: usize, classes: usize) -> Result<Self, Error> {
-        let len = data.len();
-        let view = Self::with_stride(data, rows, classes, classes)?;
-        let expected = rows * classes;
-        if len == expected { Ok(view) } else { Err(view.shape.mismatch(len, expected)) }
-    }
-
-    /// Views rows that start `stride` values apart; what lies between and after them is left alone.
-    ///
-    /// # Errors
-    ///
-    /// As [`Rows::with_stride`], and [`Error::StrideTooSmall`] where rows would overlap.
-    pub fn with_stride(
-        data: &'a mut [f32],
-        rows: usize,
-        classes: usize,
-        stride: usize,
-    ) -> Result<Self, Error> {
-        let (shape, span) = Shape::checked(rows, classes, stride)?;
-        if stride < classes && rows > 1 {
-            return Err(Error::StrideTooSmall { stride, classes });
-        }
-        if data.len() < span {
-            return Err(shape.mismatch(data.len(), span));
-        }
-        Ok(Self { data, shape, backend: None })
-    }
-
-    /// The same view, for an in-place call that runs on `backend`.
-    #[must_use]
-    pub fn with_backend(mut self, backend: Backend) -> Self {
-        self.backend = Some(backend);
-        self
-    }
-
-    /// The number of rows.
-    #[must_use]
-    pub const fn rows(&self) -> usize {
-        self.shape.rows
-    }
-
-    /// The number of classes: the length of each row.
-    #[must_use]
-    pub const fn classes(&self) -> usize {
-        self.shape.classes
-    }
-
-    /// The number of values from the start of one row to the start of the next.
-    #[must_use]
-    pub const fn stride(&self) -> usize {
-        self.shape.stride
-    }
-
-    /// The backend chosen for in-place calls with this view.
-    #[must_use]
-    pub const fn backend(&self) -> Option<Backend> {
-        self.backend
-    }
-
-    /// One row, `None` past the end.
-    #[must_use]
-    pub fn row_mut(&mut self, row: usize) -> Option<&mut [f32]> {
-        (row < self.shape.rows).then(|| self.row_at_mut(row))
-    }
-
-    /// A row that is known to exist.
-    #[inline(always)]
-    pub(crate) fn row_at(&self, row: usize) -> &[f32] {
-        let start = self.shape.start(row);
-        &self.data[start..start + self.shape.classes]
-    }
-
-    /// A row that is known to exist.
-    #[inline(always)]
-    pub(crate) fn row_at_mut(&mut self, row: usize) -> &mut [f32] {
-        let start = self.shape.start(row);
-        &mut self.data[start..start + self.shape.classes]
-    }
-
-    /// The memory from a row that is known to exist to the end of the data.
-    #[inline(always)]
-    pub(crate) fn tail_at(&self, row: usize) -> &[f32] {
-        &self.data[self.shape.start(row)..]
-    }
-
-    /// Writes part of a row, from class `start` on. If the next `following - 1` rows follow without a gap, and
-    /// are about to be written, whole vectors are written over their beginnings: masks are slow.
-    #[inline(always)]
-    pub(crate) fn write<S: Simd>(
-        &mut self,
-        simd: S,
-        row: usize,
-        start: usize,
-        following: usize,
-        values: &[f32; LANES],
-    ) {
-        let Shape { classes, stride, .. } = self.shape;
-        let first = self.shape.start(row);
-        let end = first + if stride == classes { following * classes } else { classes };
-        let results = &mut self.data[first + start..end];
-        match results.first_chunk_mut() {
-            Some(all) => simd.load(values).store(all),
-            None => results.copy_from_slice(&values[..results.len()]),
-        }
-    }
-
-    /// A row that is known to exist, and a later one; nothing for none.
-    #[inline(always)]
-    pub(crate) fn two_rows(&mut self, row: usize, later: Option<usize>) -> (&mut [f32], &[f32]) {
-        let (start, classes) = (self.shape.start(row), self.shape.classes);
-        let Some(later) = later else { return (&mut self.data[start..start + classes], &[]) };
-        let (first, rest) = self.data.split_at_mut(self.shape.start(later));
-        (&mut first[start..start + classes], &rest[..classes])
-    }
-
-    /// The same rows, shared.
-    #[must_use]
-    pub fn as_rows(&self) -> Rows<'_> {
-        Rows { data: self.data, shape: self.shape, backend: self.backend }
-    }
-
-    /// A view of the same rows that lives shorter.
-    #[must_use]
-    pub fn reborrow(&mut self) -> RowsMut<'_> {
-        RowsMut { data: self.data, shape: self.shape, backend: self.backend }
-    }
-
-    /// The first `row` rows and the others. `row` is at most the number of rows.
-    pub(crate) fn split_at(self, row: usize) -> (Self, Self) {
-        let (first, rest, at) = self.shape.split_at(row);
-        let (a, b) = self.data.split_at_mut(at);
-        // Without rows behind the cut, all the data stays with the rows before it.
-        let (a, b) = if rest.rows == 0 { (b, a) } else { (a, b) };
-        (
-            Self { data: a, shape: first, backend: self.backend },
-            Self { data: b, shape: rest, backend: self.backend },
-        )
-    }
-
-    /// An error unless this view, called `what`, has the shape of the logits.
-    pub(crate) fn expect_shape(&self, what: &'static str, expected: (usize, usize)) -> Result<(), Error> {
-        expect_shape(what, (self.rows(), self.classes()), expected)
-    }
+pub(crate) const fn wrong_length(layout: &Layout, given: usize, expected: usize) -> Error {
+    let Layout { rows, classes, stride, .. } = *layout;
+    Error::DataLength { given, expected, rows, classes, stride }
 }
 
 /// Two views of no rows agree whatever their classes.
-fn expect_shape(what: &'static str, given: (usize, usize), expected: (usize, usize)) -> Result<(), Error> {
+pub(crate) fn expect_shape(
+    what: &'static str,
+    given: (usize, usize),
+    expected: (usize, usize),
+) -> Result<(), Error> {
     if given == expected || (given.0 == 0 && expected.0 == 0) {
         Ok(())
     } else {

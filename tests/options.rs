@@ -3,14 +3,14 @@
 mod common;
 
 use common::composite::{Composite, Row, Target};
-use common::paths::{Strided, every_loss_path};
+use common::paths::{Axes, Layout, Strided, every_loss_path};
 use common::property::{Errors, Want, for_all};
 use common::strategies::{Logits, Matrix, all_logits, distributions, labels, logits_of, options, recipe};
 use common::{assert_same_bits, same_bits, ulp};
 use fastrand::Rng;
 use proptest::prelude::*;
 use xent::{
-    Backend, CrossEntropy, Denominator, DenseGradient, EmptyMean, Labels, Reduction, Rows, Smoothing, Targets,
+    Backend, CrossEntropy, Denominator, DenseGradient, EmptyMean, Labels, Reduction, Smoothing, Targets,
 };
 
 /// Labels of ignored rows.
@@ -294,7 +294,10 @@ fn distributions_with_any_options_keep_the_contract() {
             let upstream = f64::from(base.upstream[row.min(base.upstream.len() - 1)]);
             factor(drawn, base.reduction, upstream, totals)
         };
-        let targets = Targets::Dense(Rows::new(&labels.values, rows, classes).expect("a matrix"));
+        // Other axes than those of the logits.
+        let axes = Axes::ALL[(rows + logits.layout.padding) % Axes::ALL.len()];
+        let placed = Strided::of(labels, Layout::new(1, 2).along(axes));
+        let targets = Targets::Dense(placed.view(backend));
         let context = (logits, backend, errors);
         check(drawn, loss, targets, context, upstream, |row| Some(Target::Dense(labels.row(row))));
         check_label_gradient(drawn, loss, context, upstream);

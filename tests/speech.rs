@@ -39,7 +39,7 @@ fn speech_logits_keep_the_contract() {
 
     let errors = Errors::default();
     // Rows are neither aligned nor without gaps.
-    let layout = Layout { offset: 5, padding: 8 };
+    let layout = Layout::new(5, 8);
     for backend in backends() {
         let targets = Targets::from(&labels);
         let loss = every_loss_path(CrossEntropy::new(), targets, &logits, layout, backend);

@@ -5,6 +5,7 @@
 //! is negative for labels that are not. The first bracket is `ln(1 + R / e^m)` for a confident row,
 //! with `R` the sum without the maximum.
 
+use super::across::gather_labels;
 use super::ends::Ends;
 use super::flow::{Flow, Read, Slots};
 use super::operation::{Finish, Operation, Row, Seen};
@@ -30,6 +31,8 @@ pub(crate) struct Dense<'a, P> {
     /// One per row, or empty.
     pub(crate) losses: &'a mut [f32],
     pub(crate) sums: Sums<'a>,
+    /// The first row of the group, where its labels are copied.
+    pub(crate) first: usize,
 }
 
 impl<P: Place> Operation for Dense<'_, P> {
@@ -53,7 +56,7 @@ impl<P: Place> Operation for Dense<'_, P> {
         let (losses, other_losses) = self.losses.split_at_mut(row.min(self.losses.len()));
         let (sums, other_sums) = self.sums.split_at(row);
         (
-            Self { place, labels, weights, scale, unit_mass: self.unit_mass, losses, sums },
+            Self { place, labels, weights, scale, unit_mass: self.unit_mass, losses, sums, first: 0 },
             Self {
                 place: other_place,
                 labels: other_labels,
@@ -62,16 +65,36 @@ impl<P: Place> Operation for Dense<'_, P> {
                 unit_mass: self.unit_mass,
                 losses: other_losses,
                 sums: other_sums,
+                first: 0,
             },
         )
     }
 
+    fn seam(&self, near: usize) -> Option<usize> {
+        self.place.seam(near).or_else(|| self.labels.seam(near))
+    }
+
     #[inline(always)]
-    fn dense<'b>(&self, _made: &'b [f32]) -> Option<LabelRows<'b>>
+    fn load<S: Simd>(&mut self, simd: S, first: usize, rows: &[Row], labels: &mut Vec<f32>, direct: bool) {
+        if !direct {
+            self.place.load(simd, first, rows);
+        }
+        if !self.labels.is_plain() {
+            self.first = first;
+            gather_labels(simd, &self.labels, first, rows, labels);
+        }
+    }
+
+    #[inline(always)]
+    fn dense<'b>(&self, made: &'b [f32]) -> Option<LabelRows<'b>>
     where
         Self: 'b,
     {
-        Some(LabelRows::of(&self.labels))
+        Some(if self.labels.is_plain() {
+            LabelRows::of(&self.labels)
+        } else {
+            LabelRows::new(made, self.labels.classes(), self.first)
+        })
     }
 
     #[inline(always)]
@@ -86,7 +109,8 @@ impl<P: Place> Operation for Dense<'_, P> {
 
     #[inline(always)]
     fn ignore(&mut self, row: usize) {
-        leave_out(self.place.results(row), self.losses, &mut self.sums, row);
+        self.place.clear(row);
+        leave_out(self.losses, &mut self.sums, row);
     }
 
     #[inline(always)]

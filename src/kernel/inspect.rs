@@ -58,6 +58,7 @@ impl<P: Place> Operation for Inspect<'_, P> {
     type Epilogue = Nothing;
     type Watch<'b> = ();
     const AT_LABEL: bool = true;
+    const LOOKS_BACK: bool = true;
 
     fn place(&self) -> &P {
         &self.place

@@ -3,13 +3,12 @@
 use super::ends::Ends;
 use super::epilogue::Nothing;
 use super::operation::{Finish, Operation, Row, Seen};
-use super::place::{Place, ReadOnly};
+use super::place::Place;
 use crate::LogSumExp;
-use crate::element::Element;
 use crate::simd::Simd;
 
-pub(crate) struct LogSumExps<'a, E: Element, T> {
-    pub(crate) logits: ReadOnly<'a, E>,
+pub(crate) struct LogSumExps<'a, P, T> {
+    pub(crate) logits: P,
     pub(crate) results: &'a mut [T],
 }
 
@@ -18,16 +17,16 @@ pub(crate) trait PerRow: Copy + Send {
     fn of<S: Simd, const N: usize>(simd: S, ends: &Ends<N>) -> [Self; N];
 }
 
-impl<'a, E: Element, T: PerRow> Operation for LogSumExps<'a, E, T> {
-    type Place = ReadOnly<'a, E>;
+impl<P: Place, T: PerRow> Operation for LogSumExps<'_, P, T> {
+    type Place = P;
     type Epilogue = Nothing;
     type Watch<'b> = ();
 
-    fn place(&self) -> &Self::Place {
+    fn place(&self) -> &P {
         &self.logits
     }
 
-    fn place_mut(&mut self) -> &mut Self::Place {
+    fn place_mut(&mut self) -> &mut P {
         &mut self.logits
     }
 

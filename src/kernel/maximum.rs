@@ -1,21 +1,22 @@
 //! Row maximum and argmax.
 
 use super::block::{BLOCK, block_max};
+use super::lines::Lines;
+use super::operation::for_groups;
 use super::{Job, Join, Scratch};
-use crate::Rows;
 use crate::element::Element;
 use crate::simd::{LANES, Lanes, Simd};
 
 /// The index of the largest logit of each row, the first of equal ones, and its value.
-pub(crate) struct Maximum<'a, E: Element> {
-    pub(crate) logits: Rows<'a, E>,
+pub(crate) struct Maximum<'a> {
+    pub(crate) logits: Lines<'a>,
     /// One index per row, or empty.
     pub(crate) indices: &'a mut [usize],
     /// One value per row, or empty.
     pub(crate) values: &'a mut [f32],
 }
 
-impl<E: Element> Job for Maximum<'_, E> {
+impl Job for Maximum<'_> {
     fn rows(&self) -> usize {
         self.logits.rows()
     }
@@ -34,18 +35,31 @@ impl<E: Element> Job for Maximum<'_, E> {
         )
     }
 
+    fn seam(&self, near: usize) -> Option<usize> {
+        self.logits.seam(near)
+    }
+
     #[inline(always)]
-    fn eval<S: Simd>(self, simd: S, _: &mut Scratch, _: Option<Join>) {
-        for row in 0..self.logits.rows() {
-            let logits = self.logits.row_at(row);
-            let index = argmax(simd, logits);
-            if let Some(to) = self.indices.get_mut(row) {
-                *to = index;
-            }
-            if let Some(to) = self.values.get_mut(row) {
-                *to = logits[index].to_f32();
-            }
-        }
+    fn eval<S: Simd>(mut self, simd: S, scratch: &mut Scratch, _: Option<Join>) {
+        self.logits.exchange(&mut scratch.loaded.logits);
+        for_groups(
+            self.rows(),
+            #[inline(always)]
+            |first, group| {
+                self.logits.load(simd, first, group);
+                for row in group {
+                    let logits = self.logits.row(row.index);
+                    let index = argmax(simd, logits);
+                    if let Some(to) = self.indices.get_mut(row.index) {
+                        *to = index;
+                    }
+                    if let Some(to) = self.values.get_mut(row.index) {
+                        *to = logits[index];
+                    }
+                }
+            },
+        );
+        self.logits.exchange(&mut scratch.loaded.logits);
     }
 }
 

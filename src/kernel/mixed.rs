@@ -7,8 +7,10 @@
 //! of a row that has one. The first are written as dense labels where the row will be read, so that they are dense
 //! labels like any others; what is left is arithmetic at the row's end.
 
+use super::across::{gather_labels, make_room};
 use super::dense::Distance;
 use super::ends::Ends;
+use super::lines::Results;
 use super::loaded::Loaded;
 use super::math::exp;
 use super::operation::{Finish, GROUP, Operation, Row, Seen};
@@ -89,8 +91,8 @@ pub(crate) struct Known {
 }
 
 /// The loss of each row, and, where the place writes, its gradient.
-pub(crate) struct Mixed<'a, P> {
-    pub(crate) place: Loaded<'a, P>,
+pub(crate) struct Mixed<'a, R> {
+    pub(crate) place: Loaded<'a, R>,
     pub(crate) targets: RowTargets<'a>,
     pub(crate) weights: Weights<'a>,
     pub(crate) smoothing: Spread,
@@ -112,26 +114,22 @@ pub(crate) struct Group {
     rows: [Known; GROUP],
 }
 
-impl<P: Place> Mixed<'_, P> {
+impl<'a, R: Results<'a>> Mixed<'a, R> {
     /// Whether there are masses beside those at labels.
     #[inline(always)]
     fn is_soft(&self) -> bool {
         self.smoothing.mass > 0.0 || matches!(self.targets, RowTargets::Dense(_))
     }
 
-    /// Makes the masses of a row, and notes that of its label.
+    /// Makes the masses of a row, of its dense labels where it has them, and notes that of its label.
     #[inline(always)]
     fn make_labels(&mut self, row: Row, masses: &mut [f32]) {
         let logits = self.place.logits(row.index);
         let (kept, share) = self.smoothing.shares(logits);
-        let row_labels = match self.targets {
-            RowTargets::Dense(labels) => Some(labels.row_at(row.index)),
-            RowTargets::Sparse(_) => None,
-        };
-        if let Some(labels) = row_labels {
-            for (to, (label, x)) in masses.iter_mut().zip(labels.iter().zip(logits)) {
+        if matches!(self.targets, RowTargets::Dense(_)) {
+            for (to, x) in masses.iter_mut().zip(logits) {
                 let share = if *x == f32::NEG_INFINITY { 0.0 } else { share };
-                *to = narrow(kept * f64::from(*label) + share);
+                *to = narrow(kept * f64::from(*to) + share);
             }
         } else {
             let share = narrow(share);
@@ -154,11 +152,12 @@ impl<P: Place> Mixed<'_, P> {
     }
 }
 
-impl<'a, P: Place> Operation for Mixed<'a, P> {
-    type Place = Loaded<'a, P>;
-    type Epilogue = P::SharesAndLabels;
+impl<'a, R: Results<'a>> Operation for Mixed<'a, R> {
+    type Place = Loaded<'a, R>;
+    type Epilogue = R::SharesAndLabels;
     type Watch<'b> = Distance<'b>;
     const AT_LABEL: bool = true;
+    const LOOKS_BACK: bool = true;
 
     fn place(&self) -> &Self::Place {
         &self.place
@@ -189,14 +188,22 @@ impl<'a, P: Place> Operation for Mixed<'a, P> {
         )
     }
 
+    fn seam(&self, near: usize) -> Option<usize> {
+        self.place.seam(near).or_else(|| match self.targets {
+            RowTargets::Sparse(_) => None,
+            RowTargets::Dense(labels) => labels.seam(near),
+        })
+    }
+
     #[inline(always)]
-    fn load<S: Simd>(&mut self, simd: S, first: usize, rows: &[Row], labels: &mut Vec<f32>) {
+    fn load<S: Simd>(&mut self, simd: S, first: usize, rows: &[Row], labels: &mut Vec<f32>, _direct: bool) {
         self.place.load(simd, first, rows);
         self.group.first = first;
         let classes = self.place.classes();
         let span = if self.is_soft() { rows.last().map_or(0, |last| last.index - first + 1) } else { 0 };
-        if labels.len() < span * classes {
-            labels.resize(span * classes, 0.0);
+        match &self.targets {
+            RowTargets::Sparse(_) => make_room(labels, span * classes),
+            RowTargets::Dense(from) => gather_labels(simd, from, first, rows, labels),
         }
         simd.outline(
             #[inline(always)]
@@ -230,7 +237,8 @@ impl<'a, P: Place> Operation for Mixed<'a, P> {
 
     #[inline(always)]
     fn ignore(&mut self, row: usize) {
-        leave_out(self.place.results(row), self.losses, &mut self.sums, row);
+        self.place.clear(row);
+        leave_out(self.losses, &mut self.sums, row);
     }
 
     #[inline(always)]
@@ -287,7 +295,7 @@ impl<'a, P: Place> Operation for Mixed<'a, P> {
             let keeps = self.place.map.mask.keeps(row.index, row.label, classes);
             finish.at_label[i] = if keeps || at_label.is_nan() { known.scale * at_label } else { 0.0 };
         }
-        if P::WRITES {
+        if R::WRITES {
             finish.by = ends.factors(simd, &finish.by);
             finish.of_dominant = ends.dominant_complements(simd);
         }

@@ -16,13 +16,16 @@
 //! | `epilogue`, `share` | results from terms or logits, once the sum is known |
 //! | `operation` | a read, an end and an epilogue: what most operations are |
 //! | `rowwise` | the loops over rows that run them |
-//! | `map`, `loaded` | logits that are scaled, capped or masked before they are read |
+//! | `map`, `loaded` | rows that are made before they are read: scaled, capped, masked, or of any layout |
+//! | `across`, `lines` | rows whose classes do not follow each other, as lanes and as slices |
 //! | `scale`, `weights` | upstream factors, saved sums and weights, per row |
 //! | `mixed` | the loss with labels that are made up: smoothed, weighted |
+//! | `row_loss` | losses of rows that need no exponentials |
 //! | `inspect` | what a read of a row tells of its prediction |
 //! | `pointwise` | losses of elements that do not see each other |
 //! | the others | one operation each |
 
+mod across;
 mod block;
 pub(crate) mod dense;
 mod ends;
@@ -32,6 +35,7 @@ mod flow;
 pub(crate) mod hinge;
 pub(crate) mod inspect;
 pub(crate) mod likelihood;
+pub(crate) mod lines;
 pub(crate) mod loaded;
 pub(crate) mod log_softmax;
 pub(crate) mod log_sum_exp;
@@ -46,6 +50,7 @@ pub(crate) mod place;
 pub(crate) mod pointwise;
 mod residues;
 mod row;
+pub(crate) mod row_loss;
 pub(crate) mod rowwise;
 pub(crate) mod scale;
 mod share;
@@ -64,6 +69,8 @@ pub(crate) trait Job: Send + Sized {
     fn classes(&self) -> usize;
     /// The first `row` rows and the others.
     fn split_at(self, row: usize) -> (Self, Self);
+    /// A row close to `near` where rows must be cut so that all lie at one stride; a job that is run has none.
+    fn seam(&self, near: usize) -> Option<usize>;
     /// The operation; where there are threads to share a row with, by `join`. Mark every implementation
     /// `#[inline(always)]`.
     fn eval<S: Simd>(self, simd: S, scratch: &mut Scratch, join: Option<Join>);

@@ -14,14 +14,23 @@ pub(crate) trait Operation: Send + Sized {
     type Watch<'b>: Watch<<Self::Place as Place>::Element>;
     /// Whether rows have a class whose result is not that of the epilogue.
     const AT_LABEL: bool = false;
+    /// Whether rows are looked at beside their scan.
+    const LOOKS_BACK: bool = false;
 
     fn place(&self) -> &Self::Place;
     fn place_mut(&mut self) -> &mut Self::Place;
     fn split_at(self, row: usize) -> (Self, Self);
+    /// A row close to `near` where rows must be cut so that all lie at one stride.
+    fn seam(&self, near: usize) -> Option<usize> {
+        self.place().seam(near)
+    }
     /// Makes a group of rows that can be read, the first of which is not before `first`, and their dense labels.
+    /// Logits that go to the lanes of a tile `direct`ly need not be made.
     #[inline(always)]
-    fn load<S: Simd>(&mut self, simd: S, first: usize, rows: &[Row], _labels: &mut Vec<f32>) {
-        self.place_mut().load(simd, first, rows);
+    fn load<S: Simd>(&mut self, simd: S, first: usize, rows: &[Row], _labels: &mut Vec<f32>, direct: bool) {
+        if !direct {
+            self.place_mut().load(simd, first, rows);
+        }
     }
     /// The dense labels, if there are any: those that were `made`, or others.
     #[inline(always)]
@@ -98,3 +107,16 @@ impl<const N: usize> Finish<N> {
 
 /// Rows whose ends are taken together.
 pub(super) const GROUP: usize = LANES;
+
+/// All of so many rows, in groups.
+#[inline(always)]
+pub(super) fn for_groups(rows: usize, mut run: impl FnMut(usize, &[Row])) {
+    for first in (0..rows).step_by(GROUP) {
+        let mut group = [Row { index: 0, label: 0 }; GROUP];
+        let len = GROUP.min(rows - first);
+        for (index, row) in (first..).zip(&mut group[..len]) {
+            row.index = index;
+        }
+        run(first, &group[..len]);
+    }
+}

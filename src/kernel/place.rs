@@ -4,6 +4,7 @@ use super::epilogue::{Epilogue, Nothing, Shares, SharesAndLabels};
 use super::flow::{Flow, Move, Read, Update};
 use super::loaded::Buffers;
 use super::operation::Row;
+use super::tile::turn;
 use crate::element::Element;
 use crate::simd::{LANES, Simd};
 use crate::{Rows, RowsMut};
@@ -30,12 +31,44 @@ pub(crate) trait Place: Send + Sized {
     fn split_at(self, row: usize) -> (Self, Self);
     /// Takes the memory for rows that are loaded, or gives it back.
     fn exchange(&mut self, _buffers: &mut Buffers) {}
+    /// A row close to `near` where rows must be cut so that all lie at one stride.
+    fn seam(&self, near: usize) -> Option<usize>;
+    /// Whether a tile needs no rows to be [`load`](Self::load)ed.
+    #[inline(always)]
+    fn is_direct(&self) -> bool {
+        !Self::LOADS
+    }
+    /// How many rows should be loaded at once.
+    #[inline(always)]
+    fn group(&self) -> usize {
+        1
+    }
     /// Makes a group of rows that can be read, the first of which is not before `first`.
     #[inline(always)]
     fn load<S: Simd>(&mut self, _simd: S, _first: usize, _rows: &[Row]) {}
-    /// Does what must be done to the results of a group of rows.
+    /// Does what must be done to the results of a group of rows, which have been a tile or not.
     #[inline(always)]
-    fn finish<S: Simd>(&mut self, _simd: S, _rows: &[Row]) {}
+    fn finish<S: Simd>(&mut self, _simd: S, _rows: &[Row], _tiled: bool) {}
+    /// Makes all results of a row 0, whether it is one of a group or not.
+    fn clear(&mut self, row: usize) {
+        self.results(row).fill(0.0);
+    }
+    /// Puts the logits of up to sixteen rows into the lanes of one vector for each class.
+    #[inline(always)]
+    fn to_lanes<S: Simd>(
+        &self,
+        simd: S,
+        rows: &[Row],
+        squares: &mut [[f32; LANES]],
+        to: &mut [[f32; LANES]],
+    ) {
+        turn(simd, self.classes(), rows, self.logits_from(rows[0].index), self.stride(), squares, to);
+    }
+    /// Writes results from such lanes, where no rows need be made of them.
+    #[inline(always)]
+    fn store_lanes<S: Simd>(&mut self, _simd: S, _from: &[[f32; LANES]], _rows: &[Row]) -> bool {
+        false
+    }
     #[inline(always)]
     fn flow(&mut self, row: usize) -> Self::Flow<'_> {
         self.flow_before(row, None).0
@@ -138,6 +171,10 @@ impl<E: Element> Place for ReadOnly<'_, E> {
         self.0.stride()
     }
 
+    fn seam(&self, near: usize) -> Option<usize> {
+        self.0.seam(near)
+    }
+
     fn split_at(self, row: usize) -> (Self, Self) {
         let (first, rest) = self.0.split_at(row);
         (Self(first), Self(rest))
@@ -204,6 +241,10 @@ impl<E: Element> Place for OutOfPlace<'_, E> {
         self.logits.stride()
     }
 
+    fn seam(&self, near: usize) -> Option<usize> {
+        self.logits.seam(near).or_else(|| self.results.seam(near))
+    }
+
     fn split_at(self, row: usize) -> (Self, Self) {
         let (logits, rest) = self.logits.split_at(row);
         let (results, other) = self.results.split_at(row);
@@ -263,6 +304,10 @@ impl Place for InPlace<'_> {
 
     fn stride(&self) -> usize {
         self.0.stride()
+    }
+
+    fn seam(&self, near: usize) -> Option<usize> {
+        self.0.seam(near)
     }
 
     fn split_at(self, row: usize) -> (Self, Self) {

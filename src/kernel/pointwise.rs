@@ -128,6 +128,13 @@ impl<F: Formula> Job for Pointwise<'_, F> {
         )
     }
 
+    fn seam(&self, near: usize) -> Option<usize> {
+        let read = [Some(self.inputs), Some(self.targets), self.weights, self.positive, self.upstream];
+        let written = [&self.losses, &self.gradient];
+        let of_read = || read.iter().flatten().find_map(|rows| rows.seam(near));
+        of_read().or_else(|| written.into_iter().flatten().find_map(|rows| rows.seam(near)))
+    }
+
     #[inline(always)]
     fn eval<S: Simd>(mut self, _: S, _: &mut Scratch, _: Option<Join>) {
         for row in 0..self.inputs.rows() {
@@ -146,9 +153,14 @@ fn split(rows: Option<Rows<'_>>, row: usize) -> (Option<Rows<'_>>, Option<Rows<'
 #[inline(always)]
 fn load(rows: Option<Rows<'_>>, row: usize, start: usize) -> [f64; LANES] {
     let mut values = [1.0; LANES];
-    if let Some(rows) = rows {
+    let Some(rows) = rows else { return values };
+    if rows.class_stride() == 1 {
         for (to, x) in values.iter_mut().zip(&rows.row_at(row)[start..]) {
             *to = f64::from(*x);
+        }
+    } else {
+        for (to, class) in values.iter_mut().zip(start..rows.classes()) {
+            *to = f64::from(rows.values().get(row, class));
         }
     }
     values
@@ -172,9 +184,7 @@ impl<F: Formula> Pointwise<'_, F> {
         }
         for (to, values) in [(&mut self.losses, losses), (&mut self.gradient, gradient)] {
             if let Some(to) = to {
-                let to = &mut to.row_at_mut(row)[start..];
-                let len = to.len().min(LANES);
-                to[..len].copy_from_slice(&values[..len]);
+                to.write_all(row, start, &values);
             }
         }
     }

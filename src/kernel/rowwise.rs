@@ -34,6 +34,10 @@ impl<O: Operation> Job for Rowwise<O> {
         (Self(first), Self(rest))
     }
 
+    fn seam(&self, near: usize) -> Option<usize> {
+        self.0.seam(near)
+    }
+
     #[inline(always)]
     fn eval<S: Simd>(mut self, simd: S, scratch: &mut Scratch, join: Option<Join>) {
         let (rows, classes) = (self.rows(), self.classes());
@@ -41,12 +45,15 @@ impl<O: Operation> Job for Rowwise<O> {
             return;
         }
         let operation = &mut self.0;
-        let tiled = classes <= tile::MAX_CLASSES && rows >= tile::MIN_ROWS;
+        let direct = operation.place().is_direct() && !O::LOOKS_BACK;
+        // Rows that would be copied first are quicker in the lanes, however few.
+        let min_rows = if O::Place::LOADS && direct { 1 } else { tile::MIN_ROWS };
+        let tiled = classes <= tile::MAX_CLASSES && rows >= min_rows;
         operation.place_mut().exchange(&mut scratch.loaded);
         let limit = match O::Epilogue::READS {
             Values::Nothing if !O::Place::LOADS => GROUP,
             _ if tiled => GROUP,
-            _ => (GROUP_LOGITS / classes).clamp(1, GROUP),
+            _ => (GROUP_LOGITS / classes).clamp(operation.place().group(), GROUP),
         };
         for first in (0..rows).step_by(limit) {
             let mut labels = [0; GROUP];
@@ -63,12 +70,13 @@ impl<O: Operation> Job for Rowwise<O> {
                 }
             }
             let group = &group[..len];
-            operation.load(simd, first, group, &mut scratch.loaded.labels);
+            let tiled = tiled && len >= min_rows;
+            operation.load(simd, first, group, &mut scratch.loaded.labels, tiled && direct);
             if let Some(join) = join {
                 for &row in group {
                     long::run(simd, operation, row, scratch, join);
                 }
-            } else if tiled && len >= tile::MIN_ROWS {
+            } else if tiled {
                 run_tile(simd, operation, group, scratch);
             } else if len > 1 || (len == 1 && O::Place::LOADS) {
                 // One row alone has code of its own only where calls are to be quick.
@@ -76,7 +84,7 @@ impl<O: Operation> Job for Rowwise<O> {
             } else if len == 1 {
                 run_rows::<S, O, 1>(simd, operation, group, scratch);
             }
-            operation.place_mut().finish(simd, group);
+            operation.place_mut().finish(simd, group, tiled);
         }
         operation.place_mut().exchange(&mut scratch.loaded);
     }

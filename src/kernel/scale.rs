@@ -98,9 +98,8 @@ impl Sums<'_> {
     }
 }
 
-/// Writes the results of a row that takes no part: a gradient and a loss of 0, and no sum.
-pub(super) fn leave_out(gradient: &mut [f32], losses: &mut [f32], sums: &mut Sums<'_>, row: usize) {
-    gradient.fill(0.0);
+/// Writes what there is one of for a row that takes no part: a loss of 0, and no sum.
+pub(super) fn leave_out(losses: &mut [f32], sums: &mut Sums<'_>, row: usize) {
     if let Some(to) = losses.get_mut(row) {
         *to = 0.0;
     }

@@ -1,30 +1,101 @@
 //! Gradients through softmax and log-softmax, from their outputs and the upstream gradient.
 
+use core::marker::PhantomData;
+
 use super::block::{BLOCK, block_max};
 use super::exp::{Exp, Reference};
+use super::lines::Lines;
+use super::operation::for_groups;
 use super::place::Place;
 use super::share::{Factor, map_with, split};
 use super::{Job, Join, Scratch};
-use crate::Rows;
 use crate::simd::{LANES, Lanes, Simd, Wide};
 
-/// Softmax: `y_i (g_i - sum_j y_j g_j)`. The place holds the upstream gradient `g`.
+/// The gradient through an operation. The place holds the upstream gradient `g`.
+pub(crate) struct Through<'a, F, P> {
+    formula: PhantomData<F>,
+    /// The output of the forward pass.
+    output: Lines<'a>,
+    place: P,
+}
+
+/// What the gradient of a row is.
+pub(crate) trait OutputFormula: Send {
+    /// Writes that of a row with this output.
+    fn row<S: Simd, P: Place<Element = f32>>(simd: S, output: &[f32], place: &mut P, row: usize);
+}
+
+/// Softmax: `y_i (g_i - sum_j y_j g_j)`.
 ///
 /// A class of probability 0 has gradient 0, whatever its upstream gradient is.
-pub(crate) struct SoftmaxGradient<'a, P> {
-    /// The output of the forward pass, `y`.
-    pub(crate) output: Rows<'a>,
-    pub(crate) place: P,
+pub(crate) enum Softmax {}
+
+/// Log-softmax: `g_i - e^(z_i) sum_j g_j`.
+pub(crate) enum LogSoftmax {}
+
+impl OutputFormula for Softmax {
+    #[inline(always)]
+    fn row<S: Simd, P: Place<Element = f32>>(simd: S, y: &[f32], place: &mut P, row: usize) {
+        // Products of f32 are exact in f64, so that the sum is as good as its terms.
+        let dot = sum_pairs(
+            simd,
+            y,
+            place.logits(row),
+            #[inline(always)]
+            |y, g| y.widen() * g.zero_where_zero(y).widen(),
+        );
+        let (high, low) = split(dot);
+        let (high, low) = (simd.splat(high), simd.splat(low));
+        map_with(
+            simd,
+            y,
+            place.flow(row),
+            #[inline(always)]
+            |y, g| {
+                // A class of probability 0 takes no part, as in the sum.
+                (((g.zero_where_zero(y) - high) - low) * y).zero_where_zero(y)
+            },
+        );
+    }
 }
 
-/// Log-softmax: `g_i - e^(z_i) sum_j g_j`. The place holds the upstream gradient `g`.
-pub(crate) struct LogSoftmaxGradient<'a, P> {
-    /// The output of the forward pass, `z`.
-    pub(crate) output: Rows<'a>,
-    pub(crate) place: P,
+impl OutputFormula for LogSoftmax {
+    #[inline(always)]
+    fn row<S: Simd, P: Place<Element = f32>>(simd: S, z: &[f32], place: &mut P, row: usize) {
+        let sum = sum_pairs(
+            simd,
+            z,
+            place.logits(row),
+            #[inline(always)]
+            |_, g| g.widen(),
+        );
+        let reference = z
+            .chunks(BLOCK)
+            .map(
+                #[inline(always)]
+                |block| block_max(simd, block),
+            )
+            .fold(f32::NEG_INFINITY, |max, block| if block > max { block } else { max });
+        let reference = Reference::for_max(reference);
+        let exp = Exp::new(simd, reference);
+        let factor = Factor::new(simd, -sum * reference.to_f64());
+        map_with(
+            simd,
+            z,
+            place.flow(row),
+            #[inline(always)]
+            |z, g| factor.scaled(exp.term(z)).mul_add(factor.unscale, g),
+        );
+    }
 }
 
-impl<P: Place<Element = f32>> Job for SoftmaxGradient<'_, P> {
+impl<'a, F, P> Through<'a, F, P> {
+    pub(crate) fn new(output: Lines<'a>, place: P) -> Self {
+        Self { formula: PhantomData, output, place }
+    }
+}
+
+impl<F: OutputFormula, P: Place<Element = f32>> Job for Through<'_, F, P> {
     fn rows(&self) -> usize {
         self.place.rows()
     }
@@ -36,81 +107,32 @@ impl<P: Place<Element = f32>> Job for SoftmaxGradient<'_, P> {
     fn split_at(self, row: usize) -> (Self, Self) {
         let (output, rest) = self.output.split_at(row);
         let (place, other) = self.place.split_at(row);
-        (Self { output, place }, Self { output: rest, place: other })
+        (Self::new(output, place), Self::new(rest, other))
+    }
+
+    fn seam(&self, near: usize) -> Option<usize> {
+        self.place.seam(near).or_else(|| self.output.seam(near))
     }
 
     #[inline(always)]
-    fn eval<S: Simd>(mut self, simd: S, _: &mut Scratch, _: Option<Join>) {
-        for row in 0..self.place.rows() {
-            let y = self.output.row_at(row);
-            // Products of f32 are exact in f64, so that the sum is as good as its terms.
-            let dot = sum_pairs(
-                simd,
-                y,
-                self.place.logits(row),
-                #[inline(always)]
-                |y, g| y.widen() * g.zero_where_zero(y).widen(),
-            );
-            let (high, low) = split(dot);
-            let (high, low) = (simd.splat(high), simd.splat(low));
-            map_with(
-                simd,
-                y,
-                self.place.flow(row),
-                #[inline(always)]
-                |y, g| {
-                    // A class of probability 0 takes no part, as in the sum.
-                    (((g.zero_where_zero(y) - high) - low) * y).zero_where_zero(y)
-                },
-            );
-        }
-    }
-}
-
-impl<P: Place<Element = f32>> Job for LogSoftmaxGradient<'_, P> {
-    fn rows(&self) -> usize {
-        self.place.rows()
-    }
-
-    fn classes(&self) -> usize {
-        self.place.classes()
-    }
-
-    fn split_at(self, row: usize) -> (Self, Self) {
-        let (output, rest) = self.output.split_at(row);
-        let (place, other) = self.place.split_at(row);
-        (Self { output, place }, Self { output: rest, place: other })
-    }
-
-    #[inline(always)]
-    fn eval<S: Simd>(mut self, simd: S, _: &mut Scratch, _: Option<Join>) {
-        for row in 0..self.place.rows() {
-            let z = self.output.row_at(row);
-            let sum = sum_pairs(
-                simd,
-                z,
-                self.place.logits(row),
-                #[inline(always)]
-                |_, g| g.widen(),
-            );
-            let reference = z
-                .chunks(BLOCK)
-                .map(
-                    #[inline(always)]
-                    |block| block_max(simd, block),
-                )
-                .fold(f32::NEG_INFINITY, |max, block| if block > max { block } else { max });
-            let reference = Reference::for_max(reference);
-            let exp = Exp::new(simd, reference);
-            let factor = Factor::new(simd, -sum * reference.to_f64());
-            map_with(
-                simd,
-                z,
-                self.place.flow(row),
-                #[inline(always)]
-                |z, g| factor.scaled(exp.term(z)).mul_add(factor.unscale, g),
-            );
-        }
+    fn eval<S: Simd>(self, simd: S, scratch: &mut Scratch, _: Option<Join>) {
+        let Self { mut output, mut place, .. } = self;
+        place.exchange(&mut scratch.loaded);
+        output.exchange(&mut scratch.loaded.labels);
+        for_groups(
+            place.rows(),
+            #[inline(always)]
+            |first, group| {
+                place.load(simd, first, group);
+                output.load(simd, first, group);
+                for row in group {
+                    F::row(simd, output.row(row.index), &mut place, row.index);
+                }
+                place.finish(simd, group, false);
+            },
+        );
+        output.exchange(&mut scratch.loaded.labels);
+        place.exchange(&mut scratch.loaded);
     }
 }
 

@@ -67,7 +67,8 @@ impl<P: Place> Operation for Sparse<'_, P> {
 
     #[inline(always)]
     fn ignore(&mut self, row: usize) {
-        leave_out(self.place.results(row), self.losses, &mut self.sums, row);
+        self.place.clear(row);
+        leave_out(self.losses, &mut self.sums, row);
     }
 
     #[inline(always)]

@@ -64,8 +64,7 @@ impl<'a, S: Simd> Tile<'a, S> {
     #[inline(always)]
     pub(crate) fn load_logits<P: Place>(&mut self, place: &P, rows: &[Row]) {
         let Buffers { rows: squares, logits, .. } = &mut *self.buffers;
-        let data = place.logits_from(rows[0].index);
-        turn(self.simd, self.classes, rows, data, place.stride(), squares, logits);
+        place.to_lanes(self.simd, rows, squares, &mut logits[..self.classes.next_multiple_of(LANES)]);
     }
 
     /// Takes the dense labels of rows.
@@ -311,6 +310,9 @@ impl<'a, S: Simd> Tile<'a, S> {
     /// Writes the results of the rows.
     #[inline(always)]
     pub(crate) fn store<P: Place>(&mut self, place: &mut P, rows: &[Row]) {
+        if place.store_lanes(self.simd, &self.buffers.terms[..self.classes], rows) {
+            return;
+        }
         self.simd.outline(
             #[inline(always)]
             || {
@@ -335,7 +337,7 @@ impl<'a, S: Simd> Tile<'a, S> {
 /// Turns rows into classes. `data` starts with the first of the rows, which lie `stride` values apart. What it
 /// has behind a row ends up in the lanes behind its last class, which nobody looks at.
 #[inline(always)]
-fn turn<S: Simd, E: Element>(
+pub(super) fn turn<S: Simd, E: Element>(
     simd: S,
     classes: usize,
     rows: &[Row],

@@ -4,6 +4,8 @@ use super::cross_entropy::summarise;
 use super::row_calls::row_calls;
 use super::{CrossEntropy, Loss, Reduction, Summary, Upstream, allocate, expect_rows};
 use crate::kernel::hinge::Hinge as Kernel;
+use crate::kernel::lines::{Lines, LinesMut};
+use crate::kernel::row_loss::RowLoss;
 use crate::labels::RowLabels;
 use crate::{Error, Labels, Rows, RowsMut, parallel};
 
@@ -100,16 +102,15 @@ impl Hinge<'_> {
         let totals = self.rows.totals(rows, &labels);
         #[expect(clippy::cast_precision_loss, reason = "2^53 logits do not fit in memory")]
         let share = if self.per_class { 1.0 / classes as f64 } else { 1.0 };
-        let job = Kernel {
-            logits,
-            labels,
+        let job = RowLoss {
+            formula: Kernel { margin: self.margin.into(), squared: self.power == HingePower::Squared, share },
+            inputs: Lines::new(logits.values()),
+            labels: Some(labels),
+            dense: None,
             weights: self.rows.weights,
-            margin: self.margin.into(),
-            squared: self.power == HingePower::Squared,
-            share,
             scale: self.rows.scale(totals)?,
             losses: &mut *losses,
-            gradient,
+            gradient: gradient.map(|rows| LinesMut::new(rows.into_values())),
         };
         parallel::run(job, logits.backend())?;
         Ok(summarise(losses, totals, &self.rows))

@@ -6,8 +6,9 @@ use super::{
     CrossEntropy, Denominator, Loss, Reduction, Smoothing, Summary, Upstream, allocate, expect_rows,
 };
 pub use crate::kernel::likelihood::Normalise;
-use crate::kernel::likelihood::{Given, Likelihood};
-use crate::kernel::mixed::RowTargets;
+use crate::kernel::likelihood::{Inputs, Likelihood};
+use crate::kernel::lines::{Lines, LinesMut};
+use crate::kernel::row_loss::RowLoss;
 use crate::labels::RowLabels;
 use crate::{Error, Rows, RowsMut, Targets, parallel};
 
@@ -31,7 +32,7 @@ use crate::{Error, Rows, RowsMut, Targets, parallel};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct NegativeLogLikelihood<'a> {
-    given: Given,
+    given: Inputs,
     /// What rows have in common with those of the other loss.
     rows: CrossEntropy<'a>,
 }
@@ -40,7 +41,7 @@ impl NegativeLogLikelihood<'_> {
     /// Of log-probabilities, such as [`log_softmax`](crate::log_softmax) gives. They are taken as they are.
     #[must_use]
     pub fn of_log_probabilities() -> Self {
-        Self { given: Given::LogProbabilities, rows: CrossEntropy::new() }
+        Self { given: Inputs::LogProbabilities, rows: CrossEntropy::new() }
     }
 
     /// Of probabilities: clipped to `clip` from 0 and from 1, and divided by their sum where `normalise` says so.
@@ -51,7 +52,7 @@ impl NegativeLogLikelihood<'_> {
     /// [`Error::Option`] unless `clip` is from 0 to a half.
     pub fn of_probabilities(clip: f64, normalise: Normalise) -> Result<Self, Error> {
         if (0.0..=0.5).contains(&clip) {
-            return Ok(Self { given: Given::Probabilities { clip, normalise }, rows: CrossEntropy::new() });
+            return Ok(Self { given: Inputs::Probabilities { clip, normalise }, rows: CrossEntropy::new() });
         }
         Err(Error::Option { what: "clip", index: None, given: clip.to_string(), expected: "0 to 0.5" })
     }
@@ -62,7 +63,7 @@ impl NegativeLogLikelihood<'_> {
     #[must_use]
     pub fn keras(sparse: bool) -> Self {
         let normalise = if sparse { Normalise::AfterClipping } else { Normalise::BeforeClipping };
-        Self { given: Given::Probabilities { clip: 1e-7, normalise }, rows: CrossEntropy::keras() }
+        Self { given: Inputs::Probabilities { clip: 1e-7, normalise }, rows: CrossEntropy::keras() }
     }
 
     /// What a mean divides by, as [`CrossEntropy::denominator`].
@@ -97,28 +98,28 @@ impl NegativeLogLikelihood<'_> {
         let (rows, classes) = (inputs.rows(), inputs.classes());
         expect_rows("losses", losses.len(), rows)?;
         self.rows.expect_lengths(rows, classes)?;
-        let (targets, totals) = match targets {
+        let ((labels, dense), totals) = match targets {
             Targets::Sparse(labels) => {
                 let labels = RowLabels::new(labels, rows, classes, self.rows.ignored)?;
                 let totals = self.rows.totals(rows, &labels);
-                (RowTargets::Sparse(labels), totals)
+                ((Some(labels), None), totals)
             }
             Targets::Dense(labels) => {
                 labels.expect_shape("labels", (rows, classes))?;
-                (RowTargets::Dense(labels), self.rows.dense_totals(rows))
+                ((None, Some(Lines::new(labels.values()))), self.rows.dense_totals(rows))
             }
         };
         #[expect(clippy::cast_precision_loss, reason = "2^53 probabilities do not fit in memory")]
         let shares = self.rows.smoothing.shares_of(classes as f64);
-        let job = Likelihood {
-            inputs,
-            targets,
+        let job = RowLoss {
+            formula: Likelihood { given: self.given, shares },
+            inputs: Lines::new(inputs.values()),
+            labels,
+            dense,
             weights: self.rows.weights,
-            given: self.given,
-            shares,
             scale: self.rows.scale(totals)?,
             losses: &mut *losses,
-            gradient,
+            gradient: gradient.map(|rows| LinesMut::new(rows.into_values())),
         };
         parallel::run(job, inputs.backend())?;
         Ok(summarise(losses, totals, &self.rows))

@@ -1,12 +1,14 @@
 //! Log-softmax and the gradient through it.
 
-use super::{allocated, out_of_place};
+use super::allocated;
+use super::places::in_place_of;
 use crate::kernel::epilogue::Differences;
+use crate::kernel::lines::Lines;
 use crate::kernel::log_softmax::LogSoftmax;
-use crate::kernel::place::{InPlace, Place};
+use crate::kernel::place::Place;
 use crate::kernel::rowwise::Rowwise;
 use crate::kernel::scale::Scale;
-use crate::kernel::softmax_gradient::LogSoftmaxGradient;
+use crate::kernel::softmax_gradient::{LogSoftmax as Formula, Through};
 use crate::{Backend, Error, Rows, RowsMut, parallel};
 
 /// The log-softmax of each row: `x_i - ln sum_j e^(x_j)`.
@@ -45,8 +47,7 @@ pub fn log_softmax(logits: Rows<'_>) -> Result<Vec<f32>, Error> {
 /// # Ok::<(), xent::Error>(())
 /// ```
 pub fn log_softmax_into(logits: Rows<'_>, results: RowsMut<'_>) -> Result<(), Error> {
-    let place = out_of_place("output", logits, results)?;
-    run(place, logits.backend())
+    in_place_of!(place = out_of_place("output", logits, results) => run(place, logits.backend()))
 }
 
 /// As [`log_softmax`], over the logits.
@@ -56,7 +57,7 @@ pub fn log_softmax_into(logits: Rows<'_>, results: RowsMut<'_>) -> Result<(), Er
 /// [`Error::UnknownBackend`] and [`Error::UnavailableBackend`].
 pub fn log_softmax_in_place(logits: RowsMut<'_>) -> Result<(), Error> {
     let backend = logits.backend();
-    run(InPlace(logits), backend)
+    in_place_of!(place = in_place(logits) => run(place, backend))
 }
 
 /// The gradient with respect to the logits, from the output of [`log_softmax`] and the gradient with
@@ -92,8 +93,7 @@ pub fn log_softmax_gradient_into(
     results: RowsMut<'_>,
 ) -> Result<(), Error> {
     upstream.expect_shape("upstream gradient", (output.rows(), output.classes()))?;
-    let place = out_of_place("gradient", upstream, results)?;
-    parallel::run(LogSoftmaxGradient { output, place }, output.backend())
+    in_place_of!(place = out_of_place("gradient", upstream, results) => run_gradient(output, place))
 }
 
 /// As [`log_softmax_gradient`], over the upstream gradient.
@@ -103,7 +103,11 @@ pub fn log_softmax_gradient_into(
 /// [`Error::ShapeMismatch`], [`Error::UnknownBackend`] and [`Error::UnavailableBackend`].
 pub fn log_softmax_gradient_in_place(output: Rows<'_>, upstream: RowsMut<'_>) -> Result<(), Error> {
     upstream.expect_shape("upstream gradient", (output.rows(), output.classes()))?;
-    parallel::run(LogSoftmaxGradient { output, place: InPlace(upstream) }, output.backend())
+    in_place_of!(place = in_place(upstream) => run_gradient(output, place))
+}
+
+fn run_gradient(output: Rows<'_>, place: impl Place<Element = f32>) -> Result<(), Error> {
+    parallel::run(Through::<Formula, _>::new(Lines::new(output.values()), place), output.backend())
 }
 
 fn run(place: impl Place, backend: Option<Backend>) -> Result<(), Error> {

@@ -1,5 +1,6 @@
 //! Log-sum-exp.
 
+use super::places::in_place_of;
 use super::{allocate, expect_rows};
 use crate::kernel::log_sum_exp::LogSumExps;
 use crate::kernel::place::ReadOnly;
@@ -36,7 +37,7 @@ pub fn log_sum_exp(logits: Rows<'_>) -> Result<Vec<f32>, Error> {
 /// [`Error::RowCount`], [`Error::UnknownBackend`] and [`Error::UnavailableBackend`].
 pub fn log_sum_exp_into(logits: Rows<'_>, results: &mut [f32]) -> Result<(), Error> {
     expect_rows("results", results.len(), logits.rows())?;
-    parallel::run(Rowwise(LogSumExps { logits: ReadOnly(logits), results }), logits.backend())
+    in_place_of!(place = read_only(logits) => parallel::run(Rowwise(LogSumExps { logits: place, results }), logits.backend()))
 }
 
 impl LogSumExp {

@@ -9,6 +9,7 @@ mod hinge;
 mod likelihood;
 mod log_softmax;
 mod log_sum_exp;
+mod places;
 mod row_calls;
 mod row_max;
 mod softmax;
@@ -32,7 +33,6 @@ pub use softmax::{
     softmax_into,
 };
 
-use crate::kernel::place::OutOfPlace;
 use crate::{Error, Rows, RowsMut};
 
 /// `len` values to be written over, or an error where they do not fit in memory.
@@ -51,16 +51,6 @@ fn allocated(
     let mut results = allocate(0.0, rows * classes)?;
     write(RowsMut::new(&mut results, rows, classes)?)?;
     Ok(results)
-}
-
-/// Results of the logits' shape elsewhere, called `what` in errors.
-fn out_of_place<'a>(
-    what: &'static str,
-    logits: Rows<'a>,
-    results: RowsMut<'a>,
-) -> Result<OutOfPlace<'a, f32>, Error> {
-    results.expect_shape(what, (logits.rows(), logits.classes()))?;
-    Ok(OutOfPlace { logits, results })
 }
 
 /// An error unless there is one value per row.

@@ -1,6 +1,7 @@
 //! Row maximum and argmax.
 
 use super::{allocate, expect_rows};
+use crate::kernel::lines::Lines;
 use crate::kernel::maximum::Maximum;
 use crate::{Error, Rows, parallel};
 
@@ -31,7 +32,10 @@ pub fn row_max(logits: Rows<'_>) -> Result<Vec<f32>, Error> {
 /// [`Error::RowCount`], [`Error::UnknownBackend`] and [`Error::UnavailableBackend`].
 pub fn row_max_into(logits: Rows<'_>, results: &mut [f32]) -> Result<(), Error> {
     expect_rows("results", results.len(), logits.rows())?;
-    parallel::run(Maximum { logits, indices: &mut [], values: results }, logits.backend())
+    parallel::run(
+        Maximum { logits: Lines::new(logits.values()), indices: &mut [], values: results },
+        logits.backend(),
+    )
 }
 
 /// The class with the largest logit of each row: the first of equal ones. In a row that holds NaN, the
@@ -62,5 +66,8 @@ pub fn argmax(logits: Rows<'_>) -> Result<Vec<usize>, Error> {
 /// [`Error::RowCount`], [`Error::UnknownBackend`] and [`Error::UnavailableBackend`].
 pub fn argmax_into(logits: Rows<'_>, results: &mut [usize]) -> Result<(), Error> {
     expect_rows("results", results.len(), logits.rows())?;
-    parallel::run(Maximum { logits, indices: results, values: &mut [] }, logits.backend())
+    parallel::run(
+        Maximum { logits: Lines::new(logits.values()), indices: results, values: &mut [] },
+        logits.backend(),
+    )
 }

@@ -1,10 +1,12 @@
 //! Softmax and the gradient through it.
 
-use super::{allocated, out_of_place};
-use crate::kernel::place::InPlace;
+use super::allocated;
+use super::places::in_place_of;
+use crate::kernel::lines::Lines;
+use crate::kernel::place::Place;
 use crate::kernel::rowwise::Rowwise;
 use crate::kernel::softmax::Softmax;
-use crate::kernel::softmax_gradient::SoftmaxGradient;
+use crate::kernel::softmax_gradient::{Softmax as Formula, Through};
 use crate::{Error, Rows, RowsMut, parallel};
 
 /// The softmax of each row: `e^(x_i) / sum_j e^(x_j)`.
@@ -45,7 +47,7 @@ pub fn softmax(logits: Rows<'_>) -> Result<Vec<f32>, Error> {
 /// # Ok::<(), xent::Error>(())
 /// ```
 pub fn softmax_into(logits: Rows<'_>, results: RowsMut<'_>) -> Result<(), Error> {
-    parallel::run(Rowwise(Softmax(out_of_place("output", logits, results)?)), logits.backend())
+    in_place_of!(place = out_of_place("output", logits, results) => parallel::run(Rowwise(Softmax(place)), logits.backend()))
 }
 
 /// As [`softmax`], over the logits.
@@ -64,7 +66,7 @@ pub fn softmax_into(logits: Rows<'_>, results: RowsMut<'_>) -> Result<(), Error>
 /// ```
 pub fn softmax_in_place(logits: RowsMut<'_>) -> Result<(), Error> {
     let backend = logits.backend();
-    parallel::run(Rowwise(Softmax(InPlace(logits))), backend)
+    in_place_of!(place = in_place(logits) => parallel::run(Rowwise(Softmax(place)), backend))
 }
 
 /// The gradient with respect to the logits, from the output of [`softmax`] and the gradient with respect
@@ -101,8 +103,7 @@ pub fn softmax_gradient_into(
     results: RowsMut<'_>,
 ) -> Result<(), Error> {
     upstream.expect_shape("upstream gradient", (output.rows(), output.classes()))?;
-    let place = out_of_place("gradient", upstream, results)?;
-    parallel::run(SoftmaxGradient { output, place }, output.backend())
+    in_place_of!(place = out_of_place("gradient", upstream, results) => run_gradient(output, place))
 }
 
 /// As [`softmax_gradient`], over the upstream gradient.
@@ -112,5 +113,9 @@ pub fn softmax_gradient_into(
 /// [`Error::ShapeMismatch`], [`Error::UnknownBackend`] and [`Error::UnavailableBackend`].
 pub fn softmax_gradient_in_place(output: Rows<'_>, upstream: RowsMut<'_>) -> Result<(), Error> {
     upstream.expect_shape("upstream gradient", (output.rows(), output.classes()))?;
-    parallel::run(SoftmaxGradient { output, place: InPlace(upstream) }, output.backend())
+    in_place_of!(place = in_place(upstream) => run_gradient(output, place))
+}
+
+fn run_gradient(output: Rows<'_>, place: impl Place<Element = f32>) -> Result<(), Error> {
+    parallel::run(Through::<Formula, _>::new(Lines::new(output.values()), place), output.backend())
 }

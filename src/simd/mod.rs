@@ -21,6 +21,8 @@
 
 use core::ops::{Add, Mul, Sub};
 
+#[cfg(feature = "ndarray")]
+mod arrays;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
@@ -28,6 +30,7 @@ mod avx512;
 mod backend;
 mod portable;
 mod scalar;
+pub(crate) mod strided;
 
 pub use backend::Backend;
 pub(crate) use backend::Token;

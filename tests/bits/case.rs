@@ -3,7 +3,7 @@
 use fastrand::Rng;
 use proptest::prelude::*;
 use xent::{
-    Backend, CrossEntropy, Rows, Smoothing, Targets, argmax, argmax_into, log_softmax, log_softmax_gradient,
+    Backend, CrossEntropy, Smoothing, Targets, argmax, argmax_into, log_softmax, log_softmax_gradient,
     log_softmax_gradient_in_place, log_softmax_gradient_into, log_softmax_in_place, log_softmax_into,
     log_sum_exp, log_sum_exp_into, row_max, row_max_into, softmax, softmax_gradient,
     softmax_gradient_in_place, softmax_gradient_into, softmax_in_place, softmax_into,
@@ -166,7 +166,7 @@ impl Case {
         let indices: Vec<u64> = labels.iter().map(|&label| label as u64).collect();
         let sparse = every_loss_path(loss, Targets::from(&indices), logits, layout, backend);
         // Labels with gaps of their own between the rows.
-        let elsewhere = Layout { offset: layout.padding % 5, padding: layout.offset };
+        let elsewhere = Layout::new(layout.padding % 5, layout.offset).along(layout.axes);
         let dense_labels = Strided::of(distributions, elsewhere);
         let dense = every_loss_path(loss, Targets::from(dense_labels.view(backend)), logits, layout, backend);
         for (evaluated, names) in [
@@ -206,8 +206,8 @@ impl Case {
             .upstream(upstream);
         let indices: Vec<u64> = labels.iter().map(|&label| label as u64).collect();
         let sparse = every_loss_path(loss, Targets::from(&indices), logits, layout, backend);
-        let dense = Targets::from(Rows::new(&distributions.values, rows, classes).unwrap());
-        let dense = every_loss_path(loss, dense, logits, layout, backend);
+        let dense_labels = Strided::of(distributions, Layout { offset: 2, ..layout });
+        let dense = every_loss_path(loss, Targets::from(dense_labels.view(backend)), logits, layout, backend);
         let labels = every_path_but_in_place(loss, logits, layout, backend);
         vec![
             Outcome::new("sparse loss with options", rows, sparse.losses),
@@ -227,8 +227,11 @@ impl Case {
         backend: Backend,
     ) -> (Vec<f32>, Vec<f32>) {
         let Matrix { rows, classes, .. } = self.logits;
-        let view = |values| Rows::new(values, rows, classes).unwrap().with_backend(backend);
-        let (y, z) = (view(y), view(z));
+        let place = |values: &[f32]| {
+            Strided::of(&Matrix { rows, classes, values: values.to_vec() }, Layout { offset: 3, ..layout })
+        };
+        let (y, z) = (place(y), place(z));
+        let (y, z) = (y.view(backend), z.view(backend));
         let dy = every_path(
             &self.distributions,
             layout,

@@ -27,7 +27,7 @@ fn the_named_functions_give_the_losses_of_cross_entropy() {
             sparse_softmax_cross_entropy_with_logits_into(&case.labels, logits, &mut into).unwrap();
             assert_same_bits("sparse, into", &into, &expected);
 
-            let labels = Strided::of(&case.distributions, Layout { offset: 1, padding: 3 });
+            let labels = Strided::of(&case.distributions, Layout::new(1, 3));
             let labels = labels.view(backend);
             let expected = loss.loss(labels, logits).unwrap().rows;
             let named = softmax_cross_entropy_with_logits(labels, logits).unwrap();

@@ -2,18 +2,25 @@
 
 use crate::case::{Case, LONG, assert_same, lengths};
 use crate::common::backends;
-use crate::common::paths::Layout;
+use crate::common::paths::{Axes, Layout};
 use crate::common::property::for_all;
 
-const TIGHT: Layout = Layout { offset: 0, padding: 0 };
+const TIGHT: Layout = Layout::new(0, 0);
 
-/// Alignments to 4, 8, 16 and 32 bytes only, and paddings that move every row to another one.
-const LAYOUTS: [Layout; 5] = [
-    Layout { offset: 1, padding: 0 },
-    Layout { offset: 2, padding: 1 },
-    Layout { offset: 4, padding: 7 },
-    Layout { offset: 8, padding: 16 },
-    Layout { offset: 15, padding: 33 },
+/// Alignments to 4, 8, 16 and 32 bytes only, and paddings that move every row to another one; and classes along every
+/// other axis.
+const LAYOUTS: [Layout; 11] = [
+    Layout::new(1, 0),
+    Layout::new(2, 1),
+    Layout::new(4, 7),
+    Layout::new(8, 16),
+    Layout::new(15, 33),
+    Layout::new(0, 0).along(Axes::Columns),
+    Layout::new(3, 2).along(Axes::Columns),
+    Layout::new(0, 0).along(Axes::Images),
+    Layout::new(5, 2).along(Axes::Sparse),
+    Layout::new(0, 1).along(Axes::Shuffled),
+    Layout::new(1, 0).along(Axes::Turned),
 ];
 
 #[test]
@@ -54,7 +61,9 @@ fn the_stride_and_the_alignment_of_rows_change_no_bit() {
             let expected = case.outcomes(TIGHT, backend);
             // Every layout at the lengths of loops' ends, one of them elsewhere.
             let all = classes <= 17 || classes > 67 || classes % 16 == 0;
-            let some = LAYOUTS.iter().skip(if all { 0 } else { classes % 5 }).take(if all { 5 } else { 1 });
+            let len = LAYOUTS.len();
+            let some =
+                LAYOUTS.iter().skip(if all { 0 } else { classes % len }).take(if all { len } else { 1 });
             for &layout in some {
                 let context = format!("{layout:?}, {classes} classes on {backend}");
                 assert_same(&context, &case.outcomes(layout, backend), &expected);

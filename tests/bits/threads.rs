@@ -4,7 +4,7 @@ use rayon::ThreadPoolBuilder;
 use xent::{Backend, CrossEntropy, Reduction, Summary};
 
 use crate::case::{Case, assert_same};
-use crate::common::paths::{Layout, Strided};
+use crate::common::paths::{Axes, Layout, Strided};
 use crate::common::strategies::Pick;
 use crate::common::{backends, same_bits};
 
@@ -20,16 +20,18 @@ fn in_pool<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
 
 #[test]
 fn no_number_of_threads_changes_a_bit() {
-    for (rows, classes) in SHAPES {
+    for (i, (rows, classes)) in SHAPES.into_iter().enumerate() {
         let case = Case::of_rows(rows, classes);
         for backend in backends() {
-            let outcomes = || case.outcomes(Layout { offset: 1, padding: 2 }, backend);
-            let expected = in_pool(1, outcomes);
-            for threads in &THREADS[1..] {
+            let expected = in_pool(1, || case.outcomes(Layout::new(1, 2), backend));
+            // Another axis of classes for each shape and number of threads.
+            for (j, threads) in THREADS[1..].iter().enumerate() {
+                let axes = Axes::ALL[(i + 2 * j) % Axes::ALL.len()];
+                let outcomes = || case.outcomes(Layout::new(1, 2).along(axes), backend);
                 let context = format!("{threads} threads, {rows} rows of {classes} on {backend}");
                 assert_same(&context, &in_pool(*threads, outcomes), &expected);
             }
-            assert_same("the global pool", &outcomes(), &expected);
+            assert_same("the global pool", &case.outcomes(Layout::new(1, 2), backend), &expected);
         }
     }
 }

@@ -6,11 +6,74 @@ use xent::{Backend, CrossEntropy, Error, LogSumExp, Rows, RowsMut, Summary, Targ
 use super::strategies::Matrix;
 use super::{assert_same_bits, same_bits};
 
-/// Where rows lie: this many f32 past a 64-byte boundary, with so many f32 between one row and the next.
+/// Where rows lie: this many f32 past a 64-byte boundary, with so many f32 between one row and the next; or, where their
+/// classes are another axis than the last, between one run of neighbours and the next.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Layout {
     pub offset: usize,
     pub padding: usize,
+    pub axes: Axes,
+}
+
+impl Layout {
+    /// Rows whose classes follow each other.
+    pub const fn new(offset: usize, padding: usize) -> Self {
+        Self { offset, padding, axes: Axes::Rows }
+    }
+
+    /// The same with other axes.
+    pub const fn along(self, axes: Axes) -> Self {
+        Self { axes, ..self }
+    }
+}
+
+/// In which order values lie, from the axis with the largest stride to the one with the smallest. Rows are pairs of an
+/// outer and an inner index wherever their number is no prime.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Axes {
+    /// Rows, classes.
+    #[default]
+    Rows,
+    /// Classes, rows.
+    Columns,
+    /// Outer, classes, inner: images with their channels as classes.
+    Images,
+    /// The same with a gap behind each value.
+    Sparse,
+    /// Inner, outer, classes: rows that do not lie in their order.
+    Shuffled,
+    /// Classes, inner, outer.
+    Turned,
+}
+
+impl Axes {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Rows, Self::Columns, Self::Images, Self::Sparse, Self::Shuffled, Self::Turned];
+
+    /// Another order.
+    fn next(self) -> Self {
+        let at = Self::ALL.iter().position(|axes| *axes == self).unwrap_or(0);
+        Self::ALL[(at + 1) % Self::ALL.len()]
+    }
+
+    /// Outer × classes × inner with their strides.
+    fn arrange(self, rows: usize, classes: usize, padding: usize) -> ([usize; 3], [usize; 3]) {
+        let outer = (2..rows).find(|n| rows.is_multiple_of(*n)).unwrap_or(1);
+        let inner = rows / outer;
+        let strides = match self {
+            Self::Rows => [inner * (classes + padding), 1, classes + padding],
+            Self::Columns => [inner, rows + padding, 1],
+            Self::Images => [classes * (inner + padding), inner + padding, 1],
+            Self::Sparse => {
+                let inside = inner * (padding + 1);
+                [classes * inside, inside, padding + 1]
+            }
+            Self::Shuffled => [classes + padding, 1, outer * (classes + padding)],
+            Self::Turned => [1, inner * (outer + padding), outer + padding],
+        };
+        ([outer, classes, inner], strides)
+    }
 }
 
 /// What lies around rows. A NaN, so that reading it shows as well as writing over it.
@@ -23,47 +86,63 @@ const MARGIN: usize = 16;
 pub struct Strided {
     buffer: Vec<f32>,
     start: usize,
-    rows: usize,
-    classes: usize,
-    stride: usize,
+    shape: [usize; 3],
+    strides: [usize; 3],
+    axes: Axes,
 }
 
 impl Strided {
     /// A copy of some rows.
     pub fn of(matrix: &Matrix, layout: Layout) -> Self {
         let mut strided = Self::unwritten(matrix.rows, matrix.classes, layout);
-        for (row, values) in matrix.iter().enumerate() {
-            let start = strided.start + row * strided.stride;
-            strided.buffer[start..start + values.len()].copy_from_slice(values);
+        let places: Vec<_> = strided.places().collect();
+        for (place, value) in places.into_iter().zip(&matrix.values) {
+            strided.buffer[place] = *value;
         }
         strided
     }
 
     /// Rows to be written.
     pub fn unwritten(rows: usize, classes: usize, layout: Layout) -> Self {
-        let stride = classes + layout.padding;
-        let buffer = vec![GAP; 16 + layout.offset + rows * stride + MARGIN];
+        let (shape, strides) = layout.axes.arrange(rows, classes, layout.padding);
+        let span: usize = shape.iter().zip(strides).map(|(len, stride)| len * stride).sum();
+        let buffer = vec![GAP; 16 + layout.offset + span + MARGIN];
         // At most 15 f32 to the next boundary, or, where alignment cannot be told, none.
         let start = buffer.as_ptr().align_offset(64).min(15) + layout.offset;
-        Self { buffer, start, rows, classes, stride }
+        Self { buffer, start, shape, strides, axes: layout.axes }
+    }
+
+    /// Where each value is, row after row.
+    fn places(&self) -> impl Iterator<Item = usize> + use<> {
+        let ([outer, classes, inner], strides, start) = (self.shape, self.strides, self.start);
+        (0..outer * inner * classes).map(move |value| {
+            let (row, class) = (value / classes, value % classes);
+            start + row / inner * strides[0] + class * strides[1] + row % inner * strides[2]
+        })
     }
 
     /// # Panics
     ///
     /// Where the view is refused.
     pub fn view(&self, backend: Backend) -> Rows<'_> {
-        Rows::with_stride(&self.buffer[self.start..], self.rows, self.classes, self.stride)
-            .expect("a correct layout")
-            .with_backend(backend)
+        let (data, [outer, classes, inner]) = (&self.buffer[self.start..], self.shape);
+        let rows = match self.axes {
+            Axes::Rows => Rows::with_stride(data, outer * inner, classes, self.strides[2]),
+            _ => Rows::with_strides(data, self.shape, self.strides),
+        };
+        rows.expect("a correct layout").with_backend(backend)
     }
 
     /// # Panics
     ///
     /// Where the view is refused.
     pub fn view_mut(&mut self, backend: Backend) -> RowsMut<'_> {
-        RowsMut::with_stride(&mut self.buffer[self.start..], self.rows, self.classes, self.stride)
-            .expect("a correct layout")
-            .with_backend(backend)
+        let (data, [outer, classes, inner]) = (&mut self.buffer[self.start..], self.shape);
+        let rows = match self.axes {
+            Axes::Rows => RowsMut::with_stride(data, outer * inner, classes, self.strides[2]),
+            _ => RowsMut::with_strides(data, self.shape, self.strides),
+        };
+        rows.expect("a correct layout").with_backend(backend)
     }
 
     /// The rows one after the other.
@@ -71,17 +150,11 @@ impl Strided {
     /// # Panics
     ///
     /// Where something was written around them.
-    pub fn into_values(self) -> Vec<f32> {
-        let (before, rest) = self.buffer.split_at(self.start);
-        let mut gaps = before.to_vec();
-        let mut values = Vec::with_capacity(self.rows * self.classes);
-        for (i, chunk) in rest.chunks(self.stride).enumerate() {
-            let (row, gap) = chunk.split_at(if i < self.rows { self.classes } else { 0 });
-            values.extend(row);
-            gaps.extend(gap);
-        }
-        let untouched = gaps.iter().all(|gap| gap.to_bits() == GAP.to_bits());
-        assert!(untouched, "written around {} rows of {}", self.rows, self.classes);
+    pub fn into_values(mut self) -> Vec<f32> {
+        let places = self.places();
+        let values = places.map(|place| core::mem::replace(&mut self.buffer[place], GAP)).collect();
+        let untouched = self.buffer.iter().all(|gap| gap.to_bits() == GAP.to_bits());
+        assert!(untouched, "written around {:?} at {:?}", self.shape, self.strides);
         values
     }
 }
@@ -101,8 +174,9 @@ pub fn every_path(
 ) -> Vec<f32> {
     let strided = Strided::of(input, layout);
     let result = allocating(strided.view(backend)).expect("a valid call");
-    // Another alignment than the input's.
-    let elsewhere = Layout { offset: layout.offset + 3, padding: layout.padding / 2 };
+    // Another alignment than the input's, and other axes.
+    let elsewhere =
+        Layout { offset: layout.offset + 3, padding: layout.padding / 2, axes: layout.axes.next() };
     let mut output = Strided::unwritten(input.rows, input.classes, elsewhere);
     into(strided.view(backend), output.view_mut(backend)).expect("a valid call");
     assert_same_bits("into a buffer", &output.into_values(), &result);

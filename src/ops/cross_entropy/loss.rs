@@ -8,9 +8,10 @@ use crate::kernel::loaded::{After, Loaded};
 use crate::kernel::log_softmax::LogSoftmax;
 use crate::kernel::map::Map;
 use crate::kernel::mixed::Spread;
+use crate::kernel::place::OutOfPlace;
 use crate::kernel::rowwise::Rowwise;
 use crate::kernel::scale::Sums;
-use crate::ops::{allocate, allocated, out_of_place};
+use crate::ops::{allocate, allocated};
 use crate::{Error, LogSumExp, Rows, RowsMut, Targets, parallel};
 
 impl CrossEntropy<'_> {
@@ -223,14 +224,18 @@ impl CrossEntropy<'_> {
     ///
     /// As [`label_gradient`](Self::label_gradient), and [`Error::ShapeMismatch`].
     pub fn label_gradient_into(&self, logits: Rows<'_>, gradient: RowsMut<'_>) -> Result<(), Error> {
-        let place = out_of_place("gradient", logits, gradient)?;
+        gradient.expect_shape("gradient", (logits.rows(), logits.classes()))?;
         self.expect_lengths(logits.rows(), logits.classes())?;
         let scale = self.scale(self.dense_totals(logits.rows()))?.times(-1.0);
-        if self.smoothing == Spread::default() && self.weights.is_none() && self.map == Map::default() {
-            let job = LogSoftmax::<_, ScaledDifferences>::new(place, scale);
+        let plain =
+            self.smoothing == Spread::default() && self.weights.is_none() && self.map == Map::default();
+        if plain && logits.is_plain() && gradient.is_plain() {
+            let job =
+                LogSoftmax::<_, ScaledDifferences>::new(OutOfPlace { logits, results: gradient }, scale);
             return parallel::run(Rowwise(job), logits.backend());
         }
-        let place = Loaded::new(place, self.map, After::Labels(self.weights, self.smoothing));
+        let after = if plain { After::Nothing } else { After::Labels(self.weights, self.smoothing) };
+        let place = Loaded::out_of_place(logits, gradient).mapped(self.map, after);
         parallel::run(Rowwise(LogSoftmax::<_, ScaledDifferences>::new(place, scale)), logits.backend())
     }
 }

@@ -3,15 +3,17 @@
 use super::reduction::{Totals, count, summarise};
 use super::{CrossEntropy, DenseGradient, Reduction, Summary, Upstream};
 use crate::kernel::dense::Dense;
+use crate::kernel::lines::Results;
 use crate::kernel::loaded::{After, Loaded};
 use crate::kernel::map::{Map, Mask};
 use crate::kernel::mixed::{Group, Mixed, RowTargets, Spread};
-use crate::kernel::place::{InPlace, Place, ReadOnly};
+use crate::kernel::place::Place;
 use crate::kernel::rowwise::Rowwise;
 use crate::kernel::scale::{Scale, Sums};
 use crate::kernel::sparse::Sparse;
 use crate::labels::RowLabels;
-use crate::ops::{expect_rows, out_of_place};
+use crate::ops::expect_rows;
+use crate::ops::places::in_place_of;
 use crate::{Backend, Error, Rows, RowsMut, Targets, parallel};
 
 impl CrossEntropy<'_> {
@@ -39,68 +41,103 @@ impl CrossEntropy<'_> {
         if let Some(given) = sums.len() {
             expect_rows("log-sum-exps", given, buffers.rows())?;
         }
+        if let Buffers::Apart(logits, gradient) = &buffers {
+            gradient.expect_shape("gradient", (logits.rows(), logits.classes()))?;
+        }
+        let backend = buffers.backend();
+        let (rows, classes) = buffers.shape();
+        self.expect_lengths(rows, classes)?;
+        let (known, totals) = self.known(targets, rows, classes)?;
+        let scale = self.scale(totals)?;
+        let plain = self.smoothing == Spread::default() && self.z_loss == 0.0 && self.map == Map::default();
+        let simple = plain
+            && match known {
+                RowTargets::Sparse(_) => !self.unit_mass(),
+                RowTargets::Dense(_) => self.weights.classes.is_none(),
+            };
+        let given = Given { targets: known, scale, losses, sums };
         match buffers {
-            Buffers::Read(logits) => self.run_in(targets, ReadOnly(logits), logits.backend(), losses, sums),
-            Buffers::Apart(logits, gradient) => {
-                let place = out_of_place("gradient", logits, gradient)?;
-                self.run_in(targets, place, logits.backend(), losses, sums)
+            Buffers::Read(logits) if simple => {
+                in_place_of!(place = read_only(logits) => self.run_simple(place, given, backend))
             }
-            Buffers::Over(logits) => {
-                let backend = logits.backend();
-                self.run_in(targets, InPlace(logits), backend, losses, sums)
+            Buffers::Apart(logits, gradient) if simple => {
+                in_place_of!(place = out_of_place("gradient", logits, gradient) => self.run_simple(place, given, backend))
+            }
+            Buffers::Over(logits) if simple => {
+                in_place_of!(place = in_place(logits) => self.run_simple(place, given, backend))
+            }
+            Buffers::Read(logits) => self.run_mixed(Loaded::read_only(logits), given, backend),
+            Buffers::Apart(logits, gradient) => {
+                self.run_mixed(Loaded::out_of_place(logits, gradient), given, backend)
+            }
+            Buffers::Over(logits) => self.run_mixed(Loaded::in_place(logits), given, backend),
+        }
+        .map(|()| totals)
+    }
+
+    /// Validates targets, and adds up what they count for.
+    fn known<'t>(
+        &'t self,
+        targets: Targets<'t>,
+        rows: usize,
+        classes: usize,
+    ) -> Result<(RowTargets<'t>, Totals), Error> {
+        match targets {
+            Targets::Sparse(labels) => {
+                let labels = RowLabels::new(labels, rows, classes, self.ignored)?;
+                let totals = self.totals(rows, &labels);
+                Ok((RowTargets::Sparse(labels), totals))
+            }
+            Targets::Dense(labels) => {
+                labels.expect_shape("labels", (rows, classes))?;
+                Ok((RowTargets::Dense(labels), self.dense_totals(rows)))
             }
         }
     }
 
-    /// Validates what all calls share, and runs.
-    fn run_in<P: Place>(
+    /// Runs a call whose options are arithmetic at the ends of rows.
+    fn run_simple<P: Place>(
         &self,
-        targets: Targets<'_>,
         place: P,
+        given: Given<'_>,
         backend: Option<Backend>,
-        losses: &mut [f32],
-        sums: Sums<'_>,
-    ) -> Result<Totals, Error> {
-        let (rows, classes) = (place.rows(), place.classes());
-        self.expect_lengths(rows, classes)?;
-        let plain = self.smoothing == Spread::default() && self.z_loss == 0.0 && self.map == Map::default();
-        let (weights, unit_mass) = (self.weights, self.unit_mass());
-        let (targets, totals) = match targets {
-            Targets::Sparse(labels) => {
-                let labels = RowLabels::new(labels, rows, classes, self.ignored)?;
-                let totals = self.totals(rows, &labels);
-                let scale = self.scale(totals)?;
-                if plain && !unit_mass {
-                    let job = Sparse { place, labels, weights, scale, losses, sums };
-                    return parallel::run(Rowwise(job), backend).map(|()| totals);
-                }
-                (RowTargets::Sparse(labels), totals)
+    ) -> Result<(), Error> {
+        let Given { targets, scale, losses, sums } = given;
+        let weights = self.weights;
+        match targets {
+            RowTargets::Sparse(labels) => {
+                parallel::run(Rowwise(Sparse { place, labels, weights, scale, losses, sums }), backend)
             }
-            Targets::Dense(labels) => {
-                labels.expect_shape("labels", (rows, classes))?;
-                let totals = self.dense_totals(rows);
-                let scale = self.scale(totals)?;
-                if plain && weights.classes.is_none() {
-                    let job = Dense { place, labels, weights, scale, unit_mass, losses, sums };
-                    return parallel::run(Rowwise(job), backend).map(|()| totals);
-                }
-                (RowTargets::Dense(labels), totals)
+            RowTargets::Dense(labels) => {
+                let unit_mass = self.unit_mass();
+                let job = Dense { place, labels, weights, scale, unit_mass, losses, sums, first: 0 };
+                parallel::run(Rowwise(job), backend)
             }
-        };
-        let after = if P::WRITES && self.map.cap.is_some() { After::Slope } else { After::Nothing };
+        }
+    }
+
+    /// Runs a call with any options.
+    fn run_mixed<'a, R: Results<'a>>(
+        &'a self,
+        place: Loaded<'a, R>,
+        given: Given<'a>,
+        backend: Option<Backend>,
+    ) -> Result<(), Error> {
+        let Given { targets, scale, losses, sums } = given;
+        let after = if R::WRITES && self.map.cap.is_some() { After::Slope } else { After::Nothing };
         let job = Mixed {
-            place: Loaded::new(place, self.map, after),
+            place: place.mapped(self.map, after),
             targets,
-            weights,
+            weights: self.weights,
             smoothing: self.smoothing,
             z_loss: self.z_loss,
-            unit_mass,
-            scale: self.scale(totals)?.times(self.map.scale),
+            unit_mass: self.unit_mass(),
+            scale: scale.times(self.map.scale),
             losses,
             sums,
             group: Group::default(),
         };
-        parallel::run(Rowwise(job), backend).map(|()| totals)
+        parallel::run(Rowwise(job), backend)
     }
 
     fn unit_mass(&self) -> bool {
@@ -164,6 +201,14 @@ impl CrossEntropy<'_> {
     }
 }
 
+/// What a call is given beside its buffers.
+struct Given<'a> {
+    targets: RowTargets<'a>,
+    scale: Scale<'a>,
+    losses: &'a mut [f32],
+    sums: Sums<'a>,
+}
+
 /// The buffers of a call.
 pub(super) enum Buffers<'a> {
     /// Logits alone.
@@ -175,10 +220,22 @@ pub(super) enum Buffers<'a> {
 }
 
 impl Buffers<'_> {
-    fn rows(&self) -> usize {
+    /// Rows and classes.
+    fn shape(&self) -> (usize, usize) {
         match self {
-            Self::Read(logits) | Self::Apart(logits, _) => logits.rows(),
-            Self::Over(logits) => logits.rows(),
+            Self::Read(logits) | Self::Apart(logits, _) => (logits.rows(), logits.classes()),
+            Self::Over(logits) => (logits.rows(), logits.classes()),
+        }
+    }
+
+    fn rows(&self) -> usize {
+        self.shape().0
+    }
+
+    fn backend(&self) -> Option<Backend> {
+        match self {
+            Self::Read(logits) | Self::Apart(logits, _) => logits.backend(),
+            Self::Over(logits) => logits.backend(),
         }
     }
 }

@@ -76,11 +76,11 @@ impl CrossEntropy<'_> {
         };
         self.expect_lengths(rows, classes)?;
         let labels = RowLabels::new(labels, rows, classes, self.ignored)?;
-        let place = ReadOnly(logits);
-        if self.map == Map::default() {
+        if self.map == Map::default() && logits.is_plain() {
+            let place = ReadOnly(logits);
             parallel::run(Rowwise(Inspect { place, labels, wanted }), logits.backend())
         } else {
-            let place = Loaded::new(place, self.map, After::Nothing);
+            let place = Loaded::read_only(logits).mapped(self.map, After::Nothing);
             parallel::run(Rowwise(Inspect { place, labels, wanted }), logits.backend())
         }
     }

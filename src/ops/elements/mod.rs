@@ -94,7 +94,10 @@ impl<'a> Options<'a> {
         let losses = losses.as_rows();
         let mut sum = 0.0;
         for row in 0..rows {
-            sum = losses.row_at(row).iter().fold(sum, |sum, &loss| sum + f64::from(loss));
+            sum = match losses.row(row) {
+                Some(losses) => losses.iter().fold(sum, |sum, &loss| sum + f64::from(loss)),
+                None => (0..classes).fold(sum, |sum, class| sum + f64::from(losses.values().get(row, class))),
+            };
         }
         #[expect(clippy::cast_possible_truncation, reason = "the result is f32")]
         let value = (sum / self.denominator(rows, classes)) as f32;

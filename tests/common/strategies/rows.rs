@@ -7,7 +7,7 @@ use fastrand::Rng;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use crate::common::paths::Layout;
+use crate::common::paths::{Axes, Layout};
 
 /// Values of some rows, one row after the other.
 #[derive(Clone, PartialEq)]
@@ -207,5 +207,6 @@ pub fn logits_of(classes: usize, recipe: BoxedStrategy<Recipe>) -> impl Strategy
 
 /// Where rows lie in memory.
 pub fn layout() -> impl Strategy<Value = Layout> {
-    (0_usize..=17, 0_usize..=40).prop_map(|(offset, padding)| Layout { offset, padding })
+    let axes = prop_oneof![1 => Just(Axes::Rows), 1 => prop::sample::select(&Axes::ALL[..])];
+    (0_usize..=17, 0_usize..=40, axes).prop_map(|(offset, padding, axes)| Layout { offset, padding, axes })
 }

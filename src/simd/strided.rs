@@ -1,0 +1,313 @@
+//! Values of a view anywhere in memory, reached by row and class.
+//!
+//! Rows whose classes do not follow each other lie between one another, so that no slice holds some of them and not
+//! the others: work on such rows can only be shared by pointers. Every access here is to a value of the view's own rows.
+#![allow(
+    unsafe_code,
+    reason = "no slice holds every other value; each access is checked against the view's shape"
+)]
+
+use core::marker::PhantomData;
+
+use super::{LANES, Lanes, Simd};
+use crate::layout::Layout;
+
+/// Borrowed values.
+#[derive(Debug)]
+pub(crate) struct Strided<'a, E> {
+    /// Where the layout counts from. All its values may be read as long as the borrow lives.
+    origin: *const E,
+    layout: Layout,
+    /// How many values from the origin on may be read, whether they are the layout's or not.
+    readable: usize,
+    borrow: PhantomData<&'a [E]>,
+}
+
+/// Mutably borrowed f32, no two of them in one place.
+#[derive(Debug)]
+pub(crate) struct StridedMut<'a> {
+    /// As in [`Strided`]; all the layout's values may be written.
+    origin: *mut f32,
+    layout: Layout,
+    /// How many values from the origin on may be read where nobody else writes: none where others may.
+    readable: usize,
+    borrow: PhantomData<&'a mut [f32]>,
+}
+
+// SAFETY: it is used as a `&[E]` is.
+unsafe impl<E: Sync> Send for Strided<'_, E> {}
+// SAFETY: it is used as a `&[E]` is.
+unsafe impl<E: Sync> Sync for Strided<'_, E> {}
+// SAFETY: it is used as a `&mut [f32]` is.
+unsafe impl Send for StridedMut<'_> {}
+// SAFETY: it is used as a `&mut [f32]` is.
+unsafe impl Sync for StridedMut<'_> {}
+
+impl<E> Clone for Strided<'_, E> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<E> Copy for Strided<'_, E> {}
+
+/// Panics unless a value exists: what keeps accesses within the view. Callers know that it does.
+#[inline(always)]
+fn check(layout: &Layout, row: usize, class: usize) {
+    assert!(row < layout.rows && class < layout.classes, "a value outside of its view");
+}
+
+impl<'a, E> Strided<'a, E> {
+    /// The values of a slice, of which a layout takes up `span`; `None` where it is shorter.
+    #[inline(always)]
+    pub(crate) fn new(data: &'a [E], layout: Layout, span: usize) -> Option<Self> {
+        let readable = data.len();
+        (span <= readable).then_some(Self { origin: data.as_ptr(), layout, readable, borrow: PhantomData })
+    }
+
+    /// The values of a layout from a pointer on.
+    ///
+    /// # Safety
+    ///
+    /// All may be read, and none is written, as long as the borrow lives.
+    #[cfg(feature = "ndarray")]
+    pub(super) const unsafe fn from_raw(origin: *const E, layout: Layout) -> Self {
+        Self { origin, layout, readable: 0, borrow: PhantomData }
+    }
+
+    /// Where the first value is.
+    #[cfg(feature = "ndarray")]
+    pub(super) fn first(&self) -> *const E {
+        // SAFETY: the first of these rows is one of the view's, or there is none and the origin is what it was.
+        unsafe { self.origin.add(if self.layout.rows == 0 { 0 } else { self.layout.offset(0, 0) }) }
+    }
+
+    #[inline(always)]
+    pub(crate) const fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Whether rows are slices, and what lies between them may be read.
+    #[inline(always)]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.layout.class_stride == 1 && (self.readable > 0 || self.layout.rows == 0)
+    }
+
+    /// The rows from `from` on.
+    #[inline(always)]
+    pub(crate) fn part(self, from: usize, rows: usize) -> Self {
+        assert!(from <= self.layout.rows && rows <= self.layout.rows - from, "rows outside of their view");
+        let (layout, shift) = self.layout.part(from, rows);
+        // SAFETY: the first of these rows is one of the view's, or there is none and `shift` is 0.
+        let origin = unsafe { self.origin.add(shift) };
+        Self { origin, layout, readable: self.readable.saturating_sub(shift), borrow: PhantomData }
+    }
+
+    /// A row whose classes follow each other.
+    #[inline(always)]
+    pub(crate) fn row(&self, row: usize) -> &'a [E] {
+        assert!(row < self.layout.rows && self.layout.class_stride == 1, "no row of the view");
+        // SAFETY: the row exists; all of it is the view's.
+        unsafe {
+            core::slice::from_raw_parts(self.origin.add(self.layout.offset(row, 0)), self.layout.classes)
+        }
+    }
+
+    /// The memory from a row on; of a view that is plain.
+    #[inline(always)]
+    pub(crate) fn tail(&self, row: usize) -> &'a [E] {
+        check(&self.layout, row, 0);
+        let start = self.layout.offset(row, 0);
+        assert!(start <= self.readable, "memory that is not the view's");
+        // SAFETY: so much may be read.
+        unsafe { core::slice::from_raw_parts(self.origin.add(start), self.readable - start) }
+    }
+
+    /// Sixteen rows that are neighbours in memory, class by class from one on; `None` where there are none such.
+    #[inline(always)]
+    pub(crate) fn columns(
+        &self,
+        row: usize,
+        class: usize,
+    ) -> Option<impl ExactSizeIterator<Item = &'a [E; LANES]>> {
+        let layout = self.layout;
+        let (origin, start) = (self.origin, neighbours(&layout, row, class)?);
+        Some((class..layout.classes).map(
+            #[inline(always)]
+            move |at| {
+                // SAFETY: the sixteen values exist and follow each other.
+                unsafe { &*origin.add(start + (at - class) * layout.class_stride).cast() }
+            },
+        ))
+    }
+}
+
+impl<E: Copy> Strided<'_, E> {
+    #[inline(always)]
+    pub(crate) fn get(&self, row: usize, class: usize) -> E {
+        check(&self.layout, row, class);
+        // SAFETY: the value exists.
+        unsafe { *self.origin.add(self.layout.offset(row, class)) }
+    }
+}
+
+/// Where a class of the first of sixteen rows is, if all exist and follow each other.
+#[inline(always)]
+fn neighbours(layout: &Layout, row: usize, class: usize) -> Option<usize> {
+    check(layout, row, class);
+    let last = row.checked_add(LANES - 1).filter(|last| *last < layout.rows)?;
+    let start = layout.offset(row, class);
+    // Rows of another outer index may lie anywhere.
+    let one_run = layout.stride == 1 && layout.offset(last, class) == start + (LANES - 1);
+    (one_run && layout.seam(0).is_none()).then_some(start)
+}
+
+impl<'a> StridedMut<'a> {
+    /// As [`Strided::new`], for a layout whose values are all in different places.
+    #[inline(always)]
+    pub(crate) fn new(data: &'a mut [f32], layout: Layout, span: usize) -> Option<Self> {
+        let readable = data.len();
+        (span <= readable).then_some(Self {
+            origin: data.as_mut_ptr(),
+            layout,
+            readable,
+            borrow: PhantomData,
+        })
+    }
+
+    /// As [`Strided::from_raw`].
+    ///
+    /// # Safety
+    ///
+    /// All may be read and written, and nobody else does, as long as the borrow lives; no two are in one place.
+    #[cfg(feature = "ndarray")]
+    pub(super) const unsafe fn from_raw(origin: *mut f32, layout: Layout) -> Self {
+        Self { origin, layout, readable: 0, borrow: PhantomData }
+    }
+
+    /// As [`Strided::first`].
+    #[cfg(feature = "ndarray")]
+    pub(super) fn first(&self) -> *mut f32 {
+        self.share().first().cast_mut()
+    }
+
+    #[inline(always)]
+    pub(crate) const fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// As [`Strided::is_plain`], and whether a cut between rows is one of the memory.
+    #[inline(always)]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.share().is_plain() && self.layout.ascends()
+    }
+
+    /// The same values, shared.
+    #[inline(always)]
+    pub(crate) fn share(&self) -> Strided<'_, f32> {
+        let Self { origin, layout, readable, .. } = *self;
+        Strided { origin, layout, readable, borrow: PhantomData }
+    }
+
+    /// A borrow that ends sooner.
+    #[inline(always)]
+    pub(crate) fn reborrow(&mut self) -> StridedMut<'_> {
+        let Self { origin, layout, readable, .. } = *self;
+        StridedMut { origin, layout, readable, borrow: PhantomData }
+    }
+
+    /// The first `row` rows and the others.
+    #[inline(always)]
+    pub(crate) fn split_at(self, row: usize) -> (Self, Self) {
+        assert!(row <= self.layout.rows, "rows outside of their view");
+        let rest = self.layout.rows - row;
+        let part = |from, rows, end: usize| {
+            let (layout, shift) = self.layout.part(from, rows);
+            // SAFETY: the first of these rows is one of the view's, or there is none and `shift` is 0.
+            let origin = unsafe { self.origin.add(shift) };
+            Self { origin, layout, readable: end.saturating_sub(shift), borrow: PhantomData }
+        };
+        // What the first part may read ends where the others begin.
+        let end = match (self.is_plain(), rest) {
+            (false, _) => 0,
+            (true, 0) => self.readable,
+            (true, _) => self.layout.offset(row, 0),
+        };
+        (part(0, row, end), part(row, rest, if self.is_plain() { self.readable } else { 0 }))
+    }
+
+    /// As [`Strided::row`].
+    #[inline(always)]
+    pub(crate) fn row_mut(&mut self, row: usize) -> &mut [f32] {
+        self.rows_mut(row, 1)
+    }
+
+    /// Rows that follow each other without a gap, as one slice.
+    #[inline(always)]
+    pub(crate) fn rows_mut(&mut self, row: usize, rows: usize) -> &mut [f32] {
+        let Layout { classes, stride, class_stride, .. } = self.layout;
+        check(&self.layout, row, 0);
+        assert!(rows <= self.layout.rows - row && class_stride == 1, "no rows of the view");
+        assert!(rows == 1 || (stride == classes && self.layout.seam(0).is_none()), "rows with a gap");
+        // SAFETY: all of these rows are the view's, and nobody else's while `self` is borrowed.
+        unsafe {
+            core::slice::from_raw_parts_mut(self.origin.add(self.layout.offset(row, 0)), rows * classes)
+        }
+    }
+
+    /// Writes part of a row, from class `start` on. If the next `following - 1` rows follow without a gap, and
+    /// are about to be written, whole vectors are written over their beginnings: masks are slow.
+    #[inline(always)]
+    pub(crate) fn write<S: Simd>(
+        &mut self,
+        simd: S,
+        row: usize,
+        start: usize,
+        following: usize,
+        values: &[f32; LANES],
+    ) {
+        let rows = if self.layout.stride == self.layout.classes { following } else { 1 };
+        let results = &mut self.rows_mut(row, rows)[start..];
+        match results.first_chunk_mut() {
+            Some(all) => simd.load(values).store(all),
+            None => results.copy_from_slice(&values[..results.len()]),
+        }
+    }
+
+    /// A row, and another one.
+    #[inline(always)]
+    pub(crate) fn two_rows(&mut self, row: usize, other: usize) -> (&mut [f32], &[f32]) {
+        assert!(row != other, "a row twice");
+        let origin = self.share().row(other).as_ptr();
+        let classes = self.layout.classes;
+        // SAFETY: the slice is that of the other row, of which `row_mut` has no part.
+        let other = unsafe { core::slice::from_raw_parts(origin, classes) };
+        (self.row_mut(row), other)
+    }
+
+    /// As [`Strided::columns`].
+    #[inline(always)]
+    pub(crate) fn columns_mut(
+        &mut self,
+        row: usize,
+        class: usize,
+    ) -> Option<impl ExactSizeIterator<Item = &mut [f32; LANES]>> {
+        let layout = self.layout;
+        let (origin, start) = (self.origin, neighbours(&layout, row, class)?);
+        Some((class..layout.classes).map(
+            #[inline(always)]
+            move |at| {
+                // SAFETY: the sixteen values exist, follow each other, share no place with those of other classes, and
+                // are nobody else's while `self` is borrowed.
+                unsafe { &mut *origin.add(start + (at - class) * layout.class_stride).cast() }
+            },
+        ))
+    }
+
+    #[inline(always)]
+    pub(crate) fn set(&mut self, row: usize, class: usize, value: f32) {
+        check(&self.layout, row, class);
+        // SAFETY: the value exists, and is nobody else's while `self` is borrowed.
+        unsafe { *self.origin.add(self.layout.offset(row, class)) = value };
+    }
+}
