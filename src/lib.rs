@@ -12,7 +12,8 @@
 //! Every operation comes in up to three forms: it allocates its result, writes it into a buffer (`_into`), or
 //! over its input (`_in_place`). The last two allocate nothing per row or per class.
 //!
-//! Logits are [`Rows`]: a checked view of rows × classes f32, with a stride. The instruction set is a
+//! Logits are [`Rows`]: a checked view of rows × classes f32, with a stride, or with the classes along any axis of an
+//! array. The instruction set is a
 //! [`Backend`], detected at run time. Work on more than about 32 000 logits runs on the
 //! [Rayon](https://docs.rs/rayon) pool the caller is in; no thread count changes a bit.
 //!

@@ -77,7 +77,7 @@ impl<'a, E: Element> Rows<'a, E> {
     pub fn along_axis(data: &'a [E], shape: &[usize], axis: usize) -> Result<Self, Error> {
         let (shape, strides) = Layout::along(shape, axis)?;
         let view = Self::with_strides(data, shape, strides)?;
-        let expected = shape[0] * shape[1] * shape[2];
+        let expected = view.rows() * view.classes();
         let given = data.len();
         if given == expected { Ok(view) } else { Err(Error::AxesLength { given, expected, shape, strides }) }
     }

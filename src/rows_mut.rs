@@ -67,7 +67,7 @@ impl<'a> RowsMut<'a> {
         let (shape, strides) = Layout::along(shape, axis)?;
         let given = data.len();
         let view = Self::with_strides(data, shape, strides)?;
-        let expected = shape[0] * shape[1] * shape[2];
+        let expected = view.rows() * view.classes();
         if given == expected { Ok(view) } else { Err(Error::AxesLength { given, expected, shape, strides }) }
     }
 

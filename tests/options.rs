@@ -5,6 +5,8 @@ mod common;
 use common::composite::{Composite, Row, Target};
 use common::paths::{Axes, Layout, Strided, every_loss_path};
 use common::property::{Errors, Want, for_all};
+use common::reference;
+use common::statistics::Inspected;
 use common::strategies::{Logits, Matrix, all_logits, distributions, labels, logits_of, options, recipe};
 use common::{assert_same_bits, same_bits, ulp};
 use fastrand::Rng;
@@ -181,6 +183,56 @@ fn check<'t>(
     check_summary(drawn, loss, &evaluated.losses, evaluated.summary, &target);
 }
 
+/// Checks the statistics that come with a loss: `label` is none for rows that take no part.
+fn check_statistics(
+    drawn: &Drawn,
+    loss: CrossEntropy<'_>,
+    labels: &[i64],
+    (logits, backend, errors): (&Logits, Backend, &Errors),
+    label: impl Fn(usize) -> Option<usize>,
+) {
+    let matrix = &logits.matrix;
+    let strided = Strided::of(matrix, logits.layout);
+    let mut losses = vec![9.0; matrix.rows];
+    let all = Inspected::of(matrix.rows, |statistics| {
+        loss.loss_and_statistics_into(labels, strided.view(backend), &mut losses, statistics).map(drop)
+    });
+    let expected = loss.loss(labels, strided.view(backend)).expect("a valid call");
+    assert_same_bits("the loss with statistics", &losses, &expected.rows);
+    for (index, row) in matrix.iter().enumerate() {
+        let Some(label) = label(index).filter(|_| drawn.weight(index, None) != 0.0) else {
+            let nothing = [all.log_probability[index], all.entropy[index], all.z_loss[index]];
+            assert_same_bits("statistics of a row that does not count", &nothing, &[0.0; 3]);
+            assert_eq!((all.argmax[index], all.correct[index]), (usize::MAX, false));
+            continue;
+        };
+        let composite = drawn.of_row(index, matrix.classes);
+        let (z, _) = composite.mapped(row);
+        let want = composite.row(Target::Class(label), row, 1.0);
+        let slack = drawn.slack(&want);
+        let each = reference::losses(&z);
+        errors.within(2.0 + slack, "log-probability", backend, all.log_probability[index], 0.0 - each[label]);
+        let entropy = || -> f64 {
+            let parts = reference::softmax(&z).into_iter().zip(&each);
+            parts.map(|(p, loss)| if p == 0.0 { 0.0 } else { p * loss }).sum()
+        };
+        errors.within(3.0 + slack, "entropy", backend, all.entropy[index], entropy());
+        let log_sum_exp = reference::log_sum_exp(&z);
+        let of_lse = 2.0 * ulp::size(log_sum_exp.abs().max(reference::row_max(&z).abs())) * (1.0 + slack);
+        errors.within(
+            0.5,
+            "log-sum-exp",
+            backend,
+            all.log_sum_exp[index],
+            Want::from(log_sum_exp).give_or_take(if of_lse.is_finite() { of_lse } else { 0.0 }),
+        );
+        if drawn.cap.is_none() && !z.iter().any(|z| z.is_nan()) {
+            assert_eq!(all.argmax[index], reference::argmax(&z));
+            assert_eq!(all.correct[index], all.argmax[index] == label);
+        }
+    }
+}
+
 /// Checks the gradient with respect to dense labels.
 fn check_label_gradient(
     drawn: &Drawn,
@@ -274,6 +326,7 @@ fn class_indices_with_any_options_keep_the_contract() {
         let targets = Targets::Sparse(Labels::from(&labels));
         let context = (logits, backend, errors);
         check(drawn, loss, targets, context, upstream, |row| label(row).map(Target::Class));
+        check_statistics(drawn, loss, &labels, context, label);
     });
 }
 

@@ -5,39 +5,30 @@ mod common;
 use common::composite::{Composite, Target};
 use common::property::for_all;
 use common::reference;
+use common::statistics::Inspected;
 use common::strategies::{Logits, all_logits, labels};
 use common::{assert_same_bits, backends, contract};
 use proptest::prelude::*;
 use xent::{Backend, CrossEntropy, Error, Rows, Statistics, argmax, log_sum_exp};
 
-/// The statistics of some rows.
-#[derive(Clone, Debug)]
-struct All {
-    log_sum_exp: Vec<f32>,
-    log_probability: Vec<f32>,
-    argmax: Vec<usize>,
-    correct: Vec<bool>,
-    entropy: Vec<f32>,
-}
-
-fn all(loss: CrossEntropy<'_>, labels: &[i64], logits: Rows<'_>) -> All {
-    let rows = logits.rows();
-    let mut all = All {
-        log_sum_exp: vec![9.0; rows],
-        log_probability: vec![9.0; rows],
-        argmax: vec![9; rows],
-        correct: vec![true; rows],
-        entropy: vec![9.0; rows],
-    };
-    let wanted = Statistics {
-        log_sum_exp: Some(&mut all.log_sum_exp),
-        log_probability: Some(&mut all.log_probability),
-        argmax: Some(&mut all.argmax),
-        correct: Some(&mut all.correct),
-        entropy: Some(&mut all.entropy),
-    };
-    loss.statistics_into(labels, logits, wanted).expect("a valid call");
-    all
+/// The statistics alone, which are those that come with a loss.
+fn all(loss: CrossEntropy<'_>, labels: &[i64], logits: Rows<'_>) -> Inspected {
+    let alone = Inspected::of(logits.rows(), |statistics| loss.statistics_into(labels, logits, statistics));
+    let mut losses = vec![9.0; logits.rows()];
+    let with_loss = Inspected::of(logits.rows(), |statistics| {
+        loss.loss_and_statistics_into(labels, logits, &mut losses, statistics).map(drop)
+    });
+    assert_same_bits("losses", &losses, &loss.loss(labels, logits).expect("a valid call").rows);
+    for (a, b) in [
+        (&alone.log_sum_exp, &with_loss.log_sum_exp),
+        (&alone.log_probability, &with_loss.log_probability),
+        (&alone.z_loss, &with_loss.z_loss),
+        (&alone.entropy, &with_loss.entropy),
+    ] {
+        assert_same_bits("statistics with a loss", a, b);
+    }
+    assert_eq!((&alone.argmax, &alone.correct), (&with_loss.argmax, &with_loss.correct));
+    alone
 }
 
 fn view(logits: &Logits, backend: Backend) -> Rows<'_> {

@@ -36,11 +36,14 @@ pub fn labels(shape: Shape) -> Vec<u32> {
 /// One distribution per row.
 pub fn distributions(shape: Shape) -> Vec<f32> {
     let mut values: Vec<f32> = (0..shape.logits()).map(|index| f32::from(quarters(index)[3]) + 1.0).collect();
-    for row in values.chunks_exact_mut(shape.classes) {
-        // In runs, so that the sum of many classes stays close to 1.
-        let sum: f32 = row.chunks(512).map(|run| run.iter().sum::<f32>()).sum();
-        for value in row {
-            *value /= sum;
+    for row in 0..shape.rows {
+        let places = (0..shape.classes).map(|class| shape.position(row, class));
+        // In f64, so that the sum of many classes stays close to 1.
+        let sum: f64 = places.clone().map(|place| f64::from(values[place])).sum();
+        for place in places {
+            #[expect(clippy::cast_possible_truncation, reason = "a distribution of f32")]
+            let share = (f64::from(values[place]) / sum) as f32;
+            values[place] = share;
         }
     }
     values

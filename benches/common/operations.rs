@@ -146,10 +146,10 @@ impl Buffers {
     /// The gradients through softmax and log-softmax take the distributions for probabilities and the
     /// logits for log-probabilities.
     pub fn run(&mut self, operation: Operation, backend: Backend) -> Result<(), Error> {
-        let Shape { rows, classes } = self.shape;
-        let logits = Rows::new(&self.logits, rows, classes)?.with_backend(backend);
-        let distributions = Rows::new(&self.distributions, rows, classes)?.with_backend(backend);
-        let results = RowsMut::new(&mut self.results, rows, classes)?.with_backend(backend);
+        let axes = self.shape.axes();
+        let logits = Rows::along_axis(&self.logits, &axes, 1)?.with_backend(backend);
+        let distributions = Rows::along_axis(&self.distributions, &axes, 1)?.with_backend(backend);
+        let results = RowsMut::along_axis(&mut self.results, &axes, 1)?.with_backend(backend);
         let (labels, losses) = (&self.labels, &mut self.row_results);
         let entropy = CrossEntropy::new();
         match operation {

@@ -120,7 +120,7 @@ fn instructions(
     calls: u32,
     operation: Operation,
     backend: Backend,
-    Shape { rows, classes }: Shape,
+    Shape { rows, classes, .. }: Shape,
 ) -> Result<f64, Box<dyn Error>> {
     let mut valgrind = Command::new("valgrind");
     valgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(env::current_exe()?);

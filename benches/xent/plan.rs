@@ -6,7 +6,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use xent::Backend;
 
 use crate::common::operations::{Buffers, Operation};
-use crate::common::shape::{IN_L2, QUICK, SHAPES, Shape, shape};
+use crate::common::shape::{IMAGES, IN_L2, QUICK, SHAPES, Shape, shape};
 
 /// Shapes on which every backend is measured: few classes, in cache, and out of it.
 const EVERY_BACKEND: [Shape; 3] = [shape(8192, 10), IN_L2, shape(256, 32_000)];
@@ -24,8 +24,8 @@ pub struct Case {
 
 /// The shapes, in the order they are measured.
 pub fn cases(quick: bool) -> impl Iterator<Item = Case> {
-    let shapes = if quick { &QUICK[..] } else { &SHAPES[..] };
-    shapes.iter().map(move |&shape| Case::new(shape, quick))
+    let (shapes, images) = if quick { (&QUICK[..], &IMAGES[..1]) } else { (&SHAPES[..], &IMAGES[..]) };
+    shapes.iter().chain(images).map(move |&shape| Case::new(shape, quick))
 }
 
 impl Case {

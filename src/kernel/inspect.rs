@@ -3,21 +3,21 @@
 //! Entropy: `-sum p_i ln p_i = (lse - m) + sum p_i (m - x_i)` for the largest logit `m`: no part is negative.
 
 use super::ends::Ends;
-use super::epilogue::Nothing;
 use super::exp::{Exp, NEGLIGIBLE, Reference};
 use super::flow::{Flow, Read, Slots};
 use super::maximum::argmax;
 use super::operation::{Finish, Operation, Row, Seen};
-use super::place::Place;
+use super::place::{LabelRows, Place};
 use super::share::narrow;
+use super::weights::weighed;
 use crate::element::{Element, Lanewise};
-use crate::labels::RowLabels;
 use crate::simd::{Lanes, Simd, Wide};
 
 /// Where statistics go, one of each for every row; empty where they are not wanted.
 pub(crate) struct Wanted<'a> {
     pub(crate) log_sum_exp: &'a mut [f32],
     pub(crate) log_probability: &'a mut [f32],
+    pub(crate) z_loss: &'a mut [f32],
     pub(crate) argmax: &'a mut [usize],
     pub(crate) correct: &'a mut [bool],
     pub(crate) entropy: &'a mut [f32],
@@ -30,14 +30,16 @@ impl Wanted<'_> {
         }
         let (log_sum_exp, other_log_sum_exp) = split(self.log_sum_exp, row);
         let (log_probability, other_log_probability) = split(self.log_probability, row);
+        let (z_loss, other_z_loss) = split(self.z_loss, row);
         let (argmax, other_argmax) = split(self.argmax, row);
         let (correct, other_correct) = split(self.correct, row);
         let (entropy, other_entropy) = split(self.entropy, row);
         (
-            Self { log_sum_exp, log_probability, argmax, correct, entropy },
+            Self { log_sum_exp, log_probability, z_loss, argmax, correct, entropy },
             Self {
                 log_sum_exp: other_log_sum_exp,
                 log_probability: other_log_probability,
+                z_loss: other_z_loss,
                 argmax: other_argmax,
                 correct: other_correct,
                 entropy: other_entropy,
@@ -46,57 +48,76 @@ impl Wanted<'_> {
     }
 }
 
-/// The statistics of rows with labels.
-pub(crate) struct Inspect<'a, P> {
-    pub(crate) place: P,
-    pub(crate) labels: RowLabels<'a>,
+/// An operation on rows with labels, and the statistics of these rows.
+pub(crate) struct Inspect<'a, O> {
+    pub(crate) inner: O,
+    /// What a z-loss multiplies.
+    pub(crate) z_loss: f64,
     pub(crate) wanted: Wanted<'a>,
 }
 
-impl<P: Place> Operation for Inspect<'_, P> {
-    type Place = P;
-    type Epilogue = Nothing;
-    type Watch<'b> = ();
-    const AT_LABEL: bool = true;
+impl<O: Operation> Operation for Inspect<'_, O> {
+    type Place = O::Place;
+    type Epilogue = O::Epilogue;
+    type Watch<'b> = O::Watch<'b>;
+    const AT_LABEL: bool = O::AT_LABEL;
     const LOOKS_BACK: bool = true;
 
-    fn place(&self) -> &P {
-        &self.place
+    fn place(&self) -> &O::Place {
+        self.inner.place()
     }
 
-    fn place_mut(&mut self) -> &mut P {
-        &mut self.place
+    fn place_mut(&mut self) -> &mut O::Place {
+        self.inner.place_mut()
     }
 
     fn split_at(self, row: usize) -> (Self, Self) {
-        let (place, other_place) = self.place.split_at(row);
-        let (labels, other_labels) = self.labels.split_at(row);
+        let (inner, other_inner) = self.inner.split_at(row);
         let (wanted, other_wanted) = self.wanted.split_at(row);
-        (
-            Self { place, labels, wanted },
-            Self { place: other_place, labels: other_labels, wanted: other_wanted },
-        )
+        (Self { inner, wanted, ..self }, Self { inner: other_inner, wanted: other_wanted, ..self })
+    }
+
+    fn seam(&self, near: usize) -> Option<usize> {
+        self.inner.seam(near)
+    }
+
+    #[inline(always)]
+    fn load<S: Simd>(&mut self, simd: S, first: usize, rows: &[Row], labels: &mut Vec<f32>, direct: bool) {
+        self.inner.load(simd, first, rows, labels, direct);
+    }
+
+    #[inline(always)]
+    fn dense<'b>(&self, made: &'b [f32]) -> Option<LabelRows<'b>>
+    where
+        Self: 'b,
+    {
+        self.inner.dense(made)
     }
 
     #[inline(always)]
     fn labels(&self, first: usize, labels: &mut [usize]) {
-        self.labels.classes(first, labels);
+        self.inner.labels(first, labels);
     }
 
     fn ignore(&mut self, row: usize) {
-        let Wanted { log_sum_exp, log_probability, argmax, correct, entropy } = &mut self.wanted;
+        let Wanted { log_sum_exp, log_probability, z_loss, argmax, correct, entropy } = &mut self.wanted;
         set(log_sum_exp, row, f32::NEG_INFINITY);
         set(log_probability, row, 0.0);
+        set(z_loss, row, 0.0);
         set(argmax, row, usize::MAX);
         set(correct, row, false);
         set(entropy, row, 0.0);
+        self.inner.ignore(row);
     }
 
-    fn watch(_labels: Option<&[f32]>) {}
+    #[inline(always)]
+    fn watch(labels: Option<&[f32]>) -> O::Watch<'_> {
+        O::watch(labels)
+    }
 
     #[inline(always)]
     fn logit(&self, row: Row) -> f64 {
-        self.place.logits(row.index)[row.label].to_f32().into()
+        self.inner.logit(row)
     }
 
     #[inline(always)]
@@ -107,24 +128,12 @@ impl<P: Place> Operation for Inspect<'_, P> {
         ends: &mut Ends<N>,
         seen: &[Seen; N],
     ) -> Finish<N> {
-        let Wanted { log_sum_exp, log_probability, argmax: indices, correct, entropy } = &mut self.wanted;
-        if !log_sum_exp.is_empty() {
-            for (row, value) in rows.iter().zip(ends.log_sum_exp(simd)) {
-                log_sum_exp[row.index] = value;
-            }
-        }
-        if !log_probability.is_empty() {
-            let mut logits = [0.0; N];
-            for (to, seen) in logits.iter_mut().zip(seen) {
-                *to = seen.logit;
-            }
-            for (row, loss) in rows.iter().zip(ends.losses(simd, &logits)) {
-                log_probability[row.index] = 0.0 - narrow(loss);
-            }
-        }
+        self.of_sums(simd, rows, ends, seen);
+        let place = self.inner.place();
+        let Wanted { argmax: indices, correct, entropy, .. } = &mut self.wanted;
         if !indices.is_empty() || !correct.is_empty() {
             for row in rows {
-                let logits = self.place.logits(row.index);
+                let logits = place.logits(row.index);
                 let index = simd.outline(
                     #[inline(always)]
                     || argmax(simd, logits),
@@ -136,7 +145,7 @@ impl<P: Place> Operation for Inspect<'_, P> {
         if !entropy.is_empty() {
             let of_max = ends.losses(simd, &ends.max);
             for (i, row) in rows.iter().enumerate() {
-                let logits = self.place.logits(row.index);
+                let logits = place.logits(row.index);
                 let (reference, max) = (ends.partial(i).reference(), narrow(ends.max[i]));
                 let distance = simd.outline(
                     #[inline(always)]
@@ -147,11 +156,46 @@ impl<P: Place> Operation for Inspect<'_, P> {
                 entropy[row.index] = narrow(if of_max[i].is_nan() { of_max[i] } else { value });
             }
         }
-        Finish::NOTHING
+        self.inner.end(simd, rows, ends, seen)
     }
 
-    fn dominant(&self, _row: Row, _label: f64, _of_dominant: f64, _scale: f64, _seen: &Seen) -> f32 {
-        0.0
+    fn dominant(&self, row: Row, label: f64, of_dominant: f64, scale: f64, seen: &Seen) -> f32 {
+        self.inner.dominant(row, label, of_dominant, scale, seen)
+    }
+}
+
+impl<O: Operation> Inspect<'_, O> {
+    /// What takes no more than the sums of the rows.
+    #[inline(always)]
+    fn of_sums<S: Simd, const N: usize>(
+        &mut self,
+        simd: S,
+        rows: &[Row],
+        ends: &mut Ends<N>,
+        seen: &[Seen; N],
+    ) {
+        let Wanted { log_sum_exp, log_probability, z_loss, .. } = &mut self.wanted;
+        if !log_sum_exp.is_empty() {
+            for (row, value) in rows.iter().zip(ends.log_sum_exp(simd)) {
+                log_sum_exp[row.index] = value;
+            }
+        }
+        if !z_loss.is_empty() {
+            let logs = ends.log_relative(simd);
+            for (i, row) in rows.iter().enumerate() {
+                let log_sum_exp = ends.pivot[i] + logs[i];
+                z_loss[row.index] = narrow(weighed(self.z_loss, log_sum_exp * log_sum_exp));
+            }
+        }
+        if !log_probability.is_empty() {
+            let mut logits = [0.0; N];
+            for (to, seen) in logits.iter_mut().zip(seen) {
+                *to = seen.logit;
+            }
+            for (row, loss) in rows.iter().zip(ends.losses(simd, &logits)) {
+                log_probability[row.index] = 0.0 - narrow(loss);
+            }
+        }
     }
 }
 

@@ -26,8 +26,8 @@ fn layout_of(shape: &[usize], strides: &[isize], axis: Axis) -> Result<([usize; 
         _ => usize::try_from(stride).map_err(|_| not_viewable()),
     };
     if shape.contains(&0) {
-        let rows = shape.iter().enumerate().any(|(i, &len)| i != axis.0 && len == 0);
-        return Ok(([1, classes, usize::from(!rows)], [0, 1, 1]));
+        let rows = shape.iter().enumerate().filter(|(i, _)| *i != axis.0).map(|(_, len)| len).product();
+        return Ok(([1, classes, rows], [0, 0, 0]));
     }
     let mut merged = [(1, 0); 2];
     let mut last = 0;
@@ -54,6 +54,7 @@ fn layout_of(shape: &[usize], strides: &[isize], axis: Axis) -> Result<([usize; 
 
 impl<'a, E> Strided<'a, E> {
     /// The values of an array.
+    #[expect(clippy::needless_pass_by_value, reason = "as views of arrays are passed")]
     pub(crate) fn of_array<D: Dimension>(array: ArrayView<'a, E, D>, axis: Axis) -> Result<Self, Error> {
         let (shape, strides) = layout_of(array.shape(), array.strides(), axis)?;
         let (layout, _) = Layout::of_axes(shape, strides)?;
@@ -110,7 +111,7 @@ mod tests {
         // Backwards.
         assert_eq!(of(&[2, 3], &[-3, 1], 1), None);
         assert_eq!(of(&[1, 3], &[-3, 1], 1), Some(([1, 3, 1], [0, 1, 0])));
-        assert_eq!(of(&[0, 3], &[3, 1], 1), Some(([1, 3, 0], [0, 1, 1])));
+        assert_eq!(of(&[0, 3], &[3, 1], 1), Some(([1, 3, 0], [0; 3])));
         assert_eq!(of(&[2, 3], &[3, 1], 2), None);
     }
 }

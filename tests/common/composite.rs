@@ -43,7 +43,7 @@ pub struct Row {
 
 impl Composite<'_> {
     /// The logits that softmax is taken of, rounded to f32 as the contract says, and their derivatives.
-    fn mapped(&self, row: &[f32]) -> (Vec<f32>, Vec<f64>) {
+    pub fn mapped(&self, row: &[f32]) -> (Vec<f32>, Vec<f64>) {
         let map = |(&x, &keep): (&f32, &bool)| {
             let wide = f64::from(x);
             let (z, slope) = match self.cap {

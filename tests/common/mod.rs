@@ -9,6 +9,7 @@ pub mod npy_bytes;
 pub mod paths;
 pub mod property;
 pub mod reference;
+pub mod statistics;
 pub mod strategies;
 pub mod ulp;
 pub mod writers;

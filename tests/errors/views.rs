@@ -111,3 +111,94 @@ fn rows_past_the_end_are_none() {
     assert_eq!(rows.row_mut(2), None);
     assert_eq!(rows.row_mut(usize::MAX), None);
 }
+
+/// The same shape and strides for both kinds of view.
+fn both_of_axes(data: &[f32], shape: [usize; 3], strides: [usize; 3]) -> Option<Error> {
+    let shared = Rows::with_strides(data, shape, strides).err();
+    let mut data = data.to_vec();
+    let mutable = RowsMut::with_strides(&mut data, shape, strides).err();
+    assert_eq!(shared, mutable);
+    shared
+}
+
+#[test]
+fn a_buffer_that_ends_before_the_last_value_of_its_axes() {
+    let data = [0.0; 24];
+    let (shape, strides) = ([2, 3, 4], [12, 4, 1]);
+    assert_eq!(both_of_axes(&data, shape, strides), None);
+    let error = Error::AxesLength { given: 23, expected: 24, shape, strides };
+    assert_eq!(both_of_axes(&data[..23], shape, strides), Some(error.clone()));
+    assert_eq!(
+        error.to_string(),
+        "the buffer holds 23 values, but a shape of [2, 3, 4] at strides [12, 4, 1] needs 24"
+    );
+    // What follows the last value is left alone, but not by a view of all of the data.
+    assert_eq!(both_of_axes(&data, [2, 3, 3], strides), None);
+    let error = Error::AxesLength { given: 24, expected: 18, shape: [2, 3, 3], strides: [9, 3, 1] };
+    assert_eq!(Rows::along_axis(&data, &[2, 3, 3], 1).err(), Some(error.clone()));
+    assert_eq!(RowsMut::along_axis(&mut data.clone(), &[2, 3, 3], 1).err(), Some(error));
+}
+
+#[test]
+fn an_axis_that_an_array_does_not_have() {
+    let error = Error::AxisOutOfRange { axis: 2, axes: 2 };
+    assert_eq!(Rows::along_axis(&[0.0; 4], &[2, 2], 2).err(), Some(error.clone()));
+    assert_eq!(error.to_string(), "axis 2 of an array of 2; expected an axis below that");
+    assert_eq!(Rows::along_axis(&[0.0], &[], 0).err(), Some(Error::AxisOutOfRange { axis: 0, axes: 0 }));
+}
+
+#[test]
+fn axes_without_values() {
+    assert_eq!(both_of_axes(&[], [2, 0, 3], [0; 3]), Some(Error::NoClasses { rows: 6 }));
+    for shape in [[0, 3, 4], [2, 3, 0], [0, 0, 4], [usize::MAX, 3, 0], [0, usize::MAX, usize::MAX]] {
+        assert_eq!(both_of_axes(&[], shape, [usize::MAX; 3]), None, "{shape:?}");
+        assert_eq!(Rows::along_axis(&[] as &[f32], &shape, 1).map(|rows| rows.rows()), Ok(0), "{shape:?}");
+    }
+}
+
+#[test]
+fn axes_that_overflow_usize() {
+    let most = usize::MAX;
+    for (shape, strides) in [
+        ([most, 2, 2], [1, 1, 1]),
+        ([2, most, 2], [0, 0, 0]),
+        ([2, 2, 2], [most, 1, 1]),
+        ([3, 2, 2], [1, most / 2, most / 2]),
+        ([2, 2, 2], [1, most, 1]),
+        ([1 << 33, 1, 1 << 33], [0, 0, 0]),
+    ] {
+        let error = both_of_axes(&[0.0; 8], shape, strides);
+        assert_eq!(error, Some(Error::AxesOverflow { shape, strides }));
+        assert!(error.is_some_and(|error| error.to_string().contains("overflows the address space")));
+    }
+    // One value along an axis takes no step along it.
+    assert_eq!(both_of_axes(&[0.0; 8], [1, 8, 1], [most, 1, most]), None);
+}
+
+#[test]
+fn mutable_values_that_share_a_place() {
+    let mut data = [0.0; 64];
+    for (shape, strides) in [
+        ([2, 3, 4], [12, 3, 1]),
+        ([2, 3, 4], [0, 4, 1]),
+        ([2, 3, 4], [11, 4, 1]),
+        ([2, 3, 1], [2, 1, 0]),
+        ([1, 2, 2], [0, 1, 1]),
+    ] {
+        assert!(Rows::with_strides(&data, shape, strides).is_ok());
+        let error = RowsMut::with_strides(&mut data, shape, strides).expect_err("an overlap");
+        assert_eq!(error, Error::AxesOverlap { shape, strides });
+        assert!(error.to_string().contains(&format!("{strides:?} overlap")), "{error}");
+    }
+}
+
+#[test]
+fn rows_of_classes_apart_are_no_slices() {
+    let mut data = [1.0, 2.0, 3.0, 4.0];
+    let rows = Rows::along_axis(&data, &[2, 2], 0).expect("columns");
+    assert_eq!((rows.row(0), rows.get(0, 1), rows.get(1, 0)), (None, Some(3.0), Some(2.0)));
+    assert_eq!((rows.get(2, 0), rows.get(0, 2), rows.class_stride(), rows.stride()), (None, None, 2, 1));
+    let mut rows = RowsMut::along_axis(&mut data, &[2, 2], 0).expect("columns");
+    assert_eq!(rows.class_stride(), 2);
+    assert_eq!(rows.row_mut(0), None);
+}

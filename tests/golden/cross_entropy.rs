@@ -1,11 +1,11 @@
 //! Cases of softmax cross-entropy.
 
-use xent::{Backend, CrossEntropy, Denominator, DenseGradient, Error, Reduction, Rows, Smoothing, Targets};
+use xent::{Backend, CrossEntropy, Denominator, DenseGradient, Error, Reduction, Smoothing, Targets};
 
 use super::case::Case;
 use super::layout::Layout;
 
-/// The inputs of a case, rows after each other.
+/// The inputs of a case.
 struct Inputs {
     layout: Layout,
     logits: Vec<f32>,
@@ -20,25 +20,27 @@ struct Inputs {
 impl Inputs {
     fn of(case: &Case) -> Self {
         let layout = Layout::of(case);
-        let rows = |name| case.f32s(name).map(|values| layout.rows_of(&values));
+        let tensor = |name| case.f32s(name).map(|values| layout.arranged(values));
         #[expect(clippy::cast_possible_truncation, reason = "they were integers")]
         let labels =
             case.tensor("labels").map(|labels| labels.values.iter().map(|&label| label as i64).collect());
         Self {
-            logits: rows("input").expect("every case has an input"),
+            logits: tensor("input").expect("every case has an input"),
             labels: labels.unwrap_or_default(),
-            dense: rows("dense_labels"),
+            dense: tensor("dense_labels"),
             weights: case.f32s("weight"),
             row_weights: case.f32s("row_weight"),
-            mask: rows("class_mask").map(|mask| mask.iter().map(|&keep| keep != 0.0).collect()),
+            mask: case
+                .f32s("class_mask")
+                .map(|mask| layout.rows_of(&mask).iter().map(|&keep| keep != 0.0).collect()),
             upstream: case.f32s("grad_out"),
             layout,
         }
     }
 
-    fn targets(&self) -> Result<Targets<'_>, Error> {
+    fn targets(&self, backend: Backend) -> Result<Targets<'_>, Error> {
         Ok(match &self.dense {
-            Some(labels) => Rows::new(labels, self.layout.rows, self.layout.classes)?.into(),
+            Some(labels) => self.layout.view(labels, backend)?.into(),
             None => (&self.labels).into(),
         })
     }
@@ -86,15 +88,14 @@ impl Inputs {
 /// Runs a case on a backend.
 pub(crate) fn run(case: &Case, backend: Backend) -> Result<(), Error> {
     let inputs = Inputs::of(case);
-    let Layout { classes, .. } = inputs.layout;
-    let logits = Rows::new(&inputs.logits, inputs.layout.rows, classes)?.with_backend(backend);
+    let logits = inputs.layout.view(&inputs.logits, backend)?;
     let options = inputs.options(case)?;
     if case.text("expect_error").is_some() {
-        let result = options.loss(inputs.targets()?, logits);
+        let result = options.loss(inputs.targets(backend)?, logits);
         assert!(matches!(result, Err(Error::LabelOutOfRange { .. })), "{}: {result:?}", case.name);
         return Ok(());
     }
-    let (loss, gradient) = options.loss_and_gradient(inputs.targets()?, logits)?;
+    let (loss, gradient) = options.loss_and_gradient(inputs.targets(backend)?, logits)?;
     for output in &case.outputs {
         match output.as_str() {
             "loss" if case.text("reduction") == Some("none") => case.expect("loss", &loss.rows),

@@ -84,14 +84,13 @@ pub(crate) fn run_elements(case: &Case, backend: Backend) -> Result<(), Error> {
 /// Runs a case of a loss of rows.
 pub(crate) fn run_rows(case: &Case, backend: Backend) -> Result<(), Error> {
     let layout = Layout::of(case);
-    let rows = |name| case.f32s(name).map(|values| layout.rows_of(&values));
-    let input = rows("input").expect("every case has an input");
+    let tensor = |name| case.f32s(name).map(|values| layout.arranged(values));
+    let input = tensor("input").expect("every case has an input");
     #[expect(clippy::cast_possible_truncation, reason = "they were integers")]
     let labels: Option<Vec<i64>> =
         case.tensor("labels").map(|labels| labels.values.iter().map(|&label| label as i64).collect());
-    let (dense, weights, upstream) = (rows("dense_labels"), case.f32s("weight"), case.f32s("grad_out"));
-    let view = |values| Rows::new(values, layout.rows, layout.classes);
-    let inputs = view(&input)?.with_backend(backend);
+    let (dense, weights, upstream) = (tensor("dense_labels"), case.f32s("weight"), case.f32s("grad_out"));
+    let inputs = layout.view(&input, backend)?;
     let reduction = match case.text("reduction") {
         Some("none") => Reduction::None,
         Some("sum") => Reduction::Sum,
@@ -100,7 +99,7 @@ pub(crate) fn run_rows(case: &Case, backend: Backend) -> Result<(), Error> {
     };
     let targets: Targets<'_> = match (&labels, &dense) {
         (Some(labels), _) => labels.into(),
-        (None, Some(dense)) => view(dense)?.into(),
+        (None, Some(dense)) => layout.view(dense, backend)?.into(),
         (None, None) => panic!("{}: no labels", case.name),
     };
     macro_rules! run {

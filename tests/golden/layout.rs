@@ -1,5 +1,7 @@
 //! Tensors with their classes on any axes, as rows.
 
+use xent::{Backend, Error, Rows};
+
 use super::case::Case;
 
 /// Where the rows and the classes of a case are in its tensors.
@@ -8,6 +10,8 @@ pub(crate) struct Layout {
     pub(crate) classes: usize,
     /// The position of each class of each row.
     positions: Vec<usize>,
+    /// Outer, classes and inner, unless other axes lie between those of the classes: no view has these.
+    axes: Option<[usize; 3]>,
 }
 
 /// The offsets of all places that some axes have, given the lengths and the strides of these.
@@ -28,7 +32,27 @@ impl Layout {
         };
         let (rows, classes) = (axes(false), axes(true));
         let positions = rows.iter().flat_map(|row| classes.iter().map(move |class| row + class)).collect();
-        Self { rows: rows.len(), classes: classes.len(), positions }
+        let axes = match of_classes[..] {
+            [first, .., last] | [first @ last] if last - first + 1 == of_classes.len() => {
+                Some([shape[..first].iter().product(), classes.len(), shape[last + 1..].iter().product()])
+            }
+            _ => None,
+        };
+        Self { rows: rows.len(), classes: classes.len(), positions, axes }
+    }
+
+    /// A tensor's values as they are viewed: in their own order wherever that can be.
+    pub(crate) fn arranged(&self, values: Vec<f32>) -> Vec<f32> {
+        if self.axes.is_some() { values } else { self.rows_of(&values) }
+    }
+
+    /// The view of what [`arranged`](Self::arranged) gives.
+    pub(crate) fn view<'a>(&self, values: &'a [f32], backend: Backend) -> Result<Rows<'a>, Error> {
+        let rows = match &self.axes {
+            Some(axes) => Rows::along_axis(values, axes, 1),
+            None => Rows::new(values, self.rows, self.classes),
+        };
+        Ok(rows?.with_backend(backend))
     }
 
     /// A tensor's values, rows after each other.

@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 
 
-def read_inputs(rows, classes, folder):
+def read_inputs(shape, folder):
+    """Classes are axis 1 of two, or of three."""
     folder = Path(folder)
-    shape = (int(rows), int(classes))
+    shape = tuple(map(int, shape.split("x")))
     return (
         np.fromfile(folder / "logits.f32", np.float32).reshape(shape),
-        np.fromfile(folder / "labels.u32", np.uint32),
+        np.fromfile(folder / "labels.u32", np.uint32).reshape(shape[:1] + shape[2:]),
         np.fromfile(folder / "distributions.f32", np.float32).reshape(shape),
     )
 

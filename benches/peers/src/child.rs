@@ -73,13 +73,13 @@ impl Child {
     }
 
     /// Makes the inputs of a shape.
-    pub fn generate(&self, Shape { rows, classes }: Shape) -> Result<()> {
-        self.ask(&format!("generate {rows} {classes}")).map(drop)
+    pub fn generate(&self, shape: Shape) -> Result<()> {
+        self.ask(&format!("generate {shape}")).map(drop)
     }
 
     /// Reads the inputs of a shape.
-    pub fn load(&self, Shape { rows, classes }: Shape, folder: &Path) -> Result<()> {
-        self.ask(&format!("load {rows} {classes} {}", folder.display())).map(drop)
+    pub fn load(&self, shape: Shape, folder: &Path) -> Result<()> {
+        self.ask(&format!("load {shape} {}", folder.display())).map(drop)
     }
 
     pub fn unload(&self) -> Result<()> {

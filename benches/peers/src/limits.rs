@@ -68,11 +68,11 @@ impl<'a> Bench<'a> {
 fn comparison(
     kind: Kind,
     operation: Operation,
-    Shape { rows, classes }: Shape,
+    Shape { rows, classes, inner }: Shape,
     threads: usize,
     entrants: Vec<crate::results::Entrant>,
 ) -> Comparison {
-    Comparison { kind, operation: operation.name().to_owned(), rows, classes, threads, entrants }
+    Comparison { kind, operation: operation.name().to_owned(), rows, classes, inner, threads, entrants }
 }
 
 /// Operations in turns with their limits, and with the other backends.

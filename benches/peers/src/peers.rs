@@ -61,6 +61,10 @@ pub fn measure(
         results.versions.extend(version.map(|version| (peer.name.to_owned(), version)));
         let pair = Pair { plan, peer, xent, other, threads };
         for input in inputs {
+            if input.shape.inner > 1 && matches!(peer.kind, Library::Rust { .. }) {
+                // They have rows alone.
+                continue;
+            }
             // A library that ends in the middle does not end the others.
             if let Err(error) = pair.shape(input, results) {
                 let shape = input.shape;
@@ -105,6 +109,7 @@ impl Pair<'_> {
             operation: operation.to_owned(),
             rows: input.shape.rows,
             classes: input.shape.classes,
+            inner: input.shape.inner,
             threads: self.threads,
             entrants,
         }))

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
 use xent_peers::common::operations::Operation;
-use xent_peers::common::shape::{QUICK, SHAPES, Shape};
+use xent_peers::common::shape::{IMAGES, QUICK, SHAPES, Shape};
 
 use crate::Arguments;
 
@@ -80,10 +80,11 @@ pub struct Plan {
 
 impl Plan {
     pub fn new(arguments: &Arguments) -> Result<Self> {
-        let all = if arguments.quick { &QUICK[..] } else { &SHAPES[..] };
+        let all_shapes: Vec<Shape> = SHAPES.into_iter().chain(IMAGES).collect();
+        let all = if arguments.quick { QUICK.to_vec() } else { all_shapes.clone() };
         let shapes = match &arguments.shapes {
-            None => all.to_vec(),
-            Some(names) => chosen(names, SHAPES.to_vec(), ToString::to_string)?,
+            None => all,
+            Some(names) => chosen(names, all_shapes, ToString::to_string)?,
         };
         let peers = match &arguments.peers {
             None => PEERS.into(),

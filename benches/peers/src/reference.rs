@@ -43,9 +43,13 @@ impl Input {
     fn new(shape: Shape, folder: PathBuf) -> Result<Self> {
         let inputs = Buffers::new(shape);
         files::write_inputs(&folder, &inputs)?;
-        let distributions = inputs.distributions.par_chunks(shape.classes);
-        let rows = inputs.logits.par_chunks(shape.classes).zip(distributions).zip(&inputs.labels);
-        let rows = rows.map(|((x, t), &label)| Row::new(x, t, label as usize)).collect();
+        let row = |row: usize| {
+            let of = |values: &[f32]| -> Vec<f32> {
+                (0..shape.classes).map(|class| values[shape.position(row, class)]).collect()
+            };
+            Row::new(&of(&inputs.logits), &of(&inputs.distributions), inputs.labels[row] as usize)
+        };
+        let rows = (0..shape.rows).into_par_iter().map(row).collect();
         Ok(Self { shape, folder, rows })
     }
 }
@@ -101,13 +105,13 @@ fn check_losses(losses: &[f32], operation: &str, input: &Input) -> Result<f64> {
 }
 
 fn check_matrix(values: &[f32], operation: &str, scale: f64, input: &Input) -> Result<()> {
-    let Shape { rows, classes } = input.shape;
-    ensure!(values.len() == rows * classes, "{} results", values.len());
+    let shape = input.shape;
+    ensure!(values.len() == shape.logits(), "{} results", values.len());
     let logits: Vec<f32> = files::read(&input.folder.join(files::LOGITS))?;
     let labels: Vec<u32> = files::read(&input.folder.join(files::LABELS))?;
     let distributions: Vec<f32> = files::read(&input.folder.join(files::DISTRIBUTIONS))?;
     let wrong = values.par_iter().enumerate().find_first(|&(index, &value)| {
-        let (row, class) = (index / classes, index % classes);
+        let (row, class) = shape.indices(index);
         let distance = f64::from(logits[index]) - input.rows[row].log_sum_exp;
         let expected = match operation {
             "softmax" => distance.exp(),
@@ -120,7 +124,8 @@ fn check_matrix(values: &[f32], operation: &str, scale: f64, input: &Input) -> R
     match wrong {
         None => Ok(()),
         Some((index, value)) => {
-            anyhow::bail!("row {}, class {} is {value}, which is wrong", index / classes, index % classes)
+            let (row, class) = shape.indices(index);
+            anyhow::bail!("row {row}, class {class} is {value}, which is wrong")
         }
     }
 }

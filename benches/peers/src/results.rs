@@ -46,6 +46,8 @@ pub struct Comparison {
     pub operation: String,
     pub rows: usize,
     pub classes: usize,
+    /// As in [`Shape`].
+    pub inner: usize,
     pub threads: usize,
     /// xent comes first.
     pub entrants: Vec<Entrant>,
@@ -86,7 +88,7 @@ pub fn median(mut values: Vec<f64>) -> f64 {
 
 impl Comparison {
     pub fn shape(&self) -> Shape {
-        Shape { rows: self.rows, classes: self.classes }
+        Shape { rows: self.rows, classes: self.classes, inner: self.inner }
     }
 
     /// What is compared: only one comparison is kept of each.

@@ -49,8 +49,7 @@ impl CrossEntropy<'_> {
         self.expect_lengths(rows, classes)?;
         let (known, totals) = self.known(targets, rows, classes)?;
         let scale = self.scale(totals)?;
-        let plain = self.smoothing == Spread::default() && self.z_loss == 0.0 && self.map == Map::default();
-        let simple = plain
+        let simple = self.is_plain()
             && match known {
                 RowTargets::Sparse(_) => !self.unit_mass(),
                 RowTargets::Dense(_) => self.weights.classes.is_none(),
@@ -75,8 +74,13 @@ impl CrossEntropy<'_> {
         .map(|()| totals)
     }
 
+    /// Whether all options are arithmetic at the ends of rows.
+    pub(super) fn is_plain(&self) -> bool {
+        self.smoothing == Spread::default() && self.z_loss == 0.0 && self.map == Map::default()
+    }
+
     /// Validates targets, and adds up what they count for.
-    fn known<'t>(
+    pub(super) fn known<'t>(
         &'t self,
         targets: Targets<'t>,
         rows: usize,
@@ -123,9 +127,18 @@ impl CrossEntropy<'_> {
         given: Given<'a>,
         backend: Option<Backend>,
     ) -> Result<(), Error> {
+        parallel::run(Rowwise(self.mixed(place, given)), backend)
+    }
+
+    /// The loss with any options.
+    pub(super) fn mixed<'a, R: Results<'a>>(
+        &'a self,
+        place: Loaded<'a, R>,
+        given: Given<'a>,
+    ) -> Mixed<'a, R> {
         let Given { targets, scale, losses, sums } = given;
         let after = if R::WRITES && self.map.cap.is_some() { After::Slope } else { After::Nothing };
-        let job = Mixed {
+        Mixed {
             place: place.mapped(self.map, after),
             targets,
             weights: self.weights,
@@ -136,8 +149,7 @@ impl CrossEntropy<'_> {
             losses,
             sums,
             group: Group::default(),
-        };
-        parallel::run(Rowwise(job), backend)
+        }
     }
 
     fn unit_mass(&self) -> bool {
@@ -202,11 +214,11 @@ impl CrossEntropy<'_> {
 }
 
 /// What a call is given beside its buffers.
-struct Given<'a> {
-    targets: RowTargets<'a>,
-    scale: Scale<'a>,
-    losses: &'a mut [f32],
-    sums: Sums<'a>,
+pub(super) struct Given<'a> {
+    pub(super) targets: RowTargets<'a>,
+    pub(super) scale: Scale<'a>,
+    pub(super) losses: &'a mut [f32],
+    pub(super) sums: Sums<'a>,
 }
 
 /// The buffers of a call.

@@ -1,24 +1,30 @@
 //! What one read of each row tells of its prediction.
 
-use super::CrossEntropy;
+use super::reduction::{Totals, summarise};
+use super::run::Given;
+use super::{CrossEntropy, Summary};
 use crate::kernel::inspect::{Inspect, Wanted};
-use crate::kernel::loaded::{After, Loaded};
+use crate::kernel::loaded::Loaded;
 use crate::kernel::map::Map;
+use crate::kernel::mixed::RowTargets;
 use crate::kernel::place::ReadOnly;
 use crate::kernel::rowwise::Rowwise;
-use crate::labels::RowLabels;
+use crate::kernel::scale::Sums;
+use crate::kernel::sparse::Sparse;
 use crate::ops::expect_rows;
-use crate::{Error, Labels, Rows, parallel};
+use crate::{Error, Labels, Rows, Targets, parallel};
 
 /// Where the statistics of rows go: a slice of one value per row for each that is wanted.
 ///
-/// Those of an ignored row are `-inf`, 0, `usize::MAX`, `false` and 0.
+/// Those of an ignored row are `-inf`, 0, 0, `usize::MAX`, `false` and 0.
 #[derive(Debug, Default)]
 pub struct Statistics<'a> {
     /// `ln sum_j e^(x_j)`, in nats.
     pub log_sum_exp: Option<&'a mut [f32]>,
     /// The log-probability of the label: the negative loss, without weights and smoothing.
     pub log_probability: Option<&'a mut [f32]>,
+    /// The z-loss: `k lse^2`, without weights.
+    pub z_loss: Option<&'a mut [f32]>,
     /// The class of the largest logit, the first of equal ones; of the first NaN where there is one.
     pub argmax: Option<&'a mut [usize]>,
     /// Whether that is the label.
@@ -31,7 +37,7 @@ impl CrossEntropy<'_> {
     /// Statistics of the prediction of each row: those that are asked for, from one pass over the rows; argmax and
     /// entropy look at each row again while it is in the cache.
     ///
-    /// Of the options, ignored labels, masks, scale and soft cap count: they are statistics of the distribution that the
+    /// Of the options, ignored labels, masks, scale, soft cap and the factor of the z-loss count: they are statistics of the distribution that the
     /// loss is taken of.
     ///
     /// # Errors
@@ -56,33 +62,84 @@ impl CrossEntropy<'_> {
         logits: Rows<'_>,
         statistics: Statistics<'_>,
     ) -> Result<(), Error> {
-        self.run_statistics(labels.into(), logits, statistics)
+        // What is computed from them, and how rows count, is not asked for.
+        let bare =
+            CrossEntropy { map: self.map, ignored: self.ignored, z_loss: self.z_loss, ..CrossEntropy::new() };
+        bare.run_statistics(labels.into(), logits, &mut [], statistics).map(drop)
+    }
+
+    /// The loss of each row, and statistics of its prediction from the same read: as
+    /// [`loss_into`](Self::loss_into) and [`statistics_into`](Self::statistics_into). All options count. A row that
+    /// does not, because its weight is 0, has the statistics of an ignored one.
+    ///
+    /// # Errors
+    ///
+    /// As [`statistics_into`](Self::statistics_into).
+    ///
+    /// ```
+    /// use xent::{CrossEntropy, Reduction, Rows, Statistics};
+    ///
+    /// let (mut losses, mut z_loss, mut correct) = ([0.0; 2], [0.0; 2], [false; 2]);
+    /// let wanted =
+    ///     Statistics { z_loss: Some(&mut z_loss), correct: Some(&mut correct), ..Statistics::default() };
+    /// let loss = CrossEntropy::new().z_loss(1e-4)?.reduction(Reduction::Mean);
+    /// let logits = Rows::new(&[0.0, 0.0, 9.0, -9.0], 2, 2)?;
+    /// let summary = loss.loss_and_statistics_into(&[1_u8, 0], logits, &mut losses, wanted)?;
+    /// assert_eq!((correct, z_loss[1]), ([false, true], 8.1e-3));
+    /// assert_eq!(summary.value, (losses[0] + losses[1]) / 2.0);
+    /// # Ok::<(), xent::Error>(())
+    /// ```
+    pub fn loss_and_statistics_into<'t>(
+        &self,
+        labels: impl Into<Labels<'t>>,
+        logits: Rows<'_>,
+        losses: &mut [f32],
+        statistics: Statistics<'_>,
+    ) -> Result<Summary, Error> {
+        expect_rows("losses", losses.len(), logits.rows())?;
+        let totals = self.run_statistics(labels.into(), logits, losses, statistics)?;
+        Ok(summarise(losses, totals, self))
     }
 
     fn run_statistics(
         &self,
         labels: Labels<'_>,
         logits: Rows<'_>,
+        losses: &mut [f32],
         statistics: Statistics<'_>,
-    ) -> Result<(), Error> {
-        let (rows, classes) = (logits.rows(), logits.classes());
-        let Statistics { log_sum_exp, log_probability, argmax, correct, entropy } = statistics;
+    ) -> Result<Totals, Error> {
+        let rows = logits.rows();
+        let Statistics { log_sum_exp, log_probability, z_loss, argmax, correct, entropy } = statistics;
         let wanted = Wanted {
             log_sum_exp: checked("log-sum-exps", log_sum_exp, rows)?,
             log_probability: checked("log-probabilities", log_probability, rows)?,
+            z_loss: checked("z-losses", z_loss, rows)?,
             argmax: checked("argmax", argmax, rows)?,
             correct: checked("correct", correct, rows)?,
             entropy: checked("entropies", entropy, rows)?,
         };
-        self.expect_lengths(rows, classes)?;
-        let labels = RowLabels::new(labels, rows, classes, self.ignored)?;
-        if self.map == Map::default() && logits.is_plain() {
-            let place = ReadOnly(logits);
-            parallel::run(Rowwise(Inspect { place, labels, wanted }), logits.backend())
-        } else {
-            let place = Loaded::read_only(logits).mapped(self.map, After::Nothing);
-            parallel::run(Rowwise(Inspect { place, labels, wanted }), logits.backend())
+        self.expect_lengths(rows, logits.classes())?;
+        let (targets, totals) = self.known(Targets::Sparse(labels), rows, logits.classes())?;
+        let given = Given { scale: self.scale(totals)?, targets, losses, sums: Sums::Discard };
+        let (z_loss, backend) = (self.z_loss, logits.backend());
+        match given.targets {
+            // The z-loss is part of a loss that is not asked for.
+            RowTargets::Sparse(labels)
+                if logits.is_plain()
+                    && (self.is_plain() || given.losses.is_empty())
+                    && self.map == Map::default() =>
+            {
+                let Given { scale, losses, sums, .. } = given;
+                let inner =
+                    Sparse { place: ReadOnly(logits), labels, weights: self.weights, scale, losses, sums };
+                parallel::run(Rowwise(Inspect { inner, z_loss, wanted }), backend)?;
+            }
+            _ => {
+                let inner = self.mixed(Loaded::read_only(logits), given);
+                parallel::run(Rowwise(Inspect { inner, z_loss, wanted }), backend)?;
+            }
         }
+        Ok(totals)
     }
 }
 

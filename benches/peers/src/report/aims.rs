@@ -82,7 +82,12 @@ pub fn section(results: &Results) -> String {
 }
 
 fn is_large(shape: Shape) -> bool {
-    shape.logits() >= LARGE
+    shape.logits() >= LARGE && !is_image(shape)
+}
+
+/// Whether classes are not the last axis.
+fn is_image(shape: Shape) -> bool {
+    shape.inner > 1
 }
 
 /// Cells of one kind and operation.
@@ -128,6 +133,7 @@ fn limits(results: &Results) -> Vec<Aim> {
         aim(Softmax, "8 M logits and more", 1.6, "× best copy", &is_large),
         aim(LogSoftmax, "rows within L2", 1.3, "× best copy", &rows_in_l2),
         aim(LogSoftmax, "8 M logits and more", 1.6, "× best copy", &is_large),
+        aim(SparseLossAndGradient, "classes in the middle", 1.6, "× best copy", &is_image),
     ]
 }
 
@@ -182,6 +188,15 @@ fn peers(results: &Results) -> Vec<Aim> {
         }
         lines.push(line("best peer", usual, all));
     }
+    let images = cells(results, Kind::Peer, SparseLossAndGradient, is_image, |c| {
+        if c.entrants[1].name == "PyTorch" { c.entrants[1].over(c.xent()) } else { f64::NAN }
+    });
+    lines.push(Aim {
+        what: format!("{SparseLossAndGradient}, classes in the middle, PyTorch"),
+        unit: "× as fast",
+        bound: Bound::AtLeast(3.0),
+        cells: images,
+    });
     lines
 }
 

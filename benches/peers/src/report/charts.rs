@@ -6,7 +6,7 @@ use anyhow::{Result, anyhow};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use xent_peers::common::operations::Operation;
-use xent_peers::common::shape::{SHAPES, Shape};
+use xent_peers::common::shape::{IMAGES, SHAPES, Shape};
 
 use super::tables::{at, names, peer_time};
 use crate::plan::COMPARED;
@@ -79,7 +79,7 @@ fn text(size: i32) -> TextStyle<'static> {
 /// the best limit that moves the same bytes.
 fn peers(area: &Area<'_>, results: &Results, operation: &str, series: &[&str]) -> Result<()> {
     let has = |shape: &Shape| peer_time(results, operation, *shape, 1, "xent").is_some();
-    let shapes: Vec<Shape> = SHAPES.into_iter().filter(has).collect();
+    let shapes: Vec<Shape> = SHAPES.into_iter().chain(IMAGES).filter(has).collect();
     let groups = || shapes.iter().enumerate().map(|(group, &shape)| (group as f64, shape));
     let mut chart = ChartBuilder::on(area)
         .caption(format!("{operation}: ns per logit, one thread (line: limit)"), text(20))

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use xent_peers::common::shape::{SHAPES, Shape};
+use xent_peers::common::shape::{IMAGES, SHAPES, Shape};
 
 use crate::plan::COMPARED;
 use crate::results::{Comparison, Entrant, Kind, Results, median};
@@ -104,7 +104,7 @@ pub fn peers(results: &Results) -> String {
             let names: Vec<&str> = names.iter().filter(offered).copied().collect();
             let columns = ["shape", "xent"].into_iter().chain(names.iter().copied());
             head(&mut text, &columns.map(str::to_owned).collect::<Vec<_>>());
-            for shape in SHAPES {
+            for shape in SHAPES.into_iter().chain(IMAGES) {
                 peers_at(&mut text, results, operation, shape, threads, &names);
             }
         }

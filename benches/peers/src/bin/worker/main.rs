@@ -4,8 +4,8 @@
 //! | request | answer |
 //! |---|---|
 //! | | `ready VERSION`, once |
-//! | `generate ROWS CLASSES` | `ok`: inputs made here |
-//! | `load ROWS CLASSES FOLDER` | `ok`: inputs read from files |
+//! | `generate SHAPE` | `ok`: inputs made here |
+//! | `load SHAPE FOLDER` | `ok`: inputs read from files |
 //! | `check OPERATION FOLDER` | `ok COUNT`: results written, or `none`: not offered |
 //! | `time OPERATION CALLS` | `ok SECONDS`, or `none` |
 //! | `unload` | `ok` |
@@ -28,10 +28,10 @@ use std::io::{self, BufRead, Write};
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result, bail};
 use rayon::ThreadPoolBuilder;
 use xent_peers::common::operations::Buffers;
-use xent_peers::common::shape::{Shape, shape};
+use xent_peers::common::shape::Shape;
 use xent_peers::files;
 
 use peer::{Loaded, Peer};
@@ -82,13 +82,13 @@ fn answer(
 ) -> Result<String> {
     let words: Vec<&str> = line.split_whitespace().collect();
     match &words[..] {
-        ["generate", rows, classes] => {
+        ["generate", shape] => {
             *loaded = None;
-            *loaded = Some(peer.load(Buffers::new(parse(rows, classes)?), threads)?);
+            *loaded = Some(peer.load(Buffers::new(parse(shape)?), threads)?);
         }
-        ["load", rows, classes, folder] => {
+        ["load", shape, folder] => {
             *loaded = None;
-            let buffers = files::read_inputs(Path::new(folder), parse(rows, classes)?)?;
+            let buffers = files::read_inputs(Path::new(folder), parse(shape)?)?;
             *loaded = Some(peer.load(buffers, threads)?);
         }
         ["unload"] => *loaded = None,
@@ -109,8 +109,8 @@ fn answer(
     Ok("ok".into())
 }
 
-fn parse(rows: &str, classes: &str) -> Result<Shape> {
-    Ok(shape(rows.parse()?, classes.parse()?))
+fn parse(shape: &str) -> Result<Shape> {
+    shape.parse().map_err(Error::msg)
 }
 
 fn current(loaded: &mut Option<Box<dyn Loaded>>) -> Result<&mut (dyn Loaded + 'static)> {
