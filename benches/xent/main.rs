@@ -11,6 +11,7 @@ mod common;
 mod calls;
 mod limits;
 mod operations;
+mod options;
 mod plan;
 
 use std::env;
@@ -27,6 +28,9 @@ fn main() {
     for mut case in plan::cases(quick) {
         limits::bench(&mut criterion, &mut case);
         operations::bench(&mut criterion, &mut case);
+        if case.has_options() {
+            options::bench(&mut criterion, &mut case);
+        }
     }
     criterion.final_summary();
 }

@@ -14,6 +14,9 @@ const EVERY_BACKEND: [Shape; 3] = [shape(8192, 10), IN_L2, shape(256, 32_000)];
 /// Shapes on which the gradients through softmax and log-softmax are measured.
 const GRADIENTS: [Shape; 2] = [shape(1024, 1000), shape(256, 32_000)];
 
+/// Shapes on which options and the losses beside cross-entropy are measured.
+const OPTIONS: [Shape; 2] = [shape(8192, 10), shape(1024, 1000)];
+
 /// One shape, with its buffers once something has been measured on it.
 pub struct Case {
     pub shape: Shape,
@@ -43,6 +46,11 @@ impl Case {
     pub fn operations(&self) -> impl Iterator<Item = Operation> + use<> {
         let gradients = GRADIENTS.contains(&self.shape);
         Operation::ALL.into_iter().filter(move |operation| gradients || !operation.is_chain())
+    }
+
+    /// Whether options are measured on this shape.
+    pub fn has_options(&self) -> bool {
+        OPTIONS.contains(&self.shape)
     }
 
     /// Measures `run` on one thread and on two.
