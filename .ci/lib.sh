@@ -15,21 +15,21 @@ nothing() {
     [ -z "$2" ] || fail "expected $1, found:"$'\n'"$2"
 }
 
-# What a check that cannot run here says, so that nobody takes it for passed.
-skipped() {
+# What a check says that cannot run here, so that nobody takes it for passed.
+not_checked() {
     echo "NOT CHECKED: $1"
 }
 
-# Whether a command is here, or could be installed from these Debian packages.
+# Whether a command is here. More arguments are Debian packages that would bring it.
 have() {
     local command=$1
     shift
-    command -v "$command" >/dev/null || debian "$@" && command -v "$command" >/dev/null
+    command -v "$command" >/dev/null || { [ $# != 0 ] && debian "$@" && command -v "$command" >/dev/null; }
 }
 
-# Installs Debian packages, where that is possible. Cargo must not see them unless it is told to.
+# Installs Debian packages, where that is possible.
 debian() {
     command -v apt-get >/dev/null && [ "$(id -u)" = 0 ] || return 1
-    echo "installing $*"
+    echo "-- installing $*"
     { apt-get update && apt-get install --yes --no-install-recommends "$@"; } >/dev/null 2>&1
 }

@@ -2,7 +2,7 @@
 
 use xent::{Backend, LogSumExp};
 
-use super::writers::{Inputs, Outputs, WRITERS, sized};
+use super::writers::{Inputs, Outputs, SENTINEL, WRITERS, sized};
 
 /// How many kinds of rows there are.
 pub const KINDS: usize = 12;
@@ -102,9 +102,9 @@ fn shrink(inputs: &mut Inputs, outputs: &mut Outputs) {
 /// The matrix holds the logits, for the functions that work in place, and the sums those of the rows.
 pub fn reset(inputs: &Inputs, sums: &[LogSumExp], outputs: &mut Outputs) {
     outputs.matrix.copy_from_slice(&inputs.logits);
-    outputs.elements.fill(0.0);
-    outputs.losses.fill(0.0);
-    outputs.indices.fill(0);
-    outputs.flags.fill(false);
+    outputs.elements.fill(SENTINEL);
+    outputs.losses.fill(SENTINEL);
+    outputs.indices.fill(1 << 31);
+    outputs.flags.fill(true);
     outputs.sums.copy_from_slice(sums);
 }
