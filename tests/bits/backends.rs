@@ -60,3 +60,20 @@ fn a_backend_that_does_not_fuse_gives_other_bits() {
         assert!(differ, "{backend} gives the bits of a fused backend");
     }
 }
+
+/// The list of backends that `XENT_EXPECT_BACKENDS` names ends with the best: that one must also be the one chosen.
+#[test]
+fn the_best_available_backend_is_the_selected_one() {
+    let available = backends();
+    if std::env::var_os("XENT_BACKEND").is_none_or(|name| name.is_empty()) {
+        let best = available.last().expect("one is everywhere");
+        assert_eq!(Backend::selected().as_ref(), Ok(best));
+    }
+}
+
+/// NEON's multiply-add rounds once, and `wide` uses it: the bits of x86-64's fused backends.
+#[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+#[test]
+fn the_portable_backend_fuses_on_neon() {
+    assert!(Backend::Portable.is_fused());
+}

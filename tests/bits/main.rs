@@ -9,6 +9,7 @@ mod common;
 
 mod backends;
 mod case;
+mod committed;
 mod paths;
 mod rows;
 mod threads;

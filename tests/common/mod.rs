@@ -5,6 +5,7 @@
 
 pub mod composite;
 pub mod example;
+pub mod integer_rows;
 pub mod npy_bytes;
 pub mod paths;
 pub mod property;

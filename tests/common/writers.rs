@@ -2,10 +2,12 @@
 //! call it. A new `_into` or `_in_place` function is one line here, and every error test sees it.
 
 use xent::{
-    Backend, CrossEntropy, EmptyMean, Error, LogSumExp, Reduction, Rows, RowsMut, Upstream, argmax_into,
-    log_softmax_gradient_in_place, log_softmax_gradient_into, log_softmax_in_place, log_softmax_into,
-    log_sum_exp_into, row_max_into, softmax_cross_entropy_with_logits_into, softmax_gradient_in_place,
-    softmax_gradient_into, softmax_in_place, softmax_into, sparse_softmax_cross_entropy_with_logits_into,
+    Backend, BinaryCrossEntropy, CrossEntropy, EmptyMean, Error, Hinge, HingePower, KlDivergence, LogSumExp,
+    NegativeLogLikelihood, Reduction, Rows, RowsMut, Smoothing, SquaredError, Statistics, Upstream,
+    argmax_into, log_softmax_gradient_in_place, log_softmax_gradient_into, log_softmax_in_place,
+    log_softmax_into, log_sum_exp_into, row_max_into, softmax_cross_entropy_with_logits_into,
+    softmax_gradient_in_place, softmax_gradient_into, softmax_in_place, softmax_into,
+    sparse_softmax_cross_entropy_with_logits_into,
 };
 
 /// A part of a call that can be wrong.
@@ -37,6 +39,10 @@ pub struct Inputs {
     pub second: Vec<f32>,
     pub second_shape: (usize, usize),
     pub upstream: Vec<f32>,
+    /// Of classes, of rows, and the classes that take part: for the calls with options.
+    pub class_weights: Vec<f32>,
+    pub row_weights: Vec<f32>,
+    pub mask: Vec<bool>,
     pub reduction: Reduction,
     pub backend: Option<Backend>,
 }
@@ -46,8 +52,11 @@ pub struct Inputs {
 pub struct Outputs {
     pub matrix: Vec<f32>,
     pub shape: (usize, usize),
+    /// The losses of elements, where the matrix is their gradient. Always in the shape of the logits.
+    pub elements: Vec<f32>,
     pub losses: Vec<f32>,
     pub indices: Vec<usize>,
+    pub flags: Vec<bool>,
     pub sums: Vec<LogSumExp>,
 }
 
@@ -74,14 +83,19 @@ pub fn sized(rows: usize, classes: usize) -> (Inputs, Outputs) {
         second: vec![0.25; values],
         second_shape: (rows, classes),
         upstream: [1.0, -2.0, 0.5].into_iter().cycle().take(rows).collect(),
+        class_weights: [1.0, 0.5, 0.0, 2.5].into_iter().cycle().take(classes).collect(),
+        row_weights: [0.75, 1.0, 3.0].into_iter().cycle().take(rows).collect(),
+        mask: (0..classes).map(|class| class % 7 != 1).collect(),
         reduction: Reduction::None,
         backend: None,
     };
     let outputs = Outputs {
         matrix: vec![SENTINEL; values],
         shape: (rows, classes),
+        elements: vec![SENTINEL; values],
         losses: vec![SENTINEL; rows],
         indices: vec![usize::MAX; rows],
+        flags: vec![true; rows],
         sums: vec![LogSumExp::from(SENTINEL); rows],
     };
     (inputs, outputs)
@@ -102,6 +116,34 @@ impl Inputs {
             .empty_mean(EmptyMean::Zero)
             .upstream(Upstream::PerRow(&self.upstream))
     }
+
+    /// The loss with every option that rows and classes can have.
+    fn loss_with_options(&self) -> CrossEntropy<'_> {
+        let loss = self
+            .loss()
+            .class_weights(&self.class_weights)
+            .and_then(|loss| loss.row_weights(&self.row_weights))
+            .and_then(|loss| loss.label_smoothing(0.1, Smoothing::Uniform))
+            .and_then(|loss| loss.z_loss(1e-3))
+            .and_then(|loss| loss.logit_scale(0.9))
+            .and_then(|loss| loss.soft_cap(50.0));
+        loss.expect("options in their ranges").class_mask(&self.mask)
+    }
+
+    fn hinge(&self) -> Hinge<'_> {
+        Hinge::new().reduction(self.reduction).upstream(Upstream::PerRow(&self.upstream))
+    }
+
+    fn likelihood(&self) -> NegativeLogLikelihood<'_> {
+        let likelihood = NegativeLogLikelihood::of_log_probabilities();
+        likelihood.reduction(self.reduction).upstream(Upstream::PerRow(&self.upstream))
+    }
+
+    /// Of the logits as if they were probabilities: clipped, and divided by their sum.
+    fn clipped_likelihood(&self, sparse: bool) -> NegativeLogLikelihood<'_> {
+        let likelihood = NegativeLogLikelihood::keras(sparse);
+        likelihood.reduction(self.reduction).upstream(Upstream::PerRow(&self.upstream))
+    }
 }
 
 fn with_backend(rows: Result<Rows<'_>, Error>, backend: Option<Backend>) -> Rows<'_> {
@@ -116,6 +158,11 @@ fn beside(o: &mut Outputs) -> RowsMut<'_> {
 
 fn matrix(values: &mut [f32], (rows, classes): (usize, usize)) -> RowsMut<'_> {
     RowsMut::new(values, rows, classes).expect("the shape fits the buffer")
+}
+
+/// The losses of elements and their gradient, both beside the logits.
+fn elements<'a>(i: &Inputs, o: &'a mut Outputs) -> (RowsMut<'a>, RowsMut<'a>) {
+    (matrix(&mut o.elements, (i.rows, i.classes)), matrix(&mut o.matrix, o.shape))
 }
 
 /// The matrix as the one that an in-place call reads, with its backend.
@@ -192,4 +239,85 @@ pub const WRITERS: &[Writer] = writers! {
     "backward_in_place, dense" [Sums Second Upstream]
         |i, o| i.loss().backward_in_place(i.second(), over(i, &mut o.matrix, o.shape), &o.sums);
     "label_gradient_into" [Matrix Upstream] |i, o| i.loss().label_gradient_into(i.logits(), beside(o));
+    "loss_into, sparse, with options" [Losses Labels Upstream]
+        |i, o| i.loss_with_options().loss_into(&i.labels, i.logits(), &mut o.losses).map(drop);
+    "loss_into, dense, with options" [Losses Second Upstream]
+        |i, o| i.loss_with_options().loss_into(i.second(), i.logits(), &mut o.losses).map(drop);
+    "loss_and_gradient_into, sparse, with options" [Matrix Losses Labels Upstream] |i, o| {
+        let gradient = matrix(&mut o.matrix, o.shape);
+        i.loss_with_options().loss_and_gradient_into(&i.labels, i.logits(), &mut o.losses, gradient).map(drop)
+    };
+    "loss_and_gradient_into, dense, with options" [Matrix Losses Second Upstream] |i, o| {
+        let gradient = matrix(&mut o.matrix, o.shape);
+        i.loss_with_options().loss_and_gradient_into(i.second(), i.logits(), &mut o.losses, gradient).map(drop)
+    };
+    "loss_and_gradient_in_place, sparse, with options" [Losses Labels Upstream] |i, o| {
+        let logits = over(i, &mut o.matrix, o.shape);
+        i.loss_with_options().loss_and_gradient_in_place(&i.labels, logits, &mut o.losses).map(drop)
+    };
+    "loss_and_gradient_in_place, dense, with options" [Losses Second Upstream] |i, o| {
+        let logits = over(i, &mut o.matrix, o.shape);
+        i.loss_with_options().loss_and_gradient_in_place(i.second(), logits, &mut o.losses).map(drop)
+    };
+    "forward_into, sparse, with options" [Losses Sums Labels Upstream] |i, o| {
+        i.loss_with_options().forward_into(&i.labels, i.logits(), &mut o.losses, &mut o.sums).map(drop)
+    };
+    "backward_into, dense, with options" [Matrix Sums Second Upstream] |i, o| {
+        let gradient = matrix(&mut o.matrix, o.shape);
+        i.loss_with_options().backward_into(i.second(), i.logits(), &o.sums, gradient)
+    };
+    "label_gradient_into, with options" [Matrix Upstream]
+        |i, o| i.loss_with_options().label_gradient_into(i.logits(), beside(o));
+    "statistics_into, log-probability, argmax, correct" [Losses Indices Labels] |i, o| {
+        let wanted = Statistics {
+            log_probability: Some(&mut o.losses),
+            argmax: Some(&mut o.indices),
+            correct: Some(&mut o.flags),
+            ..Statistics::default()
+        };
+        i.loss().statistics_into(&i.labels, i.logits(), wanted)
+    };
+    "statistics_into, log-sum-exp, with options" [Losses Labels] |i, o| {
+        let wanted = Statistics { log_sum_exp: Some(&mut o.losses), ..Statistics::default() };
+        i.loss_with_options().statistics_into(&i.labels, i.logits(), wanted)
+    };
+    "statistics_into, entropy" [Losses Labels] |i, o| {
+        let wanted = Statistics { entropy: Some(&mut o.losses), ..Statistics::default() };
+        i.loss().statistics_into(&i.labels, i.logits(), wanted)
+    };
+    "hinge, loss_into" [Losses Labels Upstream]
+        |i, o| i.hinge().loss_into(&i.labels, i.logits(), &mut o.losses).map(drop);
+    "squared hinge, loss_and_gradient_into" [Matrix Losses Labels Upstream] |i, o| {
+        let (hinge, gradient) = (i.hinge().power(HingePower::Squared), matrix(&mut o.matrix, o.shape));
+        hinge.loss_and_gradient_into(&i.labels, i.logits(), &mut o.losses, gradient).map(drop)
+    };
+    "likelihood, loss_into, sparse" [Losses Labels Upstream]
+        |i, o| i.likelihood().loss_into(&i.labels, i.logits(), &mut o.losses).map(drop);
+    "likelihood, loss_and_gradient_into, dense" [Matrix Losses Second Upstream] |i, o| {
+        let gradient = matrix(&mut o.matrix, o.shape);
+        i.likelihood().loss_and_gradient_into(i.second(), i.logits(), &mut o.losses, gradient).map(drop)
+    };
+    "clipped likelihood, loss_and_gradient_into, sparse" [Matrix Losses Labels Upstream] |i, o| {
+        let (likelihood, gradient) = (i.clipped_likelihood(true), matrix(&mut o.matrix, o.shape));
+        likelihood.loss_and_gradient_into(&i.labels, i.logits(), &mut o.losses, gradient).map(drop)
+    };
+    "clipped likelihood, loss_into, dense" [Losses Second Upstream]
+        |i, o| i.clipped_likelihood(false).loss_into(i.second(), i.logits(), &mut o.losses).map(drop);
+    "binary cross-entropy, loss_into" [Matrix Second]
+        |i, o| BinaryCrossEntropy::new().loss_into(i.second(), i.logits(), beside(o)).map(drop);
+    "binary cross-entropy, loss_and_gradient_into" [Matrix Second] |i, o| {
+        let ((losses, gradient), binary) = (elements(i, o), BinaryCrossEntropy::new().pos_weight(i.second()));
+        binary.loss_and_gradient_into(i.second(), i.logits(), losses, gradient).map(drop)
+    };
+    "divergence, loss_and_gradient_into" [Matrix Second] |i, o| {
+        let (losses, gradient) = elements(i, o);
+        KlDivergence::new().loss_and_gradient_into(i.second(), i.logits(), losses, gradient).map(drop)
+    };
+    "divergence of log-targets, loss_into" [Matrix Second] |i, o| {
+        KlDivergence::new().log_targets(true).loss_into(i.second(), i.logits(), beside(o)).map(drop)
+    };
+    "squared error, loss_and_gradient_into" [Matrix Second] |i, o| {
+        let (losses, gradient) = elements(i, o);
+        SquaredError::new().loss_and_gradient_into(i.second(), i.logits(), losses, gradient).map(drop)
+    };
 };
