@@ -5,9 +5,8 @@ use xent::{Backend, CrossEntropy, Error, Labels as Indices, Reduction, Rows, Row
 use super::input::IGNORED;
 use super::logits::Layout;
 use super::oracle::Expected;
-
-/// What is in outputs before a call; no result has these bits.
-const UNTOUCHED: f32 = f32::from_bits(0x7fc0_0bad);
+use super::same::{Fused, UNTOUCHED, assert_same, untouched};
+use super::ulp;
 
 /// The labels of a batch.
 pub enum Labels {
@@ -49,18 +48,14 @@ impl Batch<'_> {
             Labels::Dense(_) => Targets::from(self.layout.view(&dense).expect("the layout is one")),
         };
         let expected = self.expected();
-        let mut fused: Option<Outcome> = None;
+        let mut fused = Fused::default();
         for backend in Backend::available() {
             let Some(outcome) = self.outcome(targets, view.with_backend(backend)) else { continue };
             self.assert_contract(backend, &outcome, &expected);
             self.assert_same_from_every_call(targets, view.with_backend(backend), &logits, &outcome);
             self.assert_same_alone(backend, &outcome);
-            if let Some(fused) = fused.as_ref().filter(|_| backend.is_fused()) {
-                assert_same(&format!("losses on {backend}"), &fused.losses, &outcome.losses);
-                assert_same(&format!("gradient on {backend}"), &fused.gradient, &outcome.gradient);
-            } else if backend.is_fused() {
-                fused = Some(outcome);
-            }
+            fused.assert(backend, "losses", &outcome.losses);
+            fused.assert(backend, "gradient", &outcome.gradient);
         }
     }
 
@@ -144,7 +139,7 @@ impl Batch<'_> {
             Reduction::Mean => sum / self.count(),
             Reduction::None | Reduction::Sum => sum,
         };
-        assert_same("summary", &[narrow(want)], &[value]);
+        assert_same("summary", &[ulp::round(want)], &[value]);
     }
 
     /// Asserts that every call which yields a result yields the same bits.
@@ -161,14 +156,14 @@ impl Batch<'_> {
         let (forward, sums) = self.loss.forward(targets, logits).expect("it was accepted before");
         assert_same("losses of forward", &forward.rows, &outcome.losses);
         let gradient = self.loss.backward(targets, logits, &sums).expect("it was accepted before");
-        let rows: Vec<f32> = self.layout.rows_of(&outcome.gradient).flatten().copied().collect();
+        let rows = self.layout.values(&outcome.gradient);
         assert_same("gradient of backward", &gradient, &rows);
 
         let overwrite = |call: &mut dyn FnMut(RowsMut<'_>) -> Result<(), Error>| {
             let mut buffer = buffer.to_vec();
             let view = self.layout.view_mut(&mut buffer).expect("the layout is one");
             call(view.with_backend(logits.backend().expect("chosen"))).expect("it was accepted before");
-            self.layout.rows_of(&buffer).flatten().copied().collect::<Vec<_>>()
+            self.layout.values(&buffer)
         };
         let mut losses = vec![UNTOUCHED; self.layout.rows];
         let in_place = overwrite(&mut |logits| {
@@ -204,7 +199,7 @@ impl Batch<'_> {
 ///
 /// Each value may be off by 3 ULP, 5 without fused multiply-add, and an ULP is at most `2^-23` of it; or by
 /// all of a number that is too small to be normal.
-fn assert_no_sum(backend: Backend, row: usize, gradient: &[f32]) {
+pub fn assert_no_sum(backend: Backend, row: usize, gradient: &[f32]) {
     if gradient.iter().all(|g| g.is_finite()) {
         let sum: f64 = gradient.iter().map(|&g| f64::from(g)).sum();
         let magnitude: f64 = gradient.iter().map(|&g| f64::from(g).abs()).sum();
@@ -212,22 +207,4 @@ fn assert_no_sum(backend: Backend, row: usize, gradient: &[f32]) {
         let bound = 5.0 * f64::from(f32::EPSILON) * magnitude + flushed;
         assert!(sum.abs() <= bound, "{backend}, row {row}: a gradient sums to {sum:e}, at most {bound:e}");
     }
-}
-
-/// Asserts equal bits, or NaN for NaN.
-fn assert_same(what: &str, a: &[f32], b: &[f32]) {
-    assert_eq!(a.len(), b.len(), "{what}: lengths differ");
-    for (i, (a, b)) in a.iter().zip(b).enumerate() {
-        let same = a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan());
-        assert!(same, "{what}, value {i}: {a:e} is not {b:e}");
-    }
-}
-
-fn untouched(value: f32) -> bool {
-    value.to_bits() == UNTOUCHED.to_bits()
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "rounding is what is asked for")]
-fn narrow(value: f64) -> f32 {
-    value as f32
 }

@@ -34,7 +34,7 @@ impl SparseInput {
     ///
     /// Where something does not hold.
     pub fn check(&self) {
-        let rows = rows(&self.rows, self.layout);
+        let rows = self.layout.contents(&self.rows);
         let labels = self.labels.iter().zip(&rows).map(|(label, row)| label.index(row)).collect();
         check(self.layout, &self.options, rows, Labels::Sparse(labels));
     }
@@ -49,19 +49,15 @@ impl DenseInput {
     pub fn check(&self) {
         let Layout { rows, classes, .. } = self.layout;
         let labels = self.labels[..rows].iter().map(|labels| labels.over(classes)).collect();
-        check(self.layout, &self.options, self::rows(&self.rows, self.layout), Labels::Dense(labels));
+        check(self.layout, &self.options, self.layout.contents(&self.rows), Labels::Dense(labels));
     }
 }
 
-fn rows(rows: &[Row], layout: Layout) -> Vec<Vec<f32>> {
-    rows[..layout.rows].iter().map(|row| row.logits(layout.classes)).collect()
-}
-
 fn check(layout: Layout, options: &Options, rows: Vec<Vec<f32>>, labels: Labels) {
-    let upstream: Vec<f32> = options.upstreams().take(layout.rows).collect();
-    let per_row = matches!(options.upstream, Gradient::PerRow(_));
-    let of_loss = if per_row { Upstream::PerRow(&upstream) } else { Upstream::Uniform(upstream[0]) };
-    let (loss, reduction) = (options.loss().upstream(of_loss), options.reduction());
+    let upstream = options.upstream.of_rows(layout.rows);
+    let per_row = options.upstream.per_row();
+    let loss = options.loss().upstream(options.upstream.upstream(&upstream));
+    let reduction = options.reduction.into();
     Batch { layout, rows, labels, loss, reduction, upstream: &upstream, per_row }.check();
 }
 
@@ -74,46 +70,60 @@ struct Options {
 }
 
 #[derive(Arbitrary, Clone, Copy, Debug)]
-enum Reduced {
+pub enum Reduced {
     None,
     Sum,
     Mean,
 }
 
+impl From<Reduced> for Reduction {
+    fn from(reduced: Reduced) -> Self {
+        match reduced {
+            Reduced::None => Self::None,
+            Reduced::Sum => Self::Sum,
+            Reduced::Mean => Self::Mean,
+        }
+    }
+}
+
 /// Upstream gradients of eighths: exact, of both signs, and zero.
 #[derive(Arbitrary, Clone, Copy, Debug)]
-enum Gradient {
+pub enum Gradient {
     One,
     Uniform(i8),
     PerRow([i8; ROWS]),
 }
 
-impl Options {
-    fn reduction(&self) -> Reduction {
-        match self.reduction {
-            Reduced::None => Reduction::None,
-            Reduced::Sum => Reduction::Sum,
-            Reduced::Mean => Reduction::Mean,
-        }
+impl Gradient {
+    /// That of each row.
+    pub fn of_rows(self, rows: usize) -> Vec<f32> {
+        let eighths = match self {
+            Self::One => [8; ROWS],
+            Self::Uniform(eighths) => [eighths; ROWS],
+            Self::PerRow(eighths) => eighths,
+        };
+        eighths[..rows].iter().map(|&eighths| f32::from(eighths) / 8.0).collect()
     }
 
+    pub fn per_row(self) -> bool {
+        matches!(self, Self::PerRow(_))
+    }
+
+    /// As it is given to a loss.
+    pub fn upstream(self, of_rows: &[f32]) -> Upstream<'_> {
+        if self.per_row() { Upstream::PerRow(of_rows) } else { Upstream::Uniform(of_rows[0]) }
+    }
+}
+
+impl Options {
     fn loss(&self) -> CrossEntropy<'static> {
         let empty_mean = if self.zero_empty_mean { EmptyMean::Zero } else { EmptyMean::Nan };
-        CrossEntropy::new().reduction(self.reduction()).empty_mean(empty_mean).ignore_index(IGNORED)
-    }
-
-    fn upstreams(&self) -> impl Iterator<Item = f32> {
-        let eighths = match self.upstream {
-            Gradient::One => [8; ROWS],
-            Gradient::Uniform(eighths) => [eighths; ROWS],
-            Gradient::PerRow(eighths) => eighths,
-        };
-        eighths.into_iter().map(|eighths| f32::from(eighths) / 8.0)
+        CrossEntropy::new().reduction(self.reduction.into()).empty_mean(empty_mean).ignore_index(IGNORED)
     }
 }
 
 #[derive(Arbitrary, Clone, Copy, Debug)]
-enum Label {
+pub enum Label {
     Class(u16),
     Largest,
     Ignored,
@@ -122,7 +132,7 @@ enum Label {
 }
 
 impl Label {
-    fn index(self, row: &[f32]) -> i64 {
+    pub fn index(self, row: &[f32]) -> i64 {
         let class = match self {
             Self::Class(class) => usize::from(class) % row.len(),
             Self::Largest => (0..row.len()).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap_or(0),
@@ -134,7 +144,7 @@ impl Label {
 }
 
 #[derive(Arbitrary, Debug)]
-enum Distribution {
+pub enum Distribution {
     Zero,
     /// One class holds all but `smoothing / 256`, which is shared by all.
     Smoothed {
@@ -151,7 +161,7 @@ enum Distribution {
 }
 
 impl Distribution {
-    fn over(&self, classes: usize) -> Vec<f32> {
+    pub fn over(&self, classes: usize) -> Vec<f32> {
         // At most 1200, so exact.
         let count = f32::from(u16::try_from(classes).unwrap_or(u16::MAX));
         match self {

@@ -1,12 +1,30 @@
-//! From a few bytes to a batch of logits and labels, and all that must hold of its loss and gradient.
+//! From a few bytes to a call of the crate, and all that must hold of what it gives.
 //!
-//! The fuzz targets call [`SparseInput::check`] and [`DenseInput::check`]; so does a test of the main crate,
-//! which includes this file and replays the committed corpus without a fuzzing engine.
+//! Each fuzz target calls `check` of one of these inputs; so does a test of the main crate, which includes this
+//! file and replays the committed corpus without a fuzzing engine.
 
 mod check;
+mod family;
 mod input;
+mod labels;
 mod logits;
+mod options;
 mod oracle;
+mod same;
+mod score;
+mod shapes;
+mod softmax;
+mod views;
+
+#[allow(dead_code, reason = "the tests use more of it")]
+#[path = "../../tests/common/composite.rs"]
+mod composite;
+#[allow(dead_code, reason = "the example uses more of it")]
+#[path = "../../examples/score/npy.rs"]
+mod npy;
+#[allow(dead_code, reason = "the tests use more of it")]
+#[path = "../../tests/common/npy_bytes.rs"]
+mod npy_bytes;
 #[allow(dead_code, reason = "the tests use more of it")]
 #[path = "../../tests/common/reference.rs"]
 mod reference;
@@ -14,4 +32,11 @@ mod reference;
 #[path = "../../tests/common/ulp.rs"]
 mod ulp;
 
+pub use family::FamilyInput;
 pub use input::{DenseInput, SparseInput};
+pub use labels::LabelsInput;
+pub use options::OptionsInput;
+pub use score::ScoreInput;
+pub use shapes::ShapeInput;
+pub use softmax::SoftmaxInput;
+pub use views::ViewsInput;

@@ -31,6 +31,11 @@ impl<'a> Arbitrary<'a> for Layout {
 }
 
 impl Layout {
+    /// Rows after each other.
+    pub fn contiguous(rows: usize, classes: usize) -> Self {
+        Self { rows, classes, stride: classes, offset: 0 }
+    }
+
     /// A buffer of this layout, full of `fill`, with `rows` in their places.
     pub fn buffer(&self, fill: f32, rows: &[Vec<f32>]) -> Vec<f32> {
         let mut buffer = vec![fill; self.offset + self.rows * self.stride];
@@ -43,6 +48,16 @@ impl Layout {
     /// The first value of each row and those that follow it, out of a buffer of this layout.
     pub fn rows_of<'a>(&self, buffer: &'a [f32]) -> impl Iterator<Item = &'a [f32]> {
         buffer[self.offset..].chunks(self.stride).map(|place| &place[..self.classes])
+    }
+
+    /// The values of a buffer that are in rows, rows after each other.
+    pub fn values(&self, buffer: &[f32]) -> Vec<f32> {
+        self.rows_of(buffer).flatten().copied().collect()
+    }
+
+    /// The logits of each of its rows.
+    pub fn contents(&self, rows: &[Row; ROWS]) -> Vec<Vec<f32>> {
+        rows[..self.rows].iter().map(|row| row.logits(self.classes)).collect()
     }
 
     /// The values of a buffer that are in no row.

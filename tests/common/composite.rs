@@ -30,6 +30,9 @@ pub struct Composite<'a> {
 #[derive(Clone, Debug)]
 pub struct Row {
     pub loss: f64,
+    /// What the loss would be without the signs of its parts: masses are negative where more is smoothed over the
+    /// others than there is.
+    pub unsigned_loss: f64,
     pub gradient: Vec<f64>,
     pub parts: Vec<f64>,
     /// The gradient with respect to dense labels.
@@ -96,9 +99,10 @@ impl Composite<'_> {
         let masses = self.masses(target, &z);
         let each = losses(&z);
         let lse = log_sum_exp(&z);
-        let of_masses: f64 =
-            masses.iter().zip(&each).filter(|(mass, _)| **mass != 0.0).map(|(mass, loss)| mass * loss).sum();
-        let of_masses = if each[0].is_nan() { f64::NAN } else { of_masses };
+        let of_masses =
+            || masses.iter().zip(&each).filter(|(mass, _)| **mass != 0.0).map(|(mass, loss)| mass * loss);
+        let unsigned: f64 = of_masses().map(f64::abs).sum();
+        let of_masses = if each[0].is_nan() { f64::NAN } else { of_masses().sum() };
         let (of_lse, slope) =
             if self.z_loss == 0.0 { (0.0, 0.0) } else { (self.z_loss * lse * lse, 2.0 * self.z_loss * lse) };
         let mass: f64 = if self.unit_mass { 1.0 } else { masses.iter().sum() };
@@ -111,7 +115,7 @@ impl Composite<'_> {
         };
         let larger = |class: usize| {
             let whole = (factor * slopes[class]).abs();
-            (whole * mass.max(slope.abs()) * p[class]).max(whole * masses[class])
+            (whole * mass.abs().max(slope.abs()) * p[class]).max(whole * masses[class].abs())
         };
         let gradient = |class: usize| {
             let (p, q) = parts(class);
@@ -129,6 +133,7 @@ impl Composite<'_> {
         let finite = |x: f64| if x.is_infinite() { 0.0 } else { x };
         Row {
             loss: self.row_weight * (of_masses + of_lse),
+            unsigned_loss: self.row_weight * (unsigned + of_lse),
             gradient: (0..z.len()).map(gradient).collect(),
             parts: (0..z.len()).map(larger).collect(),
             label_gradient: (0..z.len()).map(label_gradient).collect(),

@@ -1,0 +1,210 @@
+//! The files that the example `score` is given: any bytes give an array or an error, and a correct file gives what
+//! is in it.
+
+use arbitrary::Arbitrary;
+use xent::Rows;
+
+use super::npy::{read_integers, read_matrix, write};
+use super::npy_bytes::{npy, with_header};
+
+/// A file.
+#[derive(Arbitrary, Debug)]
+pub enum ScoreInput {
+    Bytes(Vec<u8>),
+    /// The beginning of a file as it should be, and anything behind it.
+    Header {
+        version: u8,
+        header: String,
+        data: Vec<u8>,
+    },
+    Array(Array),
+}
+
+/// A file with a header as it should be.
+#[derive(Arbitrary, Debug)]
+pub struct Array {
+    order: Order,
+    kind: Kind,
+    fortran: bool,
+    shape: Shape,
+    data: Vec<u8>,
+    /// Bytes too many, or, where negative, too few.
+    surplus: i8,
+}
+
+#[derive(Arbitrary, Clone, Copy, Debug, PartialEq)]
+enum Order {
+    Little,
+    Big,
+    /// For single bytes.
+    None,
+}
+
+#[derive(Arbitrary, Clone, Copy, Debug, PartialEq)]
+enum Kind {
+    Float(u8),
+    Signed(u8),
+    Unsigned(u8),
+}
+
+#[derive(Arbitrary, Clone, Debug)]
+enum Shape {
+    Scalar,
+    Row(u8),
+    Matrix(u8, u8),
+    /// Of which products overflow.
+    Huge(u64, u64),
+    Cube(u8, u8, u8),
+}
+
+impl ScoreInput {
+    /// Checks what becomes of the file, as logits and as labels.
+    ///
+    /// # Panics
+    ///
+    /// Where something does not hold.
+    pub fn check(&self) {
+        let bytes = match self {
+            Self::Bytes(bytes) => bytes.clone(),
+            Self::Header { version, header, data } => with_header(*version, header, data),
+            Self::Array(array) => array.bytes(),
+        };
+        let (matrix, integers) = (read_matrix(&bytes), read_integers(&bytes));
+        if let Ok(matrix) = &matrix {
+            // No more than the file pays for, and a view of it is always one, or refused.
+            assert_eq!(matrix.rows.checked_mul(matrix.classes), Some(matrix.values.len()));
+            assert!(4 * matrix.values.len() <= bytes.len());
+            let view = Rows::new(&matrix.values, matrix.rows, matrix.classes);
+            assert_eq!(view.is_err(), matrix.rows > 0 && matrix.classes == 0);
+            // What is written is what was read.
+            let mut file = Vec::new();
+            write(&matrix.values, &mut file).expect("memory");
+            let data: Vec<u8> = matrix.values.iter().flat_map(|value| value.to_le_bytes()).collect();
+            assert!(file.ends_with(&data) && file.starts_with(b"\x93NUMPY"));
+        }
+        if let Ok(integers) = &integers {
+            assert!(integers.as_labels().len() <= bytes.len());
+        }
+        for error in [matrix.as_ref().err(), integers.as_ref().err()].into_iter().flatten() {
+            let line = format!("{error:#}");
+            assert!(!line.is_empty() && !line.contains('\n'), "{line:?}");
+        }
+        if let Self::Array(array) = self {
+            assert_eq!(matrix.ok().map(|m| (m.rows, m.classes, bits(&m.values))), array.matrix());
+            let integers = integers.ok().map(|integers| {
+                let labels = integers.as_labels();
+                (0..labels.len()).filter_map(|row| labels.get(row)).collect()
+            });
+            assert_eq!(integers, array.integers());
+        }
+    }
+}
+
+fn bits(values: &[f32]) -> Vec<u32> {
+    values.iter().map(|value| value.to_bits()).collect()
+}
+
+impl Array {
+    fn width(&self) -> u8 {
+        1 << match self.kind {
+            // Of those that NumPy has; the widest are no f4.
+            Kind::Float(width) => 1 + width % 4,
+            Kind::Signed(width) | Kind::Unsigned(width) => width % 4,
+        }
+    }
+
+    fn descr(&self) -> String {
+        let order = match self.order {
+            Order::Little => '<',
+            Order::Big => '>',
+            Order::None => '|',
+        };
+        let kind = match self.kind {
+            Kind::Float(_) => 'f',
+            Kind::Signed(_) => 'i',
+            Kind::Unsigned(_) => 'u',
+        };
+        format!("'{order}{kind}{}'", self.width())
+    }
+
+    fn sizes(&self) -> Vec<u64> {
+        match self.shape {
+            Shape::Scalar => vec![],
+            Shape::Row(a) => vec![(a % 20).into()],
+            Shape::Matrix(a, b) => vec![(a % 6).into(), (b % 6).into()],
+            Shape::Huge(a, b) => vec![a, b],
+            Shape::Cube(a, b, c) => [a, b, c].map(|size| (size % 3).into()).to_vec(),
+        }
+    }
+
+    /// The bytes that the shape needs.
+    fn needed(&self) -> Option<usize> {
+        // Of no values there are none, whatever the other sizes.
+        let values = self.sizes().iter().try_fold(1_u64, |values, &size| values.checked_mul(size));
+        let bytes = values.and_then(|values| values.checked_mul(self.width().into()));
+        bytes.and_then(|bytes| usize::try_from(bytes).ok())
+    }
+
+    /// As many as are needed, where that are few, and a few more or less.
+    fn data(&self) -> Vec<u8> {
+        let len = self.needed().filter(|&bytes| bytes <= 4096).unwrap_or(self.data.len());
+        let filler = self.data.iter().chain(std::iter::repeat(&0x3f)).copied();
+        filler.take(len.saturating_add_signed(self.surplus.into())).collect()
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        let sizes: Vec<_> = self.sizes().iter().map(u64::to_string).collect();
+        // A tuple of one has a comma.
+        let comma = if sizes.len() == 1 { "," } else { "" };
+        npy(&self.descr(), self.fortran, &format!("({}{comma})", sizes.join(", ")), &self.data())
+    }
+
+    /// The data, value by value and in little endian, where the file is as it should be.
+    fn values<const N: usize>(&self) -> Option<Vec<[u8; N]>> {
+        let data = self.data();
+        // A single byte has no order, and nothing else has none.
+        let good = Some(data.len()) == self.needed() && (self.order == Order::None) == (N == 1);
+        let value = |bytes: &[u8]| {
+            let mut bytes = <[u8; N]>::try_from(bytes).expect("a chunk");
+            if self.order == Order::Big {
+                bytes.reverse();
+            }
+            bytes
+        };
+        good.then(|| data.chunks(N).map(value).collect())
+    }
+
+    /// The logits that it holds, if it is a matrix of them.
+    fn matrix(&self) -> Option<(usize, usize, Vec<u32>)> {
+        let [rows, classes] = self.sizes()[..] else { return None };
+        let float = matches!(self.kind, Kind::Float(_)) && self.width() == 4;
+        if !float || (self.fortran && rows.min(classes) > 1) {
+            return None;
+        }
+        let values = self.values()?.into_iter().map(u32::from_le_bytes).collect();
+        Some((usize::try_from(rows).ok()?, usize::try_from(classes).ok()?, values))
+    }
+
+    /// The labels that it holds, if it is a row of them.
+    fn integers(&self) -> Option<Vec<i128>> {
+        if self.sizes().len() != 1 {
+            return None;
+        }
+        macro_rules! as_type {
+            ($type:ty) => {
+                self.values()?.into_iter().map(|bytes| <$type>::from_le_bytes(bytes).into()).collect()
+            };
+        }
+        Some(match (self.kind, self.width()) {
+            (Kind::Signed(_), 1) => as_type!(i8),
+            (Kind::Signed(_), 2) => as_type!(i16),
+            (Kind::Signed(_), 4) => as_type!(i32),
+            (Kind::Signed(_), _) => as_type!(i64),
+            (Kind::Unsigned(_), 1) => as_type!(u8),
+            (Kind::Unsigned(_), 2) => as_type!(u16),
+            (Kind::Unsigned(_), 4) => as_type!(u32),
+            (Kind::Unsigned(_), _) => as_type!(u64),
+            (Kind::Float(_), _) => return None,
+        })
+    }
+}
