@@ -11,8 +11,8 @@ use arbitrary::{Arbitrary, Unstructured};
 mod fuzz;
 
 use fuzz::{
-    DenseInput, FamilyInput, LabelsInput, OptionsInput, ScoreInput, ShapeInput, SoftmaxInput, SparseInput,
-    ViewsInput,
+    AxesInput, DenseInput, FamilyInput, LabelsInput, OptionsInput, ScoreInput, ShapeInput, SoftmaxInput,
+    SparseInput, ViewsInput,
 };
 
 /// Fewer seeds than this mean that the corpus has been lost.
@@ -37,6 +37,7 @@ targets! {
     seeds_of_softmax_and_its_family_pass: "softmax", SoftmaxInput;
     seeds_of_shapes_at_the_edges_pass: "shapes", ShapeInput;
     seeds_of_views_pass: "views", ViewsInput;
+    seeds_of_axes_pass: "axes", AxesInput;
     seeds_of_labels_pass: "labels", LabelsInput;
     seeds_of_the_other_losses_pass: "family", FamilyInput;
     seeds_of_files_pass: "score", ScoreInput;

@@ -3,6 +3,7 @@
 //! Each fuzz target calls `check` of one of these inputs; so does a test of the main crate, which includes this
 //! file and replays the committed corpus without a fuzzing engine.
 
+mod axes;
 mod check;
 mod family;
 mod input;
@@ -32,6 +33,7 @@ mod reference;
 #[path = "../../tests/common/ulp.rs"]
 mod ulp;
 
+pub use axes::AxesInput;
 pub use family::FamilyInput;
 pub use input::{DenseInput, SparseInput};
 pub use labels::LabelsInput;

@@ -566,6 +566,7 @@ impl Batch<'_> {
             argmax: Some(&mut argmax),
             correct: Some(&mut correct),
             entropy: Some(&mut entropy),
+            ..Statistics::default()
         };
         loss.statistics_into(labels, logits, wanted).expect(VALID);
         for (what, values) in
