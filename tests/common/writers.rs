@@ -2,10 +2,12 @@
 //! call it. A new `_into` or `_in_place` function is one line here, and every error test sees it.
 
 use xent::{
-    Backend, CrossEntropy, EmptyMean, Error, LogSumExp, Reduction, Rows, RowsMut, Upstream, argmax_into,
-    log_softmax_gradient_in_place, log_softmax_gradient_into, log_softmax_in_place, log_softmax_into,
-    log_sum_exp_into, row_max_into, softmax_cross_entropy_with_logits_into, softmax_gradient_in_place,
-    softmax_gradient_into, softmax_in_place, softmax_into, sparse_softmax_cross_entropy_with_logits_into,
+    Backend, BinaryCrossEntropy, CrossEntropy, EmptyMean, Error, Hinge, KlDivergence, LogSumExp,
+    NegativeLogLikelihood, Reduction, Rows, RowsMut, Smoothing, SquaredError, Statistics, Upstream,
+    argmax_into, log_softmax_gradient_in_place, log_softmax_gradient_into, log_softmax_in_place,
+    log_softmax_into, log_sum_exp_into, row_max_into, softmax_cross_entropy_with_logits_into,
+    softmax_gradient_in_place, softmax_gradient_into, softmax_in_place, softmax_into,
+    sparse_softmax_cross_entropy_with_logits_into,
 };
 
 /// A part of a call that can be wrong.
@@ -37,6 +39,10 @@ pub struct Inputs {
     pub second: Vec<f32>,
     pub second_shape: (usize, usize),
     pub upstream: Vec<f32>,
+    /// Options that are slices: weights of classes and of rows, and a mask of classes.
+    pub class_weights: Vec<f32>,
+    pub row_weights: Vec<f32>,
+    pub mask: Vec<bool>,
     pub reduction: Reduction,
     pub backend: Option<Backend>,
 }
@@ -46,6 +52,8 @@ pub struct Inputs {
 pub struct Outputs {
     pub matrix: Vec<f32>,
     pub shape: (usize, usize),
+    /// Losses of elements, in the shape of the logits.
+    pub elements: Vec<f32>,
     pub losses: Vec<f32>,
     pub indices: Vec<usize>,
     pub sums: Vec<LogSumExp>,
@@ -74,12 +82,17 @@ pub fn sized(rows: usize, classes: usize) -> (Inputs, Outputs) {
         second: vec![0.25; values],
         second_shape: (rows, classes),
         upstream: [1.0, -2.0, 0.5].into_iter().cycle().take(rows).collect(),
+        class_weights: vec![0.5; classes],
+        row_weights: vec![2.0; rows],
+        // All but the second, where there are two.
+        mask: (0..classes).map(|class| class != 1).collect(),
         reduction: Reduction::None,
         backend: None,
     };
     let outputs = Outputs {
         matrix: vec![SENTINEL; values],
         shape: (rows, classes),
+        elements: vec![SENTINEL; values],
         losses: vec![SENTINEL; rows],
         indices: vec![usize::MAX; rows],
         sums: vec![LogSumExp::from(SENTINEL); rows],
@@ -101,6 +114,18 @@ impl Inputs {
             .reduction(self.reduction)
             .empty_mean(EmptyMean::Zero)
             .upstream(Upstream::PerRow(&self.upstream))
+    }
+
+    /// The loss with every option that has logits mapped and labels made up.
+    fn with_options(&self) -> CrossEntropy<'_> {
+        let loss = self.loss().class_mask(&self.mask);
+        loss.class_weights(&self.class_weights)
+            .and_then(|loss| loss.row_weights(&self.row_weights))
+            .and_then(|loss| loss.label_smoothing(0.1, Smoothing::Others))
+            .and_then(|loss| loss.z_loss(1e-3))
+            .and_then(|loss| loss.temperature(2.0))
+            .and_then(|loss| loss.soft_cap(30.0))
+            .expect("options as they may be")
     }
 }
 
@@ -192,4 +217,73 @@ pub const WRITERS: &[Writer] = writers! {
     "backward_in_place, dense" [Sums Second Upstream]
         |i, o| i.loss().backward_in_place(i.second(), over(i, &mut o.matrix, o.shape), &o.sums);
     "label_gradient_into" [Matrix Upstream] |i, o| i.loss().label_gradient_into(i.logits(), beside(o));
+    "loss_into, sparse, with options" [Losses Labels Upstream]
+        |i, o| i.with_options().loss_into(&i.labels, i.logits(), &mut o.losses).map(drop);
+    "loss_and_gradient_into, sparse, with options" [Matrix Losses Labels Upstream] |i, o| {
+        let gradient = matrix(&mut o.matrix, o.shape);
+        i.with_options().loss_and_gradient_into(&i.labels, i.logits(), &mut o.losses, gradient).map(drop)
+    };
+    "loss_and_gradient_into, dense, with options" [Matrix Losses Second Upstream] |i, o| {
+        let gradient = matrix(&mut o.matrix, o.shape);
+        i.with_options().loss_and_gradient_into(i.second(), i.logits(), &mut o.losses, gradient).map(drop)
+    };
+    "loss_and_gradient_in_place, dense, with options" [Losses Second Upstream] |i, o| {
+        let logits = over(i, &mut o.matrix, o.shape);
+        i.with_options().loss_and_gradient_in_place(i.second(), logits, &mut o.losses).map(drop)
+    };
+    "backward_into, sparse, with options" [Matrix Sums Labels Upstream] |i, o| {
+        i.with_options().backward_into(&i.labels, i.logits(), &o.sums, matrix(&mut o.matrix, o.shape))
+    };
+    "label_gradient_into, with options" [Matrix Upstream]
+        |i, o| i.with_options().label_gradient_into(i.logits(), beside(o));
+    "statistics_into, entropy and argmax" [Losses Indices Labels] |i, o| {
+        let (entropy, argmax) = (Some(&mut o.losses[..]), Some(&mut o.indices[..]));
+        let wanted = Statistics { entropy, argmax, ..Statistics::default() };
+        i.loss().statistics_into(&i.labels, i.logits(), wanted)
+    };
+    "statistics_into, log-probability, with options" [Losses Labels] |i, o| {
+        let wanted = Statistics { log_probability: Some(&mut o.losses), ..Statistics::default() };
+        i.with_options().statistics_into(&i.labels, i.logits(), wanted)
+    };
+    "statistics_into, log-sum-exp" [Losses Labels] |i, o| {
+        let wanted = Statistics { log_sum_exp: Some(&mut o.losses), ..Statistics::default() };
+        i.loss().statistics_into(&i.labels, i.logits(), wanted)
+    };
+    "Hinge::loss_into" [Losses Labels Upstream] |i, o| {
+        let hinge = Hinge::new().reduction(i.reduction).upstream(&i.upstream);
+        hinge.loss_into(&i.labels, i.logits(), &mut o.losses).map(drop)
+    };
+    "Hinge::loss_and_gradient_into" [Matrix Losses Labels Upstream] |i, o| {
+        let hinge = Hinge::new().reduction(i.reduction).upstream(&i.upstream);
+        let gradient = matrix(&mut o.matrix, o.shape);
+        hinge.loss_and_gradient_into(&i.labels, i.logits(), &mut o.losses, gradient).map(drop)
+    };
+    "NegativeLogLikelihood::loss_into" [Losses Labels Upstream] |i, o| {
+        let likelihood = NegativeLogLikelihood::keras(true).reduction(i.reduction).upstream(&i.upstream);
+        likelihood.loss_into(&i.labels, i.logits(), &mut o.losses).map(drop)
+    };
+    "NegativeLogLikelihood::loss_and_gradient_into" [Matrix Losses Second Upstream] |i, o| {
+        let likelihood = NegativeLogLikelihood::keras(false).reduction(i.reduction).upstream(&i.upstream);
+        let gradient = matrix(&mut o.matrix, o.shape);
+        likelihood.loss_and_gradient_into(i.second(), i.logits(), &mut o.losses, gradient).map(drop)
+    };
+    "BinaryCrossEntropy::loss_into" [Matrix Second] |i, o| {
+        let binary = BinaryCrossEntropy::new().weights(i.logits()).pos_weight(i.logits());
+        binary.loss_into(i.second(), i.logits(), beside(o)).map(drop)
+    };
+    "BinaryCrossEntropy::loss_and_gradient_into" [Matrix Second] |i, o| {
+        let losses = matrix(&mut o.elements, (i.rows, i.classes));
+        let gradient = matrix(&mut o.matrix, o.shape);
+        BinaryCrossEntropy::new().loss_and_gradient_into(i.second(), i.logits(), losses, gradient).map(drop)
+    };
+    "KlDivergence::loss_and_gradient_into" [Matrix Second] |i, o| {
+        let losses = matrix(&mut o.elements, (i.rows, i.classes));
+        let gradient = matrix(&mut o.matrix, o.shape);
+        KlDivergence::new().loss_and_gradient_into(i.second(), i.logits(), losses, gradient).map(drop)
+    };
+    "SquaredError::loss_and_gradient_into" [Matrix Second] |i, o| {
+        let losses = matrix(&mut o.elements, (i.rows, i.classes));
+        let gradient = matrix(&mut o.matrix, o.shape);
+        SquaredError::new().loss_and_gradient_into(i.second(), i.logits(), losses, gradient).map(drop)
+    };
 };
