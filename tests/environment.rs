@@ -3,7 +3,10 @@
 //! The variable is read once per process, so each case runs this executable again, with the one test that
 //! asks and the variable set, and reads what that child answers.
 
+use std::ffi::OsStr;
 use std::process::{Command, exit};
+use std::sync::Barrier;
+use std::thread;
 
 use xent::{Backend, CrossEntropy, LogSumExp, Rows, softmax};
 
@@ -20,6 +23,11 @@ const MARK: &str = "answer: ";
 /// What `question` gives in a new process with the variable set (or not). `test` is the calling test: in
 /// the new process it comes here again, and no further.
 fn ask(test: &str, value: Option<&str>, question: fn() -> String) -> String {
+    ask_os(test, value.map(OsStr::new), question)
+}
+
+/// As [`ask`], with any value that a variable can have.
+fn ask_os(test: &str, value: Option<&OsStr>, question: fn() -> String) -> String {
     if std::env::var_os(CHILD).is_some() {
         println!("{MARK}{}", question());
         exit(0);
@@ -111,13 +119,67 @@ fn the_named_backend_is_the_one_that_runs() {
     }
 }
 
-fn selected_before_and_after_a_change() -> String {
-    let before = selected();
+#[cfg(unix)]
+#[test]
+fn a_name_that_is_no_text_is_an_error() {
+    use std::os::unix::ffi::OsStrExt;
+
+    let answer = ask_os("a_name_that_is_no_text_is_an_error", Some(OsStr::from_bytes(b"avx\xff")), selected);
+    assert_eq!(answer, format!("unknown backend \"avx\u{fffd}\"; available here: {}", available()));
+}
+
+/// What threads that ask at the same time are told, if it is one thing.
+fn selected_by_eight_threads() -> String {
+    let barrier = Barrier::new(8);
+    let ask = || {
+        barrier.wait();
+        selected()
+    };
+    let mut answers: Vec<_> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(ask)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    answers.dedup();
+    answers.join(" and ")
+}
+
+#[test]
+fn threads_that_ask_first_at_the_same_time_are_told_the_same() {
+    let test = "threads_that_ask_first_at_the_same_time_are_told_the_same";
+    assert_eq!(ask(test, Some("scalar"), selected_by_eight_threads), "scalar");
+    assert_eq!(ask(test, None, selected_by_eight_threads), best().name());
+}
+
+/// Sets the variable of this process.
+fn change(name: &str) {
     // SAFETY: this process runs one test, and the harness's thread waits for it.
     #[expect(unsafe_code, reason = "a change of the environment is what is tested")]
     unsafe {
-        std::env::set_var(VARIABLE, "sse9");
+        std::env::set_var(VARIABLE, name);
     }
+}
+
+/// What is selected, and what calls do, before a wrong name is put right.
+fn still_refused_after_a_change() -> String {
+    let before = selected();
+    change("scalar");
+    let logits = Rows::new(&[0.0, 1.0], 1, 2).unwrap();
+    assert_eq!(softmax(logits).map_err(|error| error.to_string()), Err(before.clone()));
+    assert!(softmax(logits.with_backend(Backend::Scalar)).is_ok());
+    assert_eq!(selected(), before);
+    before
+}
+
+#[test]
+fn a_wrong_name_stays_wrong_when_it_is_changed_while_running() {
+    let test = "a_wrong_name_stays_wrong_when_it_is_changed_while_running";
+    let answer = ask(test, Some("sse9"), still_refused_after_a_change);
+    assert!(answer.starts_with("unknown backend \"sse9\""), "{answer}");
+}
+
+fn selected_before_and_after_a_change() -> String {
+    let before = selected();
+    change("sse9");
     assert!(softmax(Rows::new(&[0.0, 1.0], 1, 2).unwrap()).is_ok());
     format!("{before}, then {}", selected())
 }

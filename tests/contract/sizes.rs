@@ -1,9 +1,9 @@
 //! No rows, no classes, and more logits than 32 bits count.
 
 use xent::{
-    CrossEntropy, EmptyMean, Error, LogSumExp, Reduction, Rows, RowsMut, argmax, log_softmax,
-    log_softmax_gradient, log_sum_exp, row_max, softmax, softmax_cross_entropy_with_logits, softmax_gradient,
-    sparse_softmax_cross_entropy_with_logits,
+    CrossEntropy, EmptyMean, Error, Hinge, LogSumExp, NegativeLogLikelihood, Reduction, Rows, RowsMut,
+    Statistics, argmax, log_softmax, log_softmax_gradient, log_sum_exp, row_max, softmax,
+    softmax_cross_entropy_with_logits, softmax_gradient, sparse_softmax_cross_entropy_with_logits,
 };
 
 use crate::common::{assert_same_bits, backends};
@@ -84,6 +84,33 @@ fn more_than_2_pow_32_logits() {
         bad[ROWS - 1] = 1 << 20;
         let error = Error::LabelOutOfRange { row: ROWS - 1, label: 1 << 20, classes: CLASSES };
         assert_eq!(loss.loss(&bad, repeated).err(), Some(error));
+    }
+}
+
+#[test]
+fn more_than_2_pow_32_logits_in_the_other_operations_that_leave_rows_out() {
+    let row = steps(100, CLASSES, -90.0);
+    let mut labels = vec![-1_i32; ROWS];
+    (labels[0], labels[ROWS - 1]) = (77, 77);
+    let capped = CrossEntropy::new().ignore_index(-1).soft_cap(30.0).unwrap();
+    let hinge = Hinge::new().ignore_index(-1);
+    let likelihood = NegativeLogLikelihood::of_log_probabilities().ignore_index(-1);
+    for backend in backends() {
+        let repeated = Rows::with_stride(&row, ROWS, CLASSES, 0).unwrap().with_backend(backend);
+        let once = rows(&row, CLASSES, backend);
+        let mut indices = vec![0; ROWS];
+        let wanted = Statistics { argmax: Some(&mut indices), ..Statistics::default() };
+        capped.statistics_into(&labels, repeated, wanted).unwrap();
+        assert_eq!((indices[0], indices[1]), (indices[ROWS - 1], usize::MAX));
+        for (losses, expected) in [
+            (capped.loss(&labels, repeated).unwrap(), capped.loss(&[77_i32], once).unwrap()),
+            (hinge.loss(&labels, repeated).unwrap(), hinge.loss(&[77_i32], once).unwrap()),
+            (likelihood.loss(&labels, repeated).unwrap(), likelihood.loss(&[77_i32], once).unwrap()),
+        ] {
+            assert_same_bits("losses", &[losses.rows[0], losses.rows[ROWS - 1]], &[expected.rows[0]; 2]);
+            assert!(losses.rows[1..ROWS - 1].iter().all(|&loss| loss == 0.0));
+            assert_eq!(losses.summary.used_rows, 2);
+        }
     }
 }
 
