@@ -106,6 +106,11 @@ impl Inputs {
         with_backend(Rows::new(&self.logits, self.rows, self.classes), self.backend)
     }
 
+    /// The same buffer as [`columns`].
+    fn columns(&self) -> Rows<'_> {
+        with_backend(Rows::along_axis(&self.logits, &[self.classes, self.rows], 0), self.backend)
+    }
+
     fn second(&self) -> Rows<'_> {
         with_backend(Rows::new(&self.second, self.second_shape.0, self.second_shape.1), self.backend)
     }
@@ -154,6 +159,11 @@ fn with_backend(rows: Result<Rows<'_>, Error>, backend: Option<Backend>) -> Rows
 /// The matrix, beside the logits.
 fn beside(o: &mut Outputs) -> RowsMut<'_> {
     matrix(&mut o.matrix, o.shape)
+}
+
+/// The results as columns: one class of all rows after the other.
+fn columns(values: &mut [f32], (rows, classes): (usize, usize)) -> RowsMut<'_> {
+    RowsMut::along_axis(values, &[classes, rows], 0).expect("the shape fits the buffer")
 }
 
 fn matrix(values: &mut [f32], (rows, classes): (usize, usize)) -> RowsMut<'_> {
@@ -206,6 +216,23 @@ pub const WRITERS: &[Writer] = writers! {
         |i, o| softmax_cross_entropy_with_logits_into(i.second(), i.logits(), &mut o.losses);
     "sparse_softmax_cross_entropy_with_logits_into" [Losses Labels]
         |i, o| sparse_softmax_cross_entropy_with_logits_into(&i.labels, i.logits(), &mut o.losses);
+    "softmax_into, columns" [Matrix] |i, o| softmax_into(i.columns(), columns(&mut o.matrix, o.shape));
+    "softmax_in_place, columns" [] |i, o| {
+        let logits = columns(&mut o.matrix, o.shape);
+        softmax_in_place(match i.backend {
+            Some(backend) => logits.with_backend(backend),
+            None => logits,
+        })
+    };
+    "log_sum_exp_into, columns" [Losses] |i, o| log_sum_exp_into(i.columns(), &mut o.losses);
+    "loss_and_gradient_into, sparse, columns" [Matrix Losses Labels Upstream] |i, o| {
+        let gradient = columns(&mut o.matrix, o.shape);
+        i.loss().loss_and_gradient_into(&i.labels, i.columns(), &mut o.losses, gradient).map(drop)
+    };
+    "loss_and_gradient_into, dense, columns, with options" [Matrix Losses Second Upstream] |i, o| {
+        let gradient = columns(&mut o.matrix, o.shape);
+        i.loss_with_options().loss_and_gradient_into(i.second(), i.columns(), &mut o.losses, gradient).map(drop)
+    };
     "loss_into, sparse" [Losses Labels Upstream]
         |i, o| i.loss().loss_into(&i.labels, i.logits(), &mut o.losses).map(drop);
     "loss_into, dense" [Losses Second Upstream]
