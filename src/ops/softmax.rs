@@ -13,7 +13,7 @@ use crate::{Error, Rows, RowsMut, parallel};
 ///
 /// Takes logits of rows × classes, gives probabilities in the same shape, rows after each other. A row
 /// that holds NaN or `+inf`, or nothing but `-inf`, gives NaN; `-inf` elsewhere is a masked class of
-/// probability 0. At most 2 ULP off; results below the smallest normal number are 0.
+/// probability 0. At most 2.5 ULP off; results below the smallest normal number are 0.
 ///
 /// Formula: Bridle, "Probabilistic interpretation of feedforward classification network outputs" (1990).
 ///

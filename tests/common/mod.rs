@@ -67,8 +67,11 @@ pub mod contract {
     pub const LOSS: f64 = 2.0;
     /// Log-sum-exp: of the larger of it and the row's maximum.
     pub const LOG_SUM_EXP: f64 = 2.0;
-    /// Softmax.
+    /// Softmax, of rows that are sampled.
     pub const SOFTMAX: f64 = 2.0;
+    /// How much more there can be in rows that are searched for: a term is off by up to 0.9 ULP, which is twice as much in
+    /// units of a share that has half the unit, and the share is rounded.
+    pub const SEARCHED: f64 = 0.5;
     /// Log-softmax, also next to zero.
     pub const LOG_SOFTMAX: f64 = 2.0;
     /// Gradients: those that are a difference, of its larger part.
