@@ -1,0 +1,146 @@
+//! A search for the inputs with the largest errors: random restarts, and hill climbing on the bits of logits.
+
+use fastrand::Rng;
+use xent::Backend;
+
+use crate::inputs::{Inputs, distribution, normal};
+use crate::operation::{Exact, Operation};
+use crate::precise::Precise;
+use crate::results::{Found, Results};
+
+/// Classes of a row, the frequent ones more than once.
+const CLASSES: [usize; 11] = [2, 2, 3, 3, 4, 5, 6, 8, 11, 16, 16];
+
+/// Classes of one row in a hundred: two blocks.
+const MANY: usize = 530;
+
+/// Steps without an improvement after which there is a restart.
+const PATIENCE: u32 = 400;
+
+/// Searches every operation, on one of the backends with the same bits and on the others.
+pub fn measure(results: &mut Results, evaluations: u64) {
+    let precise = Precise::new();
+    let (fused, unfused): (Vec<_>, Vec<_>) = Backend::available().partition(|backend| backend.is_fused());
+    results.found.clear();
+    for operation in Operation::ALL {
+        for &backend in fused.last().into_iter().chain(&unfused) {
+            let found = search(&precise, operation, backend, evaluations);
+            println!("{} on {backend}: {:.3} ULP", found.operation, found.error);
+            results.found.push(found);
+        }
+    }
+}
+
+/// A row, its largest error and the class of that.
+struct Candidate {
+    row: Inputs,
+    error: f64,
+    class: usize,
+}
+
+fn search(precise: &Precise, operation: Operation, backend: Backend, evaluations: u64) -> Found {
+    let mut random = Rng::with_seed(7);
+    let mut evaluated = 0;
+    let mut judge = |row: Inputs| {
+        evaluated += row.classes as u64;
+        let got = operation.run(backend, &row);
+        let exact = Exact::new(precise, row.iter().next().expect("one row"));
+        let errors = operation.errors(&exact, &got);
+        let (class, error) =
+            errors.into_iter().fold((0, 0.0), |best, of| if of.1 > best.1 { of } else { best });
+        (Candidate { row, error, class }, evaluated)
+    };
+    let mut best: Option<Candidate> = None;
+    loop {
+        let start = anywhere(&mut random);
+        let (mut current, mut spent) = judge(start);
+        let mut failures = 0;
+        while failures < PATIENCE && spent < evaluations {
+            let next = neighbour(&mut random, &current.row);
+            let (candidate, now) = judge(next);
+            spent = now;
+            failures = if candidate.error > current.error { 0 } else { failures + 1 };
+            if candidate.error >= current.error {
+                current = candidate;
+            }
+        }
+        if best.as_ref().is_none_or(|best| current.error > best.error) {
+            best = Some(current);
+        }
+        if spent >= evaluations {
+            break;
+        }
+    }
+    let Candidate { row, error, class } = best.expect("at least one");
+    Found {
+        operation: operation.title().into(),
+        backend: if backend.is_fused() { "fused".into() } else { backend.name().into() },
+        error,
+        bound: operation.bound(backend.is_fused()),
+        evaluations: evaluated,
+        label: row.labels[0],
+        logits: row.logits,
+        labels: row.distributions,
+        class,
+    }
+}
+
+/// A row of any kind.
+fn anywhere(random: &mut Rng) -> Inputs {
+    let classes = if random.u32(..100) == 0 { MANY } else { CLASSES[random.usize(..CLASSES.len())] };
+    let deviation = [0.0, 1e-6, 1e-3, 0.1, 1.0, 3.0, 10.0, 30.0][random.usize(..8)];
+    let offset = [0.0, 0.0, 0.0, 1.0, -3.0, 80.0, 263.0, -265.0, 1e3, -1e5, 1e8][random.usize(..11)];
+    let mut logits: Vec<f32> = (0..classes).map(|_| rounded(offset + deviation * normal(random))).collect();
+    // Often one logit stands out, so that its loss is small.
+    if random.bool() {
+        logits[random.usize(..classes)] += random.f32() * 30.0;
+    }
+    let distributions = distribution(random, &logits);
+    Inputs { name: String::new(), classes, labels: vec![random.usize(..classes)], logits, distributions }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "logits are f32")]
+fn rounded(x: f64) -> f32 {
+    x as f32
+}
+
+/// The row with one or a few small changes.
+fn neighbour(random: &mut Rng, row: &Inputs) -> Inputs {
+    let mut next = Inputs {
+        name: String::new(),
+        classes: row.classes,
+        logits: row.logits.clone(),
+        labels: row.labels.clone(),
+        distributions: row.distributions.clone(),
+    };
+    for _ in 0..random.u32(1..4) {
+        let (class, other) = (random.usize(..row.classes), random.usize(..row.classes));
+        match random.u32(..12) {
+            0 => next.labels[0] = class,
+            1..=2 => {
+                let mass = changed(random, next.distributions[class]).abs();
+                next.distributions[class] = mass.min(4.0);
+            }
+            3 => next.logits[class] = next.logits[other],
+            4 => {
+                let by = rounded(normal(random));
+                next.logits.iter_mut().for_each(|x| *x += by);
+            }
+            5 => next.logits[class] += rounded(normal(random)),
+            _ => next.logits[class] = changed(random, next.logits[class]),
+        }
+    }
+    next
+}
+
+/// With a bit of the significand flipped, or a few ULP further; never huge or subnormal.
+fn changed(random: &mut Rng, x: f32) -> f32 {
+    let bits = x.to_bits();
+    let bits = if random.bool() {
+        bits ^ 1 << random.u32(..23)
+    } else {
+        bits.wrapping_add_signed(random.i32(-8..=8))
+    };
+    let to = f32::from_bits(bits);
+    if to.is_normal() && to.abs() < 1e30 { to } else { x }
+}

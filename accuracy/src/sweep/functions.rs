@@ -1,0 +1,165 @@
+//! What `src/kernel/math.rs` and `src/kernel/map.rs` approximate, at every f32.
+//!
+//! All of it is f64 arithmetic that is never fused: it has the same bits on every backend.
+
+use super::{Errors, Interval, Judge, Profile, ulp};
+use crate::kernel::map::Map;
+use crate::kernel::math;
+use crate::precise::{Library, Pair, Precise, power_of_two};
+
+/// A function of one number, its reference, and where it is measured.
+pub struct Function {
+    pub name: &'static str,
+    pub interval: Interval,
+    pub unit: Unit,
+    /// The values for some numbers.
+    pub of: fn(&[f32], &mut Vec<f64>),
+    pub reference: fn(&Precise, f64) -> Pair,
+    /// The same from the library.
+    pub decided: fn(&mut Library, f64) -> Pair,
+}
+
+/// What an error is measured in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    F32,
+    F64,
+    /// Of the value, so many bits below it.
+    Relative(i32),
+}
+
+impl Unit {
+    fn size(self, value: Pair) -> f64 {
+        match self {
+            Self::F32 => ulp(value, f32::MANTISSA_DIGITS),
+            Self::F64 => ulp(value, f64::MANTISSA_DIGITS),
+            Self::Relative(bits) => value.hi.abs() * power_of_two(-bits),
+        }
+    }
+
+    /// How far off the reference may be.
+    fn margin(self) -> f64 {
+        match self {
+            Self::F32 => 1.0 / (1_u64 << 46) as f64,
+            Self::F64 => 1.0 / (1_u64 << 20) as f64,
+            Self::Relative(bits) => power_of_two(bits - 72),
+        }
+    }
+}
+
+/// Below, every function here is a constant and a multiple of the number: to 2^-64, which f64 does not show.
+const LINEAR: f32 = 1.0 / 4_294_967_296.0;
+
+/// As [`LINEAR`], for what is rounded to f32: to 2^-40.
+pub const LINEAR_IN_F32: f32 = 1.0 / 1_048_576.0;
+
+/// Up to here, and down to its inverse, there are all significands with forty exponents; others only move a logarithm by
+/// multiples of ln 2.
+const MANY: f32 = 1_048_576.0;
+
+pub const ALL: [Function; 6] = [
+    Function {
+        name: "exp",
+        // What the reference holds two f64 of.
+        interval: Interval::all(-660.0, 709.0).dense(LINEAR, 709.0),
+        unit: Unit::F64,
+        of: |x, to| to.extend(x.iter().map(|&x| math::exp(x.into()))),
+        reference: Precise::exp,
+        decided: Library::exp,
+    },
+    Function {
+        name: "exp_near_zero",
+        interval: Interval::all(-0.36, 0.36).dense(1.0 / 65_536.0, 0.36),
+        unit: Unit::Relative(36),
+        of: |x, to| to.extend(x.iter().map(|&x| math::exp_near_zero(x.into()))),
+        reference: Precise::exp,
+        decided: Library::exp,
+    },
+    Function {
+        name: "ln",
+        interval: Interval::all(f32::from_bits(1), f32::MAX).dense(1.0 / MANY, MANY),
+        unit: Unit::F64,
+        of: |x, to| to.extend(x.iter().map(|&x| math::ln(x.into()))),
+        reference: Precise::ln,
+        decided: Library::ln,
+    },
+    Function {
+        name: "ln_1p",
+        interval: Interval::all(f32::from_bits(1), f32::MAX).dense(LINEAR, MANY),
+        unit: Unit::F64,
+        of: |x, to| to.extend(x.iter().map(|&x| math::ln_1p(x.into()))),
+        reference: |precise, x| precise.ln_1p(x.into()),
+        decided: Library::ln_1p,
+    },
+    Function {
+        name: "tanh",
+        interval: Interval::all(f32::MIN_POSITIVE, f32::MAX).dense(LINEAR_IN_F32, 20.0),
+        unit: Unit::F32,
+        of: |x, to| to.extend(x.iter().map(|&x| capped(x).0)),
+        reference: tanh,
+        decided: Library::tanh,
+    },
+    Function {
+        name: "slope of tanh",
+        // Beyond, it is a subnormal number.
+        interval: Interval::all(f32::MIN_POSITIVE, 43.5).dense(LINEAR_IN_F32, 43.5),
+        unit: Unit::F32,
+        of: |x, to| to.extend(x.iter().map(|&x| capped(x).1)),
+        reference: |precise, x| slope(precise.exp(-2.0 * x)),
+        decided: |library, x| slope(library.exp(-2.0 * x)),
+    },
+];
+
+/// What a soft cap of 1 makes of a logit, and its derivative: odd and even.
+fn capped(x: f32) -> (f64, f64) {
+    let map = Map { cap: Some(1.0), ..Map::default() };
+    let (mut logits, mut slopes) = ([x, -x], [0.0; 2]);
+    map.apply(0, &mut logits, &mut slopes);
+    let symmetric =
+        logits[1].to_bits() == (-logits[0]).to_bits() && slopes[1].to_bits() == slopes[0].to_bits();
+    assert!(symmetric, "{x:e} and its negative have {logits:?} and {slopes:?}");
+    (logits[0].into(), slopes[0].into())
+}
+
+/// `(1 - e^(-2x)) / (1 + e^(-2x))` for `x > 0`, and next to 0 the first terms of the series.
+fn tanh(precise: &Precise, x: f64) -> Pair {
+    const SMALL: f64 = 1.0 / 1024.0;
+    if x < SMALL {
+        let square = x * x;
+        return Pair::sum(x, -x * square * (1.0 / 3.0 - square * (2.0 / 15.0 - square * (17.0 / 315.0))));
+    }
+    let e = precise.exp(-2.0 * x);
+    (Pair::ONE - e) / (Pair::ONE + e)
+}
+
+/// `4 e / (1 + e)^2`.
+fn slope(e: Pair) -> Pair {
+    let whole = Pair::ONE + e;
+    e.scaled(4.0) / (whole * whole)
+}
+
+impl Function {
+    /// Measures the function at every number, or at one in so many.
+    pub fn errors(&self, judge: &mut Judge, stride: usize) -> (Errors, Profile) {
+        let interval = self.interval.every(stride);
+        let (mut errors, mut profile) = (Errors::default(), Profile::new(interval));
+        let mut values = Vec::new();
+        interval.for_each(|x| {
+            values.clear();
+            (self.of)(x, &mut values);
+            for (&x, &value) in x.iter().zip(&values) {
+                let error_from = |want: Pair| {
+                    // The logarithm of 1 has no ULP.
+                    let excess = want.excess_of(value).abs();
+                    if excess == 0.0 { 0.0 } else { excess / self.unit.size(want) }
+                };
+                let error = error_from((self.reference)(&judge.precise, x.into()));
+                errors.add(x, error, self.unit.margin(), || {
+                    error_from((self.decided)(&mut judge.library, x.into()))
+                });
+                profile.add(x, error);
+            }
+        });
+        (errors, profile)
+    }
+}
