@@ -2,23 +2,29 @@
 //! swept by the package in `accuracy/`, which writes `docs/ACCURACY.md`. What sweeps is its code, and what is swept
 //! are the crate's own sources: nothing is public for it.
 
+#![allow(
+    dead_code,
+    unused_imports,
+    unreachable_pub,
+    unfulfilled_lint_expectations,
+    clippy::pedantic,
+    clippy::approx_constant,
+    reason = "a part of the crate's sources, and modules of another crate"
+)]
+
 #[path = "../src/element.rs"]
-#[allow(dead_code, unfulfilled_lint_expectations, reason = "a part of the crate's sources")]
 mod element;
 #[path = "../src/error.rs"]
-#[allow(dead_code, reason = "a part of the crate's sources")]
 mod error;
 #[path = "../accuracy/src/kernel.rs"]
-#[allow(dead_code, unreachable_pub, reason = "a part of the crate's sources")]
 mod kernel;
+#[path = "../src/layout.rs"]
+mod layout;
 #[path = "../accuracy/src/precise.rs"]
-#[allow(dead_code, unreachable_pub, reason = "modules of another crate")]
 mod precise;
 #[path = "../src/simd/mod.rs"]
-#[allow(dead_code, unused_imports, unreachable_pub, reason = "a part of the crate's sources")]
 mod simd;
 #[path = "../accuracy/src/sweep/mod.rs"]
-#[allow(dead_code, unreachable_pub, reason = "modules of another crate")]
 mod sweep;
 
 use std::io::Write as _;

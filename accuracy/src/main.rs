@@ -10,6 +10,9 @@ mod error;
 mod inputs;
 #[allow(dead_code, unreachable_pub, reason = "a part of the crate's sources")]
 mod kernel;
+#[path = "../../src/layout.rs"]
+#[allow(dead_code, reason = "a part of the crate's sources")]
+mod layout;
 #[path = "../../benches/peers/src/machine.rs"]
 mod machine;
 mod operation;
@@ -25,6 +28,7 @@ mod simd;
 mod sweep;
 mod sweeps;
 #[path = "../../tests/common/ulp.rs"]
+#[allow(dead_code, unreachable_pub, reason = "what the tests share")]
 mod ulp;
 
 use std::fs;

@@ -108,7 +108,10 @@ impl Operation {
     }
 
     fn error(self, exact: &Exact<'_>, class: usize, got: f32) -> f64 {
-        let plain = |want: Pair| ulp::error(got, want.value());
+        let plain = |want: Pair| {
+            let want = want.value();
+            if got == 0.0 && want.abs() < FLUSHED { 0.0 } else { ulp::error(got, want) }
+        };
         match self {
             LogSumExp => ulp::error_at(got, exact.log_sum_exp().value(), exact.max),
             SparseLoss => plain(exact.loss(exact.label)),
@@ -120,14 +123,16 @@ impl Operation {
             AtLabel => plain(-exact.others(class)),
             DenseGradient => {
                 let (p, t) = (exact.softmax(class) * exact.mass, f64::from(exact.distribution[class]));
-                let error = |p: Pair| ulp::error_at(got, (p - t.into()).value(), p.hi.max(t));
-                // A part below the smallest normal number, or next to it, may be 0.
-                let lost = p.value() < f64::from(f32::MIN_POSITIVE) * (1.0 + 4e-7);
-                if lost { error(p).min(error(Pair::ZERO)) } else { error(p) }
+                let error = |share: Pair| ulp::error_at(got, (share - t.into()).value(), p.hi.max(t));
+                // The share is flushed before the label is taken off it.
+                if p.hi < FLUSHED { error(p).min(error(Pair::ZERO)) } else { error(p) }
             }
         }
     }
 }
+
+/// Below, a result may be 0: 3 ULP above the smallest normal number, which is what an error may take it below that.
+const FLUSHED: f64 = f32::MIN_POSITIVE as f64 * (1.0 + 3.0 * f32::EPSILON as f64);
 
 /// One row, to 2^-70: with the maximum `m`, one occurrence of it, and `rest`, the sum of `e^(x_j - m)` over
 /// the others, nothing cancels.

@@ -50,7 +50,7 @@ const OPERATIONS: &str = "
 Results of xent and of peers on the same inputs. *xent, fused* is every backend measured that fuses multiply-add: their bits were
 compared. Errors are those of the numeric contract in the README: of `log_sum_exp` in ULP of the larger of it and the
 largest logit, of the dense gradient in ULP of the larger of its two parts, of all else in ULP of the exact value. A result below the smallest normal number
-may be 0. `inf` is a NaN or an infinity that should be a number.
+may be 0, and so may a share of the dense gradient, before the label is taken off it, where it is below that or as near above it as its bound. `inf` is a NaN or an infinity that should be a number.
 
 | operation | | values | 50 % | 90 % | 99 % | 99.9 % | largest | bound |
 |---|---|---:|---:|---:|---:|---:|---:|---:|
