@@ -92,8 +92,10 @@ fn cut<J: Job>(token: Token, job: J, rows: usize) {
 
 /// Runs a job on this thread, with the thread's scratch; with others, within rows, where there is a `join`.
 fn serial<J: Job>(token: Token, job: J, join: Option<Join>) {
-    // Taken out and put back: a panic in between leaves an empty scratch, which is a good one.
-    let mut scratch = SCRATCH.take();
+    // Taken out and put back: a panic in between leaves an empty scratch, which is a good one. Where the thread ends and a
+    // destructor calls, there may be no place for it any more.
+    let mut scratch = SCRATCH.try_with(Cell::take).unwrap_or_default();
     token.run(Task { job, scratch: &mut scratch, join });
-    SCRATCH.set(scratch);
+    // What cannot be kept is dropped.
+    let _ = SCRATCH.try_with(|kept| kept.set(scratch));
 }

@@ -147,10 +147,10 @@ fn hinges_are_rounded_once() {
             let want: f64 = (0..classes).map(|class| of(over(class)).0).sum();
             errors.within(ROUNDED_ONCE, "loss", backend, loss.rows[row], part(share, want));
             for class in (0..classes).filter(|&class| class != label) {
-                let want = share * of(over(class)).1;
+                let want = part(share, of(over(class)).1);
                 errors.within(ROUNDED_ONCE, "gradient", backend, gradient[row * classes + class], want);
             }
-            let want = -share * (0..classes).map(|class| of(over(class)).1).sum::<f64>();
+            let want = -part(share, (0..classes).map(|class| of(over(class)).1).sum());
             errors.within(
                 ROUNDED_ONCE,
                 "gradient at the label",

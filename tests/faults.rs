@@ -118,7 +118,6 @@ fn calls_work_while_a_panic_unwinds() {
 }
 
 #[test]
-#[ignore = "a defect: the scratch of a thread may be gone before the thread's other values, and the process is aborted"]
 fn calls_work_while_a_thread_ends() {
     thread_local! {
         static LAST: RefCell<Option<Last>> = const { RefCell::new(None) };

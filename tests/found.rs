@@ -4,7 +4,9 @@ mod common;
 
 use common::property::{Errors, Want};
 use common::{backends, contract, reference};
-use xent::{CrossEntropy, Hinge, HingePower, Rows, log_sum_exp, softmax};
+use xent::{
+    CrossEntropy, Hinge, HingePower, Rows, log_softmax_gradient, log_sum_exp, softmax, softmax_gradient,
+};
 
 #[test]
 fn a_masked_block_of_a_row_far_below_zero_has_no_part_in_its_softmax() {
@@ -71,12 +73,34 @@ fn a_row_without_a_softmax_has_no_label_gradient_either_whatever_it_is_multiplie
 }
 
 #[test]
-#[ignore = "a defect: the weight of 0 is multiplied by an infinite slope, which is NaN"]
 fn a_class_weight_of_zero_takes_out_an_infinite_hinge_and_its_gradient() {
     for backend in backends() {
         let logits = Rows::new(&[0.0, f32::INFINITY, 1.0], 1, 3).expect("a row").with_backend(backend);
         let hinge = Hinge::new().power(HingePower::Squared).class_weights(&[0.0, 1.0, 1.0]).expect("weights");
         let (loss, gradient) = hinge.loss_and_gradient(&[0_u8], logits).expect("a valid call");
         assert_eq!((loss.rows[0], gradient.as_slice()), (0.0, &[0.0; 3][..]), "{backend}");
+    }
+}
+
+#[test]
+fn gradients_through_softmax_are_finite_where_only_their_parts_are_not() {
+    let errors = Errors::default();
+    let (p, g) = ([0.9_f32, 0.1], [-3e38_f32, 3e38]);
+    let (z, h) = ([-0.105_360_52_f32, -2.302_585], [3.2e38_f32, 1.8e38]);
+    for backend in backends() {
+        let rows = |values| Rows::new(values, 1, 2).expect("a row").with_backend(backend);
+        let got = softmax_gradient(rows(&p), rows(&g)).expect("a valid call");
+        let wants = reference::softmax_gradient(&p, &g);
+        for (&got, want) in got.iter().zip(wants) {
+            // The difference is rounded, and its product.
+            errors.within(contract::GRADIENT, "softmax gradient", backend, got, want);
+        }
+        let got = log_softmax_gradient(rows(&z), rows(&h)).expect("a valid call");
+        let wants = reference::log_softmax_gradient(&z, &h);
+        for ((&got, want), h) in got.iter().zip(wants).zip(h) {
+            let part = want - f64::from(h);
+            let want = Want::from(want).in_ulp_of(part.abs());
+            errors.within(contract::GRADIENT, "log-softmax gradient", backend, got, want);
+        }
     }
 }

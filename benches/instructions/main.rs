@@ -21,6 +21,7 @@ use std::env;
 use std::error::Error;
 use std::process::{Command, ExitCode};
 
+use rayon::prelude::*;
 use xent::Backend;
 
 use baseline::Baseline;
@@ -84,12 +85,17 @@ fn call(
 fn check(bless: bool, filter: &str) -> Result<(), Box<dyn Error>> {
     let mut baseline = if bless && filter.is_empty() { Baseline::default() } else { Baseline::read()? };
     let mut failures = Vec::new();
-    for (operation, backend, shape) in cases() {
-        let case = format!("{operation}/{backend}/{shape}");
+    let cases: Vec<_> = cases().filter(|&case| name(case).contains(filter)).collect();
+    // The counts do not depend on what else runs.
+    let counts: Vec<_> =
+        cases.par_iter().map(|&case| per_logit(case).map_err(|error| error.to_string())).collect();
+    for (&case, count) in cases.iter().zip(counts) {
+        let (_, backend, _) = case;
+        let case = name(case);
         if !backend.is_available() {
             println!("{case}: not counted, {backend} is not available");
-        } else if case.contains(filter) {
-            let count = per_logit(operation, backend, shape)?;
+        } else {
+            let count = count?;
             println!("{case}: {count:.3}{}", baseline.beside(&case));
             if bless {
                 baseline.insert(case, count);
@@ -104,24 +110,30 @@ fn check(bless: bool, filter: &str) -> Result<(), Box<dyn Error>> {
     if failures.is_empty() { Ok(()) } else { Err(failures.join("\n").into()) }
 }
 
-fn cases() -> impl Iterator<Item = (Operation, Backend, Shape)> {
+type Case = (Operation, Backend, Shape);
+
+fn name((operation, backend, shape): Case) -> String {
+    format!("{operation}/{backend}/{shape}")
+}
+
+fn cases() -> impl Iterator<Item = Case> {
     let of = |operation, backend| SHAPES.map(|shape| (operation, backend, shape));
     BACKENDS.into_iter().flat_map(move |backend| OPERATIONS.into_iter().flat_map(move |o| of(o, backend)))
 }
 
-fn per_logit(operation: Operation, backend: Backend, shape: Shape) -> Result<f64, Box<dyn Error>> {
-    let (one, three) =
-        (instructions(1, operation, backend, shape)?, instructions(3, operation, backend, shape)?);
+/// Nothing where the backend is not available.
+fn per_logit(case: Case) -> Result<f64, Box<dyn Error>> {
+    let (_, backend, shape) = case;
+    if !backend.is_available() {
+        return Ok(0.0);
+    }
+    let (one, three) = (instructions(1, case)?, instructions(3, case)?);
     Ok((three - one) / 2.0 / f64::from(u32::try_from(shape.logits())?))
 }
 
 /// Instructions of a process that makes so many calls.
-fn instructions(
-    calls: u32,
-    operation: Operation,
-    backend: Backend,
-    Shape { rows, classes, .. }: Shape,
-) -> Result<f64, Box<dyn Error>> {
+fn instructions(calls: u32, (operation, backend, shape): Case) -> Result<f64, Box<dyn Error>> {
+    let Shape { rows, classes, .. } = shape;
     let mut valgrind = Command::new("valgrind");
     valgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(env::current_exe()?);
     valgrind.args(["calls", &calls.to_string(), operation.name(), backend.name()]);

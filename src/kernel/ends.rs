@@ -97,6 +97,15 @@ impl<const N: usize> Ends<N> {
     /// [`Scan::reference`] has it.
     #[inline(always)]
     pub(crate) fn new<S: Simd>(simd: S, scans: &[Scan; N], without_max: impl FnMut(usize) -> f64) -> Self {
+        let (mut ends, unsure) = Self::settled(simd, scans);
+        ends.resolve(&unsure, without_max);
+        ends
+    }
+
+    /// All but what must be summed again. Apart from [`Ends::new`], whose closure would make it another function for
+    /// each caller.
+    #[inline(always)]
+    fn settled<S: Simd>(simd: S, scans: &[Scan; N]) -> (Self, Unsure<N>) {
         let mut unsure = Unsure::NONE;
         let mut ends = Self::EMPTY;
         simd.outline(
@@ -113,8 +122,7 @@ impl<const N: usize> Ends<N> {
                 ends.settle(&tops, &mut unsure);
             },
         );
-        ends.resolve(&unsure, without_max);
-        ends
+        (ends, unsure)
     }
 
     /// Finds where the largest logit dominates, and puts its term into the sum as f64 has it, given the terms

@@ -41,7 +41,7 @@ impl RowFormula for Hinge {
                 sums[i] += if self.squared { over * over } else { over };
                 let slope = if self.squared { 2.0 * over } else { step };
                 slopes[i] += slope;
-                values[i] = narrow(scale * slope);
+                values[i] = narrow(weighed(scale, slope));
             }
             if let Some(to) = &mut gradient {
                 let to = &mut to[start..];
@@ -50,7 +50,7 @@ impl RowFormula for Hinge {
             }
         }
         if let Some(to) = gradient {
-            to[label] = narrow(0.0 - scale * slopes.iter().sum::<f64>());
+            to[label] = narrow(0.0 - weighed(scale, slopes.iter().sum()));
         }
         narrow(weighed(weight, if distance.is_nan() { distance } else { sums.iter().sum() }))
     }

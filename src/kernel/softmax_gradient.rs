@@ -33,6 +33,27 @@ pub(crate) enum Softmax {}
 /// Log-softmax: `g_i - e^(z_i) sum_j g_j`.
 pub(crate) enum LogSoftmax {}
 
+/// Powers of two that make room for a difference before one of its sides can be larger than every f32, where the difference
+/// itself may be none: `(g down - sum down) up`.
+struct Room {
+    down: f32,
+    up: f32,
+}
+
+/// Less than half of the last bit of the largest f32: a sum this large beside any f32 does not become infinite.
+const ROUNDS_AWAY: f64 = 1.267_650_600_228_229_4e30;
+
+/// Below it, products with a probability are finite.
+const OVERFLOWS: f64 = 1.701_411_834_604_692_3e38;
+
+impl Room {
+    /// For a difference from `sum`; none is needed below the threshold, where small numbers keep all their bits.
+    #[inline(always)]
+    fn beside(sum: f64, threshold: f64) -> Self {
+        if sum.abs() < threshold { Self { down: 1.0, up: 1.0 } } else { Self { down: 0.25, up: 4.0 } }
+    }
+}
+
 impl OutputFormula for Softmax {
     #[inline(always)]
     fn row<S: Simd, P: Place<Element = f32>>(simd: S, y: &[f32], place: &mut P, row: usize) {
@@ -44,8 +65,12 @@ impl OutputFormula for Softmax {
             #[inline(always)]
             |y, g| y.widen() * g.zero_where_zero(y).widen(),
         );
-        let (high, low) = split(dot);
-        let (high, low) = (simd.splat(high), simd.splat(low));
+        let Room { down, up } = Room::beside(dot, ROUNDS_AWAY);
+        let (high, low) = split(dot * f64::from(down));
+        let [high, low, down, up] = [high, low, down, up].map(
+            #[inline(always)]
+            |x| simd.splat(x),
+        );
         map_with(
             simd,
             y,
@@ -53,7 +78,7 @@ impl OutputFormula for Softmax {
             #[inline(always)]
             |y, g| {
                 // A class of probability 0 takes no part, as in the sum.
-                (((g.zero_where_zero(y) - high) - low) * y).zero_where_zero(y)
+                ((((g.zero_where_zero(y) * down - high) - low) * y) * up).zero_where_zero(y)
             },
         );
     }
@@ -78,13 +103,20 @@ impl OutputFormula for LogSoftmax {
             .fold(f32::NEG_INFINITY, |max, block| if block > max { block } else { max });
         let reference = Reference::for_max(reference);
         let exp = Exp::new(simd, reference);
+        let Room { down, up } = Room::beside(sum, if S::FUSED { f64::INFINITY } else { OVERFLOWS });
         let factor = Factor::new(simd, -sum * reference.to_f64());
+        let (down, up) = (simd.splat(down), simd.splat(up));
+        let unscale = factor.unscale * down;
         map_with(
             simd,
             z,
             place.flow(row),
             #[inline(always)]
-            |z, g| factor.scaled(exp.term(z)).mul_add(factor.unscale, g),
+            |z, g| {
+                let product = factor.scaled(exp.term(z));
+                // One rounding, after which only a result can be too large.
+                if S::FUSED { product.mul_add(unscale, g) } else { product.mul_add(unscale, g * down) * up }
+            },
         );
     }
 }

@@ -84,7 +84,8 @@ impl Mul for F32s {
 impl Lanes for F32s {
     type Wide = F64s;
 
-    #[inline(always)]
+    // Sixteen calls in each of its places would be a third of this backend's code.
+    #[inline(never)]
     fn mul_add(self, factor: Self, addend: Self) -> Self {
         // One rounding whatever the CPU: without the instruction this is a library call, so that
         // this backend is slow but has the bits of the fast ones.
