@@ -6,10 +6,11 @@ mod common;
 use common::paths::{Evaluated, Strided, every_loss_path, every_row_path};
 use common::property::{Errors, Want, for_all};
 use common::strategies::{Logits, Matrix, Options, all_logits, distributions, labels, options};
-use common::{assert_same_bits, bound, contract, reference, same_bits, ulp};
+use common::{assert_same_bits, backends, bound, contract, reference, same_bits, ulp};
 use proptest::prelude::*;
+use rayon::ThreadPoolBuilder;
 use xent::{
-    Backend, CrossEntropy, Labels, Reduction, Targets, softmax_cross_entropy_with_logits,
+    Backend, CrossEntropy, Labels, Reduction, Rows, Targets, softmax_cross_entropy_with_logits,
     softmax_cross_entropy_with_logits_into, sparse_softmax_cross_entropy_with_logits,
     sparse_softmax_cross_entropy_with_logits_into,
 };
@@ -214,4 +215,23 @@ fn the_two_functions_give_the_losses_of_cross_entropy() {
         let same = loss.loss(labels, logits.view(backend)).expect("a valid call").rows;
         assert_same_bits("dense losses", &dense, &same);
     });
+}
+
+#[test]
+fn tiny_losses_of_a_row_that_threads_share_are_as_accurate() {
+    // Wherever the label is: its block is added up again without it, and no other.
+    const CLASSES: usize = 200_001;
+    let pool = ThreadPoolBuilder::new().num_threads(4).build().expect("threads");
+    let errors = Errors::default();
+    for label in [0, 511, 16_384, 40_000, 120_000, CLASSES - 1] {
+        let mut row: Vec<f32> = (0_u16..101).map(|i| f32::from(i) / -64.0).cycle().take(CLASSES).collect();
+        row[label] = 40.0;
+        let want = reference::sparse_loss(label, &row);
+        for backend in backends() {
+            let logits = Rows::new(&row, 1, CLASSES).expect("a row").with_backend(backend);
+            let loss = pool.install(|| sparse_softmax_cross_entropy_with_logits(&[label], logits));
+            check_loss(&errors, "a long row's loss", backend, loss.expect("a valid call")[0], want);
+        }
+    }
+    errors.report("long rows");
 }
