@@ -211,7 +211,7 @@ impl fmt::Display for Error {
                 write!(f, "is {given}; expected {expected}")
             }
             Self::OptionLength { what, given, expected } => {
-                write!(f, "the {what} has {given} values; expected {expected}")
+                write!(f, "{what}: {given} values given; expected {expected}")
             }
             Self::OutOfMemory { values } => write!(f, "no memory for {values} results"),
             Self::UnknownBackend { name } => {

@@ -32,6 +32,21 @@ fn a_slice_with_another_number_of_rows() {
 }
 
 #[test]
+fn options_with_another_number_of_classes() {
+    let logits = rows(&[0.0; 6], 2, 3);
+    let masked = CrossEntropy::new().class_mask(&[true]);
+    let error = masked.loss(&[0_u8, 1], logits).unwrap_err();
+    assert_eq!(error, Error::OptionLength { what: "class mask", given: 1, expected: 3 });
+    assert_eq!(error.to_string(), "class mask: 1 values given; expected 3");
+    let masked = CrossEntropy::new().row_class_masks(&[true; 3]);
+    let error = masked.loss(&[0_u8, 1], logits).unwrap_err();
+    assert_eq!(error, Error::OptionLength { what: "class mask", given: 3, expected: 6 });
+    let weighted = CrossEntropy::new().class_weights(&[1.0; 2]).expect("weights");
+    let error = weighted.loss(&[0_u8, 1], logits).unwrap_err();
+    assert_eq!(error, Error::OptionLength { what: "class weights", given: 2, expected: 3 });
+}
+
+#[test]
 fn an_upstream_gradient_per_row_needs_a_loss_per_row() {
     let logits = rows(&[0.0; 4], 2, 2);
     for reduction in [Reduction::Sum, Reduction::Mean] {
