@@ -89,8 +89,8 @@ impl Map<'_> {
                 *slope = narrow(slope_of(f64::from(*x) / cap));
             }
             for x in &mut *logits {
-                // A masked class stays one, and +inf what it is.
-                let capped = narrow(self.scale * cap * tanh(f64::from(*x) / cap));
+                // A masked class stays one, and +inf what it is. Scale times cap may be more than any number.
+                let capped = narrow(self.scale * (cap * tanh(f64::from(*x) / cap)));
                 *x = if x.is_infinite() { *x } else { capped };
             }
         } else if self.is_scaled() {
