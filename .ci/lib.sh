@@ -1,6 +1,9 @@
 # What the checks share. Sourced by .ci/run and .ci/check, from the root of the repository.
 # shellcheck shell=bash
 
+# Nothing here is compiled twice with a change between.
+export CARGO_INCREMENTAL=0
+
 step() {
     printf '\n== %s (at %d s)\n' "$1" "$SECONDS"
 }

@@ -67,10 +67,8 @@ impl OutputFormula for Softmax {
         );
         let Room { down, up } = Room::beside(dot, ROUNDS_AWAY);
         let (high, low) = split(dot * f64::from(down));
-        let [high, low, down, up] = [high, low, down, up].map(
-            #[inline(always)]
-            |x| simd.splat(x),
-        );
+        let (high, low) = (simd.splat(high), simd.splat(low));
+        let (down, up) = (simd.splat(down), simd.splat(up));
         map_with(
             simd,
             y,
@@ -103,8 +101,8 @@ impl OutputFormula for LogSoftmax {
             .fold(f32::NEG_INFINITY, |max, block| if block > max { block } else { max });
         let reference = Reference::for_max(reference);
         let exp = Exp::new(simd, reference);
-        let Room { down, up } = Room::beside(sum, if S::FUSED { f64::INFINITY } else { OVERFLOWS });
         let factor = Factor::new(simd, -sum * reference.to_f64());
+        let Room { down, up } = Room::beside(sum, OVERFLOWS);
         let (down, up) = (simd.splat(down), simd.splat(up));
         let unscale = factor.unscale * down;
         map_with(
@@ -114,8 +112,12 @@ impl OutputFormula for LogSoftmax {
             #[inline(always)]
             |z, g| {
                 let product = factor.scaled(exp.term(z));
-                // One rounding, after which only a result can be too large.
-                if S::FUSED { product.mul_add(unscale, g) } else { product.mul_add(unscale, g * down) * up }
+                // Rounded once, only a result can be too large.
+                if S::FUSED {
+                    product.mul_add(factor.unscale, g)
+                } else {
+                    product.mul_add(unscale, g * down) * up
+                }
             },
         );
     }
