@@ -226,6 +226,18 @@ fn check_statistics(
             all.log_sum_exp[index],
             Want::from(log_sum_exp).give_or_take(if of_lse.is_finite() { of_lse } else { 0.0 }),
         );
+        let unweighted = Composite { row_weight: 1.0, ..composite };
+        // Nothing is known of a row of nothing but -inf.
+        let square = if log_sum_exp == f64::NEG_INFINITY { 0.0 } else { log_sum_exp * log_sum_exp };
+        let z_loss = if drawn.z_loss == 0.0 && !square.is_nan() { 0.0 } else { drawn.z_loss * square };
+        let of_z_loss = unweighted.row(Target::Class(label), row, 1.0).z_slack.0 * (1.0 + slack);
+        errors.within(
+            1.0,
+            "z-loss",
+            backend,
+            all.z_loss[index],
+            Want::from(z_loss).give_or_take(if of_z_loss.is_finite() { of_z_loss } else { 0.0 }),
+        );
         if drawn.cap.is_none() && !z.iter().any(|z| z.is_nan()) {
             assert_eq!(all.argmax[index], reference::argmax(&z));
             assert_eq!(all.correct[index], all.argmax[index] == label);

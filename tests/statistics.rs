@@ -108,6 +108,33 @@ fn an_ignored_row_has_no_statistics() {
 }
 
 #[test]
+fn each_statistic_by_itself_is_the_one_of_all() {
+    // The second row has its largest logit off the label, the third has none at all.
+    let values = [0.5, 3.0, -1.0, 2.0, -4.0, 0.25, f32::NAN, 1.0, 2.0, 9.0, 9.0, -3.0];
+    let labels = [1_i64, 2, 2, 0];
+    for backend in backends() {
+        let logits = Rows::new(&values, 4, 3).expect("rows").with_backend(backend);
+        let loss = CrossEntropy::new().z_loss(0.5).expect("a factor");
+        let all = all(loss, &labels, logits);
+        let call =
+            |wanted: Statistics<'_>| loss.statistics_into(&labels, logits, wanted).expect("a valid call");
+        let (mut float, mut index, mut flag) = ([7.0; 4], [7; 4], [false; 4]);
+        call(Statistics { log_sum_exp: Some(&mut float), ..Statistics::default() });
+        assert_same_bits("log-sum-exp", &float, &all.log_sum_exp);
+        call(Statistics { log_probability: Some(&mut float), ..Statistics::default() });
+        assert_same_bits("log-probability", &float, &all.log_probability);
+        call(Statistics { z_loss: Some(&mut float), ..Statistics::default() });
+        assert_same_bits("z-loss", &float, &all.z_loss);
+        call(Statistics { entropy: Some(&mut float), ..Statistics::default() });
+        assert_same_bits("entropy", &float, &all.entropy);
+        call(Statistics { argmax: Some(&mut index), ..Statistics::default() });
+        assert_eq!((&index[..], index), (&all.argmax[..], [1, 0, 0, 0]));
+        call(Statistics { correct: Some(&mut flag), ..Statistics::default() });
+        assert_eq!((&flag[..], flag), (&all.correct[..], [true, false, false, true]));
+    }
+}
+
+#[test]
 fn only_what_is_wanted_is_written_and_its_length_is_checked() {
     let logits = Rows::new(&[0.0; 4], 2, 2).expect("rows");
     let mut entropy = [9.0; 3];

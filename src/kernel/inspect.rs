@@ -9,7 +9,6 @@ use super::maximum::argmax;
 use super::operation::{Finish, Operation, Row, Seen};
 use super::place::{LabelRows, Place};
 use super::share::narrow;
-use super::weights::weighed;
 use crate::element::{Element, Lanewise};
 use crate::simd::{Lanes, Simd, Wide};
 
@@ -183,8 +182,10 @@ impl<O: Operation> Inspect<'_, O> {
         if !z_loss.is_empty() {
             let logs = ends.log_relative(simd);
             for (i, row) in rows.iter().enumerate() {
-                let log_sum_exp = ends.pivot[i] + logs[i];
-                z_loss[row.index] = narrow(weighed(self.z_loss, log_sum_exp * log_sum_exp));
+                // The logarithm of an infinite sum is NaN, for losses.
+                let infinite = ends.sum[i] == f64::INFINITY;
+                let log_sum_exp = if infinite { f64::INFINITY } else { ends.pivot[i] + logs[i] };
+                z_loss[row.index] = narrow(ends.partial(i).z_loss_from(self.z_loss, log_sum_exp));
             }
         }
         if !log_probability.is_empty() {

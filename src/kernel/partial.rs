@@ -2,6 +2,7 @@
 
 use super::exp::Reference;
 use super::math::{exp, ln, power_of_two};
+use super::weights::weighed;
 use core::f64::consts::LN_2;
 
 /// `sum e^x` over a run of logits, as `sum * 2^exponent * e^pivot`: a log-sum-exp that has not been
@@ -50,7 +51,8 @@ impl LogSumExp {
         f64::from(self.pivot) + self.log_relative()
     }
 
-    /// The z-loss of the row, `scale lse^2`, by itself; 0 for a row that is ignored, or without any logit.
+    /// The z-loss of the row, `scale lse^2`, by itself; 0 for a row that is ignored, or without any logit but `-inf`,
+    /// and for a scale of 0 unless the log-sum-exp is NaN.
     ///
     /// ```
     /// let sum = xent::LogSumExp::of(&[0.0, 0.0])?;
@@ -60,8 +62,13 @@ impl LogSumExp {
     #[must_use]
     #[expect(clippy::cast_possible_truncation, reason = "the result is f32")]
     pub fn z_loss(self, scale: f64) -> f32 {
-        let value = self.to_f64();
-        if self.is_empty() { 0.0 } else { (scale * value * value) as f32 }
+        self.z_loss_from(scale, self.to_f64()) as f32
+    }
+
+    /// The z-loss, given the log-sum-exp.
+    #[inline(always)]
+    pub(crate) fn z_loss_from(self, scale: f64, log_sum_exp: f64) -> f64 {
+        if self.is_empty() { 0.0 } else { weighed(scale, log_sum_exp * log_sum_exp) }
     }
 
     /// `ln(sum e^(x - pivot))`.

@@ -1,6 +1,9 @@
 //! The edges of options, each with what it is in other libraries.
 
-use xent::{CrossEntropy, Denominator, DenseGradient, EmptyMean, Error, Reduction, Rows, Smoothing, Targets};
+use xent::{
+    CrossEntropy, Denominator, DenseGradient, EmptyMean, Error, Reduction, Rows, Smoothing, Statistics,
+    Targets,
+};
 
 use crate::common::{assert_same_bits, backends};
 
@@ -150,6 +153,32 @@ fn the_z_loss_is_part_of_the_loss_and_known_by_itself() {
     assert!((alone - 0.5 * LN_2 * LN_2).abs() < 1e-7);
     assert!((got.rows[0] - (LN_2 + alone)).abs() < 1e-7);
     assert_same_bits("of nothing", &[xent::LogSumExp::EMPTY.z_loss(0.5)], &[0.0]);
+}
+
+#[test]
+fn the_z_loss_of_an_infinite_log_sum_exp_is_infinite_and_0_times_it_is_0() {
+    let edges = [[f32::INFINITY, 1.0], [f32::NEG_INFINITY; 2], [f32::NAN, f32::INFINITY]];
+    for backend in backends() {
+        let logits = Rows::new(edges.as_flattened(), 3, 2).expect("rows").with_backend(backend);
+        for (scale, expected) in [(0.5, [f32::INFINITY, 0.0, f32::NAN]), (0.0, [0.0, 0.0, f32::NAN])] {
+            let loss = CrossEntropy::new().z_loss(scale).expect("a scale");
+            let mut z_loss = [9.0; 3];
+            let wanted = Statistics { z_loss: Some(&mut z_loss), ..Statistics::default() };
+            loss.statistics_into(&[0_u8, 0, 0], logits, wanted).expect("a call");
+            assert_same_bits("with a read of the rows", &z_loss, &expected);
+            let sums = loss.forward(&[0_u8, 0, 0], logits).expect("a call").1;
+            let z_loss: Vec<_> = sums.iter().map(|sum| sum.z_loss(scale)).collect();
+            assert_same_bits("of their sums", &z_loss, &expected);
+        }
+    }
+}
+
+#[test]
+fn a_log_sum_exp_from_a_number_has_its_value() {
+    for value in [0.0, -3.5, 88.7, 1e30, -1e30, INF, -INF, NAN] {
+        assert_same_bits("the number", &[xent::LogSumExp::from(value).value()], &[value]);
+    }
+    assert_eq!(xent::LogSumExp::from(-INF), xent::LogSumExp::EMPTY);
 }
 
 #[test]

@@ -23,7 +23,7 @@ pub struct Statistics<'a> {
     pub log_sum_exp: Option<&'a mut [f32]>,
     /// The log-probability of the label: the negative loss, without weights and smoothing.
     pub log_probability: Option<&'a mut [f32]>,
-    /// The z-loss: `k lse^2`, without weights.
+    /// The z-loss: `k lse^2`, without weights, as [`LogSumExp::z_loss`](crate::LogSumExp::z_loss) has it.
     pub z_loss: Option<&'a mut [f32]>,
     /// The class of the largest logit, the first of equal ones; of the first NaN where there is one.
     pub argmax: Option<&'a mut [usize]>,
