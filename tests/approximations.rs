@@ -110,6 +110,20 @@ fn terms_depend_on_the_difference_alone() {
 }
 
 #[test]
+fn tanh_is_as_good_as_its_comment_says() {
+    let (precise, mut random) = (Precise::new(), fastrand::Rng::with_seed(2));
+    let tanh = functions::ALL.iter().find(|function| function.name == "tanh").expect("the function");
+    let mut worst = 0.0_f64;
+    for _ in 0..200_000 {
+        let x = 40.0 * random.f64() * precise::power_of_two(-random.i32(0..24));
+        let want = (tanh.reference)(&precise, x);
+        worst = worst.max(((Pair::from(kernel::map::tanh(x)) - want).value() / want.value()).abs());
+    }
+    report(&format!("tanh in f64: {worst:e} of itself off"));
+    assert!(worst <= precise::power_of_two(-38), "{worst:e}");
+}
+
+#[test]
 fn functions_are_within_their_bounds() {
     let mut judge = Judge::new();
     for function in functions::ALL {

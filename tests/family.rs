@@ -226,6 +226,17 @@ fn gradients_of_likelihoods_are_differences_of_their_losses() {
 }
 
 #[test]
+fn a_probability_at_the_clip_is_not_clipped() {
+    let loss = NegativeLogLikelihood::of_probabilities(0.25, Normalise::Never).expect("a clip");
+    for backend in backends() {
+        let inputs = Rows::new(&[0.25, 0.75, 0.125, 0.875], 2, 2).expect("rows").with_backend(backend);
+        let gradient = |labels: [u8; 2]| loss.loss_and_gradient(&labels, inputs).expect("a valid call").1;
+        assert_eq!(gradient([0, 0]), [-4.0, 0.0, 0.0, 0.0]);
+        assert_eq!(gradient([1, 1]), [0.0, -4.0 / 3.0, 0.0, 0.0]);
+    }
+}
+
+#[test]
 fn binary_cross_entropy_is_exact_at_infinities() {
     for backend in backends() {
         let logits = Rows::new(&[INF, INF, -INF, -INF, 20.0], 1, 5).expect("a row").with_backend(backend);

@@ -106,7 +106,7 @@ impl Map<'_> {
 ///
 /// Formula: `(1 - e^(-2|x|)) / (1 + e^(-2|x|))`; next to 0, where the numerator cancels, `x - x^3 / 3`.
 #[inline(always)]
-fn tanh(x: f64) -> f64 {
+pub(crate) fn tanh(x: f64) -> f64 {
     const SMALL: f64 = 1.0 / 4096.0;
     let e = exp(-2.0 * x.abs());
     let large = ((1.0 - e) / (1.0 + e)).copysign(x);
