@@ -9,7 +9,7 @@ use fastrand::Rng;
 use proptest::prelude::*;
 use xent::{
     Backend, BinaryCrossEntropy, Denominator, ElementReduction, Error, Hinge, HingePower, KlDivergence,
-    NegativeLogLikelihood, Normalise, Reduction, Rows, SquaredError,
+    NegativeLogLikelihood, Normalise, Reduction, Rows, RowsMut, SquaredError,
 };
 
 const INF: f32 = f32::INFINITY;
@@ -233,6 +233,82 @@ fn a_probability_at_the_clip_is_not_clipped() {
         let gradient = |labels: [u8; 2]| loss.loss_and_gradient(&labels, inputs).expect("a valid call").1;
         assert_eq!(gradient([0, 0]), [-4.0, 0.0, 0.0, 0.0]);
         assert_eq!(gradient([1, 1]), [0.0, -4.0 / 3.0, 0.0, 0.0]);
+    }
+}
+
+/// Rows × classes of what lies in some order of axes.
+fn in_rows(rows: Rows<'_>) -> Vec<f32> {
+    let values = |row| (0..rows.classes()).map(move |class| rows.get(row, class).expect("a value"));
+    (0..rows.rows()).flat_map(values).collect()
+}
+
+/// Calls a loss with targets, inputs, weights, and room for losses and a gradient.
+type Call<'a> = &'a dyn Fn(Rows<'_>, Rows<'_>, Rows<'_>, RowsMut<'_>, RowsMut<'_>) -> f32;
+
+/// Asserts that views along the second of three axes give the bits of rows.
+fn check_axis(name: &str, shape: [usize; 3], call: Call<'_>) {
+    let mut rng = Rng::with_seed(9);
+    let [outer, classes, inner] = shape;
+    let len = outer * classes * inner;
+    let [targets, inputs, weights] = [(); 3].map(|()| -> Vec<f32> { (0..len).map(|_| rng.f32()).collect() });
+    for backend in backends() {
+        let along = |values| Rows::along_axis(values, &shape, 1).expect("an array").with_backend(backend);
+        let (mut losses, mut gradient) = (vec![9.0; len], vec![9.0; len]);
+        let value = call(
+            along(&targets),
+            along(&inputs),
+            along(&weights),
+            RowsMut::along_axis(&mut losses, &shape, 1).expect("an array"),
+            RowsMut::along_axis(&mut gradient, &shape, 1).expect("an array"),
+        );
+        let [targets, inputs, weights] = [&targets, &inputs, &weights].map(|values| in_rows(along(values)));
+        let rows = |values| Rows::new(values, outer * inner, classes).expect("rows").with_backend(backend);
+        let (mut want_losses, mut want_gradient) = (vec![9.0; len], vec![9.0; len]);
+        let want = call(
+            rows(&targets),
+            rows(&inputs),
+            rows(&weights),
+            RowsMut::new(&mut want_losses, outer * inner, classes).expect("rows"),
+            RowsMut::new(&mut want_gradient, outer * inner, classes).expect("rows"),
+        );
+        assert_same_bits(name, &in_rows(along(&losses)), &want_losses);
+        assert_same_bits(name, &in_rows(along(&gradient)), &want_gradient);
+        assert_same_bits(name, &[value], &[want]);
+    }
+}
+
+#[test]
+fn classes_along_any_axis_give_the_bits_of_rows() {
+    // Sixteen classes at once and four more; more than one thread takes.
+    for shape in [[2, 20, 3], [3, 40, 500]] {
+        check_axis("binary", shape, &|targets, inputs, weights, losses, gradient| {
+            let loss =
+                BinaryCrossEntropy::new().pos_weight(weights).weights(targets).upstream_elements(weights);
+            loss.loss_and_gradient_into(targets, inputs, losses, gradient).expect("a valid call")
+        });
+        check_axis("divergence", shape, &|targets, inputs, weights, losses, gradient| {
+            let loss = KlDivergence::new().weights(weights).reduction(ElementReduction::BatchMean);
+            loss.loss_and_gradient_into(targets, inputs, losses, gradient).expect("a valid call")
+        });
+        check_axis("squared", shape, &|targets, inputs, _, losses, gradient| {
+            SquaredError::new()
+                .loss_and_gradient_into(targets, inputs, losses, gradient)
+                .expect("a valid call")
+        });
+        // One loss for each row: the other losses stay what they are.
+        check_axis("likelihood", shape, &|targets, inputs, _, _, gradient| {
+            let mut losses = vec![9.0; inputs.rows()];
+            let loss =
+                NegativeLogLikelihood::of_probabilities(1e-7, Normalise::AfterClipping).expect("a clip");
+            let loss = loss.reduction(Reduction::Sum);
+            loss.loss_and_gradient_into(targets, inputs, &mut losses, gradient).expect("a valid call").value
+        });
+        check_axis("hinge", shape, &|_, inputs, _, _, gradient| {
+            let labels: Vec<_> = (0..inputs.rows()).map(|row| row % inputs.classes()).collect();
+            let mut losses = vec![9.0; inputs.rows()];
+            let loss = Hinge::new().reduction(Reduction::Mean);
+            loss.loss_and_gradient_into(&labels, inputs, &mut losses, gradient).expect("a valid call").value
+        });
     }
 }
 

@@ -1,7 +1,7 @@
 //! How far from the exact result: terms, sums, losses, gradients, tiny losses.
 
 use fastrand::Rng;
-use xent::{Backend, LogSumExp, log_softmax, log_sum_exp, softmax};
+use xent::{Backend, CrossEntropy, LogSumExp, log_softmax, log_sum_exp, softmax};
 
 use crate::common::property::{Errors, Want};
 use crate::common::strategies::{Base, Recipe, normal};
@@ -195,6 +195,34 @@ fn losses_below_the_smallest_normal_are_tiny_or_zero_and_never_negative() {
                         "{backend}: {loss:e} at {row:?}"
                     );
                 }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_probability_next_to_the_smallest_normal_is_normal_or_0() {
+    // Rows whose last class has the probability nearest to it that an f32 logit gives: up to 4e-6 of itself off.
+    let mut random = Rng::with_seed(5);
+    let smallest = f64::from(f32::MIN_POSITIVE);
+    let logits: Vec<f32> = (0..8000)
+        .flat_map(|_| {
+            let y = -16.0 * random.f32();
+            let x = smallest.ln() + f64::from(y).exp().ln_1p();
+            #[expect(clippy::cast_possible_truncation, reason = "a logit")]
+            [0.0, y, x as f32]
+        })
+        .collect();
+    for backend in backends() {
+        let got = softmax(rows(&logits, 3, backend)).unwrap();
+        let labels = vec![0_u8; got.len() / 3];
+        let (_, gradient) =
+            CrossEntropy::new().loss_and_gradient(&labels, rows(&logits, 3, backend)).expect("classes");
+        for (row, (p, g)) in logits.chunks(3).zip(got.chunks(3).zip(gradient.chunks(3))) {
+            let want = reference::softmax(row)[2];
+            for got in [p[2], g[2]] {
+                assert!(is_plus_zero(got) || got.is_normal(), "{backend}: {got:e} for {want:e}");
+                assert!(!is_plus_zero(got) || want < smallest * (1.0 + 4e-7), "{backend}: 0 for {want:e}");
             }
         }
     }
