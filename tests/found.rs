@@ -5,7 +5,8 @@ mod common;
 use common::property::{Errors, Want};
 use common::{backends, contract, reference};
 use xent::{
-    CrossEntropy, Hinge, HingePower, Rows, log_softmax_gradient, log_sum_exp, softmax, softmax_gradient,
+    CrossEntropy, Hinge, HingePower, Rows, Smoothing, log_softmax_gradient, log_sum_exp, softmax,
+    softmax_gradient,
 };
 
 #[test]
@@ -113,5 +114,22 @@ fn a_logit_of_zero_stays_zero_under_any_cap_and_scale() {
     for backend in backends() {
         let logits = Rows::new(&[0.0, -1.0], 1, 2).expect("a row").with_backend(backend);
         assert_eq!(loss.loss(&[0_u8], logits).expect("a valid call").rows, [0.0], "{backend}");
+    }
+}
+
+#[test]
+fn a_label_whose_mass_all_goes_to_the_others_has_none_left() {
+    // A share of 1/52 is no f32, and what rounding left of it stayed at the label.
+    let mut logits = [0.0; 53];
+    logits[0] = 1e4;
+    let weights = [0.3; 53];
+    let loss = CrossEntropy::new().label_smoothing(1.0, Smoothing::Others).expect("a share");
+    for loss in [loss, loss.class_weights(&weights).expect("weights")] {
+        for backend in backends() {
+            let logits = Rows::new(&logits, 1, 53).expect("a row").with_backend(backend);
+            let (_, gradient) = loss.loss_and_gradient(&[33_u8], logits).expect("a valid call");
+            assert_eq!(gradient[33].to_bits(), 0, "{backend}: {:e}", gradient[33]);
+            assert!(gradient[1] < 0.0, "{backend}: {:e}", gradient[1]);
+        }
     }
 }

@@ -142,12 +142,17 @@ impl<'a, R: Results<'a>> Mixed<'a, R> {
                 *to *= weight;
             }
         }
-        let hard = match self.targets {
-            RowTargets::Sparse(_) => kept * self.weights.of_class(row.label),
-            RowTargets::Dense(_) => 0.0,
-        };
         self.place.map.mask.fill(row.index, masses, 0.0);
         let soft = masses.get(row.label).map_or(0.0, |mass| f64::from(*mass));
+        let weight = self.weights.of_class(row.label);
+        let hard = match self.targets {
+            // Together exactly what the others do not get: all of the rounded share goes, where they get everything.
+            RowTargets::Sparse(_) if self.smoothing.others && soft > 0.0 => {
+                (1.0 - self.smoothing.mass) * weight - soft
+            }
+            RowTargets::Sparse(_) => kept * weight,
+            RowTargets::Dense(_) => 0.0,
+        };
         self.group.rows[row.index - self.group.first] = Known { hard, soft, ..Known::default() };
     }
 }

@@ -5,7 +5,7 @@ use xent::{Backend, CrossEntropy, LogSumExp, log_softmax, log_sum_exp, softmax};
 
 use crate::common::property::{Errors, Want};
 use crate::common::strategies::{Base, Recipe, normal};
-use crate::common::{backends, bound, contract, reference, ulp};
+use crate::common::{assert_same_bits, backends, bound, contract, reference, ulp};
 use crate::{dense, is_plus_zero, one_hot, rows, sparse};
 
 /// Two classes, 0 and `x` below it: the softmax is the term, over 1 and the term.
@@ -196,6 +196,23 @@ fn losses_below_the_smallest_normal_are_tiny_or_zero_and_never_negative() {
                     );
                 }
             }
+        }
+    }
+}
+
+#[test]
+fn log_sum_exps_of_rows_next_to_each_other_are_those_of_the_rows_alone() {
+    // Next to 0 with one class that has nearly all and with two that share it, and far from 0.
+    let each = [[0.0, -30.0], [-0.693_147, -0.693_147], [1e-12, -20.0], [-0.6931, -0.6932], [5.0, -20.0]];
+    let batch: Vec<f32> = each.iter().cycle().take(37).flatten().copied().collect();
+    let errors = Errors::default();
+    for backend in backends() {
+        let got = log_sum_exp(rows(&batch, 2, backend)).unwrap();
+        for (row, sum) in batch.chunks(2).zip(got) {
+            let alone = log_sum_exp(rows(row, 2, backend)).unwrap();
+            assert_same_bits("a log-sum-exp", &[sum], &alone);
+            let want = Want::from(reference::log_sum_exp(row)).in_ulp_of(reference::row_max(row));
+            errors.within(contract::LOG_SUM_EXP, "log-sum-exp next to others", backend, sum, want);
         }
     }
 }
