@@ -62,8 +62,8 @@ fn nothing_outside_is_touched(fence: Fence) {
                 for kind in 0..KINDS {
                     call_all(fence, (1, classes), kind, backend);
                 }
-                // Few rows one after the other, and as many as become lanes.
-                for rows in [3, 7, 18] {
+                // Few rows one after the other, as many as become lanes, and those of another tile.
+                for rows in [3, 7, 18, 25] {
                     call_all(fence, (rows, classes), classes % KINDS, backend);
                 }
             }
