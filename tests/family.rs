@@ -2,8 +2,9 @@
 
 mod common;
 
+use common::paths::{Axes, Layout, Strided};
 use common::property::{Errors, for_all};
-use common::strategies::normal;
+use common::strategies::{Matrix, normal};
 use common::{assert_same_bits, backends, ulp};
 use fastrand::Rng;
 use proptest::prelude::*;
@@ -236,74 +237,67 @@ fn a_probability_at_the_clip_is_not_clipped() {
     }
 }
 
-/// Rows × classes of what lies in some order of axes.
-fn in_rows(rows: Rows<'_>) -> Vec<f32> {
-    let values = |row| (0..rows.classes()).map(move |class| rows.get(row, class).expect("a value"));
-    (0..rows.rows()).flat_map(values).collect()
-}
-
 /// Calls a loss with targets, inputs, weights, and room for losses and a gradient.
 type Call<'a> = &'a dyn Fn(Rows<'_>, Rows<'_>, Rows<'_>, RowsMut<'_>, RowsMut<'_>) -> f32;
 
-/// Asserts that views along the second of three axes give the bits of rows.
-fn check_axis(name: &str, shape: [usize; 3], call: Call<'_>) {
+/// Asserts that any order of axes gives the bits of rows.
+fn check_axes(name: &str, (rows, classes): (usize, usize), call: Call<'_>) {
     let mut rng = Rng::with_seed(9);
-    let [outer, classes, inner] = shape;
-    let len = outer * classes * inner;
-    let [targets, inputs, weights] = [(); 3].map(|()| -> Vec<f32> { (0..len).map(|_| rng.f32()).collect() });
+    let given = [(); 3].map(|()| {
+        let values = (0..rows * classes).map(|_| rng.f32()).collect();
+        Matrix { rows, classes, values }
+    });
     for backend in backends() {
-        let along = |values| Rows::along_axis(values, &shape, 1).expect("an array").with_backend(backend);
-        let (mut losses, mut gradient) = (vec![9.0; len], vec![9.0; len]);
-        let value = call(
-            along(&targets),
-            along(&inputs),
-            along(&weights),
-            RowsMut::along_axis(&mut losses, &shape, 1).expect("an array"),
-            RowsMut::along_axis(&mut gradient, &shape, 1).expect("an array"),
-        );
-        let [targets, inputs, weights] = [&targets, &inputs, &weights].map(|values| in_rows(along(values)));
-        let rows = |values| Rows::new(values, outer * inner, classes).expect("rows").with_backend(backend);
-        let (mut want_losses, mut want_gradient) = (vec![9.0; len], vec![9.0; len]);
-        let want = call(
-            rows(&targets),
-            rows(&inputs),
-            rows(&weights),
-            RowsMut::new(&mut want_losses, outer * inner, classes).expect("rows"),
-            RowsMut::new(&mut want_gradient, outer * inner, classes).expect("rows"),
-        );
-        assert_same_bits(name, &in_rows(along(&losses)), &want_losses);
-        assert_same_bits(name, &in_rows(along(&gradient)), &want_gradient);
-        assert_same_bits(name, &[value], &[want]);
+        let outcome = |layout| {
+            let [targets, inputs, weights] = given.each_ref().map(|matrix| Strided::of(matrix, layout));
+            let mut losses = Strided::unwritten(rows, classes, layout);
+            let mut gradient = Strided::unwritten(rows, classes, layout);
+            let value = call(
+                targets.view(backend),
+                inputs.view(backend),
+                weights.view(backend),
+                losses.view_mut(backend),
+                gradient.view_mut(backend),
+            );
+            (losses.into_values(), gradient.into_values(), value)
+        };
+        let (losses, gradient, value) = outcome(Layout::new(0, 0));
+        for axes in Axes::ALL {
+            let got = outcome(Layout::new(1, 2).along(axes));
+            assert_same_bits(name, &got.0, &losses);
+            assert_same_bits(name, &got.1, &gradient);
+            assert_same_bits(name, &[got.2], &[value]);
+        }
     }
 }
 
 #[test]
 fn classes_along_any_axis_give_the_bits_of_rows() {
     // Sixteen classes at once and four more; more than one thread takes.
-    for shape in [[2, 20, 3], [3, 40, 500]] {
-        check_axis("binary", shape, &|targets, inputs, weights, losses, gradient| {
+    for shape in [(6, 20), (1500, 40)] {
+        check_axes("binary", shape, &|targets, inputs, weights, losses, gradient| {
             let loss =
                 BinaryCrossEntropy::new().pos_weight(weights).weights(targets).upstream_elements(weights);
             loss.loss_and_gradient_into(targets, inputs, losses, gradient).expect("a valid call")
         });
-        check_axis("divergence", shape, &|targets, inputs, weights, losses, gradient| {
+        check_axes("divergence", shape, &|targets, inputs, weights, losses, gradient| {
             let loss = KlDivergence::new().weights(weights).reduction(ElementReduction::BatchMean);
             loss.loss_and_gradient_into(targets, inputs, losses, gradient).expect("a valid call")
         });
-        check_axis("squared", shape, &|targets, inputs, _, losses, gradient| {
+        check_axes("squared", shape, &|targets, inputs, _, losses, gradient| {
             SquaredError::new()
                 .loss_and_gradient_into(targets, inputs, losses, gradient)
                 .expect("a valid call")
         });
-        // One loss for each row: the other losses stay what they are.
-        check_axis("likelihood", shape, &|targets, inputs, _, _, gradient| {
+        // One loss for each row: what is for losses of elements stays unwritten.
+        check_axes("likelihood", shape, &|targets, inputs, _, _, gradient| {
             let mut losses = vec![9.0; inputs.rows()];
             let loss =
                 NegativeLogLikelihood::of_probabilities(1e-7, Normalise::AfterClipping).expect("a clip");
             let loss = loss.reduction(Reduction::Sum);
             loss.loss_and_gradient_into(targets, inputs, &mut losses, gradient).expect("a valid call").value
         });
-        check_axis("hinge", shape, &|_, inputs, _, _, gradient| {
+        check_axes("hinge", shape, &|_, inputs, _, _, gradient| {
             let labels: Vec<_> = (0..inputs.rows()).map(|row| row % inputs.classes()).collect();
             let mut losses = vec![9.0; inputs.rows()];
             let loss = Hinge::new().reduction(Reduction::Mean);

@@ -227,7 +227,7 @@ fn check_statistics(
             Want::from(log_sum_exp).give_or_take(if of_lse.is_finite() { of_lse } else { 0.0 }),
         );
         let unweighted = Composite { row_weight: 1.0, ..composite };
-        // Nothing is known of a row of nothing but -inf.
+        // Without any logit but -inf there is nothing to keep from drifting.
         let square = if log_sum_exp == f64::NEG_INFINITY { 0.0 } else { log_sum_exp * log_sum_exp };
         let z_loss = if drawn.z_loss == 0.0 && !square.is_nan() { 0.0 } else { drawn.z_loss * square };
         let of_z_loss = unweighted.row(Target::Class(label), row, 1.0).z_slack.0 * (1.0 + slack);

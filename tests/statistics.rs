@@ -109,7 +109,7 @@ fn an_ignored_row_has_no_statistics() {
 
 #[test]
 fn each_statistic_by_itself_is_the_one_of_all() {
-    // The second row has its largest logit off the label, the third has none at all.
+    // The second row has its largest logit off the label, the third has a NaN.
     let values = [0.5, 3.0, -1.0, 2.0, -4.0, 0.25, f32::NAN, 1.0, 2.0, 9.0, 9.0, -3.0];
     let labels = [1_i64, 2, 2, 0];
     for backend in backends() {
