@@ -134,12 +134,9 @@ fn log_softmax_gradient_is_within_its_bound_of_its_larger_part() {
             let want = reference::log_softmax_gradient(z, g);
             let want = want.iter().zip(z).zip(g).map(|((&want, &z), &g)| {
                 let p = f64::from(z).exp();
-                // The product flushes to 0 before it is added.
-                let flushed =
-                    if (p * sum).abs() < f64::from(f32::MIN_POSITIVE) { (p * sum).abs() } else { 0.0 };
                 Want::from(want)
                     .in_ulp_of((p * sum).abs().max(f64::from(g).abs()))
-                    .give_or_take(OF_SUM * magnitude * p + flushed)
+                    .give_or_take(OF_SUM * magnitude * p + ulp::flushed(p * sum))
             });
             errors.all_within(contract::GRADIENT, "log-softmax gradient", backend, dx, want);
         }

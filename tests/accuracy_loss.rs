@@ -131,9 +131,8 @@ fn dense_loss_is_within_its_bound_and_its_gradient_of_its_larger_part() {
                 let parts = shares.zip(labels.iter().map(|&t| f64::from(t) * factor));
                 let want =
                     reference::dense_gradient(labels, logits).into_iter().zip(parts).map(|(want, (p, t))| {
-                        // A share below the smallest normal number flushes to 0 before the label is taken off.
-                        let flushed = if p.abs() < f64::from(f32::MIN_POSITIVE) { p.abs() } else { 0.0 };
-                        Want::from(want * factor).in_ulp_of(p.abs().max(t.abs())).give_or_take(flushed)
+                        let want = Want::from(want * factor).in_ulp_of(p.abs().max(t.abs()));
+                        want.give_or_take(ulp::flushed(p))
                     });
                 errors.all_within(contract::DENSE_GRADIENT, "dense gradient", backend, gradient, want);
             }

@@ -3,7 +3,7 @@
 mod common;
 
 use common::property::{Errors, Want};
-use common::{backends, contract, reference};
+use common::{backends, contract, reference, ulp};
 use xent::{
     CrossEntropy, Hinge, HingePower, Rows, Smoothing, log_softmax_gradient, log_sum_exp, softmax,
     softmax_gradient,
@@ -131,5 +131,49 @@ fn a_label_whose_mass_all_goes_to_the_others_has_none_left() {
             assert_eq!(gradient[33].to_bits(), 0, "{backend}: {:e}", gradient[33]);
             assert!(gradient[1] < 0.0, "{backend}: {:e}", gradient[1]);
         }
+    }
+}
+
+#[test]
+fn a_gradient_is_exact_where_the_slope_of_its_cap_is_no_f32() {
+    // The slope is 6e-41, and with so large an upstream gradient what is multiplied by it is a number again.
+    let (logits, upstream) = ([47.0_f32, 0.0], 1e10);
+    let loss = CrossEntropy::new().upstream(upstream).soft_cap(1.0).expect("a positive number");
+    let p = 1.0 / (1.0 + (-1.0_f64).exp());
+    let want = f64::from(upstream) * p * f64::from(logits[0]).cosh().powi(-2);
+    let errors = Errors::default();
+    for backend in backends() {
+        let logits = Rows::new(&logits, 1, 2).expect("a row").with_backend(backend);
+        let (_, gradient) = loss.loss_and_gradient(&[1_u8], logits).expect("a valid call");
+        errors.within(contract::GRADIENT + 1.0, "gradient through a cap", backend, gradient[0], want);
+    }
+}
+
+#[test]
+fn a_label_gradient_is_exact_where_the_product_of_its_weights_is_no_f32() {
+    let weights = [1e-30, 1e-30];
+    let loss = CrossEntropy::new().row_weights(&[1e-12]).expect("weights");
+    let loss = loss.class_weights(&weights).expect("weights");
+    let want = 1e20 * f64::from(1e-30_f32) * f64::from(1e-12_f32);
+    let errors = Errors::default();
+    for backend in backends() {
+        let logits = Rows::new(&[0.0, -1e20], 1, 2).expect("a row").with_backend(backend);
+        let gradient = loss.label_gradient(logits).expect("a valid call");
+        errors.within(contract::GRADIENT + 1.0, "label gradient", backend, gradient[1], want);
+    }
+}
+
+#[test]
+fn a_part_next_to_the_smallest_normal_number_may_be_lost_from_a_gradient_through_log_softmax() {
+    let next_to_it = f64::from(f32::MIN_POSITIVE) * (1.0 + 2e-7);
+    let z = [0.0, -80.0];
+    let g = [ulp::round(next_to_it / (-80.0_f64).exp()), f32::MIN_POSITIVE];
+    let errors = Errors::default();
+    for backend in backends() {
+        let rows = |values| Rows::new(values, 1, 2).expect("a row").with_backend(backend);
+        let got = log_softmax_gradient(rows(&z), rows(&g)).expect("a valid call");
+        let part = f64::from(z[1]).exp() * reference::mass(&g);
+        let want = Want::from(f64::from(g[1]) - part).in_ulp_of(part).give_or_take(ulp::flushed(part));
+        errors.within(contract::GRADIENT, "log-softmax gradient", backend, got[1], want);
     }
 }

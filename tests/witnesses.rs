@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use common::property::{Errors, Want};
-use common::{backends, contract, reference};
+use common::{backends, contract, reference, ulp};
 use serde_json::Value;
 use xent::{Backend, CrossEntropy, Rows, Targets, log_softmax, log_sum_exp, softmax};
 
@@ -68,11 +68,10 @@ impl Witness {
             errors.within(ulps, what, backend, got, want);
         }
         let mass = reference::mass(t);
-        let parts = reference::softmax(x).into_iter().zip(t).map(|(p, &t)| (p * mass).max(t.into()));
+        let parts = reference::softmax(x).into_iter().zip(t).map(|(p, &t)| (p * mass, f64::from(t)));
         let want = reference::dense_gradient(t, x).into_iter().zip(parts);
-        // The first part may be lost where it is no normal number.
-        let lost = f64::from(f32::MIN_POSITIVE) * (1.0 + 4e-7);
-        let want = want.map(|(want, part)| Want::from(want).in_ulp_of(part).give_or_take(lost));
+        let want =
+            want.map(|(want, (p, t))| Want::from(want).in_ulp_of(p.max(t)).give_or_take(ulp::flushed(p)));
         errors.all_within(contract::DENSE_GRADIENT, "dense gradient", backend, &dense_gradient, want);
     }
 }

@@ -91,7 +91,8 @@ impl Expected {
         let parts = reference::softmax(row).into_iter().zip(&magnitudes);
         let values = reference::dense_gradient(labels, row).into_iter().zip(parts).map(|(want, (p, &t))| {
             // 2 for the share, and two more roundings.
-            Value::new(want, 3.0).in_ulp_of(f64::from(t).max(p * mass)).times(upstream)
+            let value = Value::new(want, 3.0).in_ulp_of(f64::from(t).max(p * mass)).times(upstream);
+            value.give_or_take(ulp::flushed(p * mass * upstream))
         });
         Self { loss: loss.in_ulp_of(reference::dense_loss(&magnitudes, row)), gradient: values.collect() }
     }

@@ -278,10 +278,8 @@ fn of_log_softmax(backend: Backend, z: &[f32], g: &[f32], gradient: &[f32]) {
         let want = want.map(|((want, &z), &g)| {
             let p = f64::from(z).exp();
             let part = (p * sum).abs();
-            // The product flushes to 0 before it is added.
-            let flushed = if part < f64::from(f32::MIN_POSITIVE) { part } else { 0.0 };
             let value = Value::new(want, 2.0).in_ulp_of(part).in_ulp_of(g.into());
-            value.give_or_take(OF_SUM * magnitude * p + flushed)
+            value.give_or_take(OF_SUM * magnitude * p + ulp::flushed(part))
         });
         assert_all(backend, "log-softmax gradient", gradient, want);
     }

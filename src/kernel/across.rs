@@ -163,8 +163,8 @@ pub(super) fn gather_labels<S: Simd>(
 
 /// Makes a buffer at least so long.
 #[inline(always)]
-pub(super) fn make_room(values: &mut Vec<f32>, len: usize) {
+pub(super) fn make_room<T: Clone + Default>(values: &mut Vec<T>, len: usize) {
     if values.len() < len {
-        values.resize(len, 0.0);
+        values.resize(len, T::default());
     }
 }

@@ -22,8 +22,8 @@ use crate::{Rows, RowsMut};
 #[derive(Default)]
 pub(crate) struct Buffers {
     pub(super) logits: Vec<f32>,
-    /// What results are multiplied by.
-    pub(super) factors: Vec<f32>,
+    /// What results are multiplied by: in f64, where what is too small for an f32 is as exact as the rest.
+    pub(super) factors: Vec<f64>,
     pub(super) labels: Vec<f32>,
     pub(super) results: Vec<f32>,
 }
@@ -64,7 +64,7 @@ pub(crate) struct Loaded<'a, R> {
     pub(crate) map: Map<'a>,
     after: After<'a>,
     logits: Vec<f32>,
-    factors: Vec<f32>,
+    factors: Vec<f64>,
     /// The first row of the group.
     first: usize,
     /// Rows and classes.
@@ -137,7 +137,7 @@ impl<'a, R: Results<'a>> Loaded<'a, R> {
         self.map.apply(row, logits, &mut []);
         let (kept, _) = spread.shares(logits);
         for (class, factor) in factors.iter_mut().enumerate() {
-            *factor = narrow(kept * weights.of(row, class));
+            *factor = kept * weights.of(row, class);
         }
         self.map.mask.fill(row, factors, 0.0);
     }
@@ -149,7 +149,8 @@ impl<'a, R: Results<'a>> Loaded<'a, R> {
         let Some(lines) = self.results.lines_mut() else { return };
         for (result, factor) in lines.row_mut(row).iter_mut().zip(&self.factors[start..]) {
             // A class that is masked has no part in anything, also where its result is infinite.
-            *result = if *factor == 0.0 && !result.is_nan() { 0.0 } else { *result * factor };
+            *result =
+                if *factor == 0.0 && !result.is_nan() { 0.0 } else { narrow(f64::from(*result) * factor) };
         }
     }
 }

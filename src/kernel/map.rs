@@ -45,7 +45,7 @@ impl<'a> Mask<'a> {
 
     /// Gives the classes that take no part a value.
     #[inline(always)]
-    pub(crate) fn fill(self, row: usize, values: &mut [f32], value: f32) {
+    pub(crate) fn fill<T: Copy>(self, row: usize, values: &mut [T], value: T) {
         if let Some(mask) = self.row(row, values.len()) {
             for (to, keep) in values.iter_mut().zip(mask) {
                 *to = if *keep { *to } else { value };
@@ -83,10 +83,10 @@ impl Map<'_> {
 
     /// Maps a row, in place; `slopes`, if there are any, become the derivatives but for the scale.
     #[inline(always)]
-    pub(crate) fn apply(&self, row: usize, logits: &mut [f32], slopes: &mut [f32]) {
+    pub(crate) fn apply(&self, row: usize, logits: &mut [f32], slopes: &mut [f64]) {
         if let Some(cap) = self.cap {
             for (slope, x) in slopes.iter_mut().zip(&*logits) {
-                *slope = narrow(slope_of(f64::from(*x) / cap));
+                *slope = slope_of(f64::from(*x) / cap);
             }
             for x in &mut *logits {
                 // A masked class stays one, and +inf what it is. Scale times cap may be more than any number.

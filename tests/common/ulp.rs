@@ -24,6 +24,12 @@ pub fn error_at(got: f32, want: f64, magnitude: f64) -> f64 {
     (f64::from(got) - want).abs() / size(want.abs().max(magnitude.abs()))
 }
 
+/// What a part that is subtracted from another may lack: all of it where it is subnormal, or next to that.
+pub fn flushed(part: f64) -> f64 {
+    let part = part.abs();
+    if part < f64::from(f32::MIN_POSITIVE) * (1.0 + 4e-7) { part } else { 0.0 }
+}
+
 /// The ULP of f32 in the binade of `value`, which is at least that of the smallest normal number.
 pub fn size(value: f64) -> f64 {
     let value = value.abs().clamp(f64::from(f32::MIN_POSITIVE), f64::from(f32::MAX));
