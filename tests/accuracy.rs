@@ -136,7 +136,7 @@ fn log_softmax_gradient_is_within_its_bound_of_its_larger_part() {
                 let p = f64::from(z).exp();
                 Want::from(want)
                     .in_ulp_of((p * sum).abs().max(f64::from(g).abs()))
-                    .give_or_take(OF_SUM * magnitude * p + ulp::flushed(p * sum))
+                    .give_or_take(OF_SUM * magnitude * p + ulp::flushed_share(p, sum))
             });
             errors.all_within(contract::GRADIENT, "log-softmax gradient", backend, dx, want);
         }

@@ -179,3 +179,18 @@ fn a_part_next_to_the_smallest_normal_number_may_be_lost_from_a_gradient_through
         errors.within(contract::GRADIENT, "log-softmax gradient", backend, got[1], want);
     }
 }
+
+#[test]
+fn a_small_probability_counts_in_a_gradient_through_log_softmax_down_to_its_limit() {
+    let (g, errors) = ([1e38, 0.0], Errors::default());
+    for backend in backends() {
+        // The second probability is 2^-186, then 2^-219, which is lost.
+        for z in [[0.0, -129.0], [0.0, -152.0]] {
+            let rows = |values| Rows::new(values, 1, 2).expect("a row").with_backend(backend);
+            let got = log_softmax_gradient(rows(&z), rows(&g)).expect("a valid call")[1];
+            let (p, sum) = (f64::from(z[1]).exp(), reference::mass(&g));
+            let want = Want::from(-p * sum).give_or_take(ulp::flushed_share(p, sum));
+            errors.within(contract::GRADIENT, "log-softmax gradient", backend, got, want);
+        }
+    }
+}

@@ -7,7 +7,7 @@ mod common;
 use core::f64::consts::LN_2;
 
 use common::reference;
-use common::ulp::{error, error_at, size};
+use common::ulp::{error, error_at, flushed, flushed_share, size};
 
 const SMALLEST_SUBNORMAL: f32 = f32::from_bits(1);
 
@@ -26,6 +26,7 @@ fn the_ulp_is_that_of_the_binade_of_the_reference() {
     assert_eq!(error(1.0, f64::from(1.0_f32.next_down())), 1.0);
     assert_eq!(size(1.999), f64::from(f32::EPSILON));
     assert_eq!(size(-2.0), 2.0 * f64::from(f32::EPSILON));
+    assert_eq!(size(2.0_f64.powi(128)), 2.0 * size(f64::from(f32::MAX)));
     assert_eq!(error_at(1.0_f32.next_up(), 1.0, -4.0), 0.25);
     assert_eq!(error_at(1.0_f32.next_up(), 1.0, 0.0), 1.0);
 }
@@ -38,6 +39,16 @@ fn subnormal_results_may_be_zero_or_near() {
     assert_eq!(error(-SMALLEST_SUBNORMAL, f64::from(SMALLEST_SUBNORMAL)), 2.0);
     // The smallest normal number must not be flushed.
     assert_eq!(error(0.0, f64::from(f32::MIN_POSITIVE)), 8_388_608.0);
+}
+
+#[test]
+fn parts_may_be_lost_that_are_next_to_subnormal_or_of_a_probability_next_to_none() {
+    let smallest = f64::from(f32::MIN_POSITIVE);
+    assert_eq!(flushed(-smallest), smallest);
+    assert_eq!(flushed(smallest * (1.0 + 5e-7)), 0.0);
+    assert_eq!(flushed_share(2.0_f64.powi(-188), 2.0_f64.powi(100)), 2.0_f64.powi(-88));
+    assert_eq!(flushed_share(2.0_f64.powi(-186), 2.0_f64.powi(100)), 0.0);
+    assert_eq!(flushed_share(0.5, 2.0 * smallest), smallest);
 }
 
 #[test]

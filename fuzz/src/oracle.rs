@@ -75,11 +75,14 @@ impl Expected {
 
     /// Of a row with a class index.
     pub fn sparse(label: usize, row: &[f32], upstream: f64) -> Self {
-        let value = |(class, want)| Value::new(want, if class == label { 3.0 } else { 2.0 });
+        let value = |(class, want)| {
+            let value = Value::new(want, if class == label { 3.0 } else { 2.0 }).times(upstream);
+            value.give_or_take(ulp::flushed_share(want, upstream))
+        };
         let gradient = reference::sparse_gradient(label, row);
         Self {
             loss: Value::new(reference::sparse_loss(label, row), 2.0),
-            gradient: gradient.into_iter().enumerate().map(value).map(|g| g.times(upstream)).collect(),
+            gradient: gradient.into_iter().enumerate().map(value).collect(),
         }
     }
 
@@ -92,7 +95,7 @@ impl Expected {
         let values = reference::dense_gradient(labels, row).into_iter().zip(parts).map(|(want, (p, &t))| {
             // 2 for the share, and two more roundings.
             let value = Value::new(want, 3.0).in_ulp_of(f64::from(t).max(p * mass)).times(upstream);
-            value.give_or_take(ulp::flushed(p * mass * upstream))
+            value.give_or_take(ulp::flushed_share(p, mass * upstream))
         });
         Self { loss: loss.in_ulp_of(reference::dense_loss(&magnitudes, row)), gradient: values.collect() }
     }

@@ -279,7 +279,7 @@ fn of_log_softmax(backend: Backend, z: &[f32], g: &[f32], gradient: &[f32]) {
             let p = f64::from(z).exp();
             let part = (p * sum).abs();
             let value = Value::new(want, 2.0).in_ulp_of(part).in_ulp_of(g.into());
-            value.give_or_take(OF_SUM * magnitude * p + ulp::flushed(part))
+            value.give_or_take(OF_SUM * magnitude * p + ulp::flushed_share(p, sum))
         });
         assert_all(backend, "log-softmax gradient", gradient, want);
     }

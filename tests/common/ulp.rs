@@ -30,9 +30,16 @@ pub fn flushed(part: f64) -> f64 {
     if part < f64::from(f32::MIN_POSITIVE) * (1.0 + 4e-7) { part } else { 0.0 }
 }
 
-/// The ULP of f32 in the binade of `value`, which is at least that of the smallest normal number.
+/// As [`flushed`], of a probability times a factor: one that is small enough may count as 0 whatever the factor.
+pub fn flushed_share(probability: f64, factor: f64) -> f64 {
+    let part = probability * factor;
+    if probability.abs() < 2.0_f64.powi(-187) { part.abs() } else { flushed(part) }
+}
+
+/// The ULP of f32 in the binade of `value`, which is at least that of the smallest normal number. Beyond the largest
+/// number, where only a part of a result can lie, that of an f32 with more exponents.
 pub fn size(value: f64) -> f64 {
-    let value = value.abs().clamp(f64::from(f32::MIN_POSITIVE), f64::from(f32::MAX));
+    let value = value.abs().clamp(f64::from(f32::MIN_POSITIVE), f64::MAX);
     // The exponent bits alone are the power of two at or below a normal number.
     let binade = f64::from_bits(value.to_bits() & f64::INFINITY.to_bits());
     binade * f64::from(f32::EPSILON)
