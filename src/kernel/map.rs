@@ -1,7 +1,7 @@
 //! From the logits that a caller has to those that a softmax is taken of.
 //!
 //! Formula: `z = s cap tanh(x / cap)`, and `-inf` for classes that a mask takes out. Where there is no cap,
-//! `z = s x`. Each is computed in f64 and rounded once.
+//! `z = s x`. Each is computed in f64 and rounded once, to the f32 that the kernels read; its derivative stays f64.
 
 use super::math::exp;
 use super::share::narrow;
