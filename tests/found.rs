@@ -194,3 +194,21 @@ fn a_small_probability_counts_in_a_gradient_through_log_softmax_down_to_its_limi
         }
     }
 }
+
+#[test]
+fn smoothed_labels_of_both_signs_are_as_good_as_what_is_left_of_their_sum_can_be() {
+    // Each mass is rounded to f32: of their sum, which is the gradient of the first class, that leaves less.
+    let (smoothing, labels) = (0.3, [0.0, 1000.3, -1000.1_f32]);
+    let loss = CrossEntropy::new().label_smoothing(smoothing, Smoothing::Uniform).expect("a share");
+    let masses = labels.map(|label| (1.0 - smoothing) * f64::from(label) + smoothing / 3.0);
+    let want = masses.iter().sum::<f64>() - masses[0];
+    let magnitude = masses.iter().map(|mass| mass.abs()).sum();
+    let errors = Errors::default();
+    for backend in backends() {
+        let logits = Rows::new(&[0.0, -200.0, -200.0], 1, 3).expect("a row").with_backend(backend);
+        let labels = Rows::new(&labels, 1, 3).expect("a row");
+        let (_, gradient) = loss.loss_and_gradient(labels, logits).expect("a valid call");
+        assert!(ulp::error(gradient[0], want) > 5.0, "{backend}: the example shows nothing");
+        errors.within(5.0, "gradient", backend, gradient[0], Want::from(want).in_ulp_of(magnitude));
+    }
+}

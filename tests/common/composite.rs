@@ -106,6 +106,8 @@ impl Composite<'_> {
         let (of_lse, slope) =
             if self.z_loss == 0.0 { (0.0, 0.0) } else { (self.z_loss * lse * lse, 2.0 * self.z_loss * lse) };
         let mass: f64 = if self.unit_mass { 1.0 } else { masses.iter().sum() };
+        // Masses are rounded one by one: what that does to their sum is as much where their signs cancel.
+        let most = if self.unit_mass { 1.0 } else { masses.iter().map(|mass| mass.abs()).sum() };
         let factor = upstream * self.row_weight;
         let (kept, _) = self.smoothed(&z);
         let p = softmax(&z);
@@ -115,7 +117,7 @@ impl Composite<'_> {
         };
         let larger = |class: usize| {
             let whole = (factor * slopes[class]).abs();
-            (whole * mass.abs().max(slope.abs()) * p[class]).max(whole * masses[class].abs())
+            (whole * most.max(slope.abs()) * p[class]).max(whole * masses[class].abs())
         };
         let gradient = |class: usize| {
             let (p, q) = parts(class);
