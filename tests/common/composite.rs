@@ -106,8 +106,9 @@ impl Composite<'_> {
         let (of_lse, slope) =
             if self.z_loss == 0.0 { (0.0, 0.0) } else { (self.z_loss * lse * lse, 2.0 * self.z_loss * lse) };
         let mass: f64 = if self.unit_mass { 1.0 } else { masses.iter().sum() };
-        // Masses are rounded one by one: what that does to their sum is as much where their signs cancel.
-        let most = if self.unit_mass { 1.0 } else { masses.iter().map(|mass| mass.abs()).sum() };
+        // Weighted or smoothed, masses are rounded one by one: what that does to their sum is as much where they cancel.
+        let rounded = !self.unit_mass && (self.class_weights.is_some() || self.smoothing.0 != 0.0);
+        let most = if rounded { masses.iter().map(|mass| mass.abs()).sum() } else { mass.abs() };
         let factor = upstream * self.row_weight;
         let (kept, _) = self.smoothed(&z);
         let p = softmax(&z);
