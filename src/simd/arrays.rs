@@ -8,7 +8,7 @@ use ndarray::{ArrayView, ArrayView3, ArrayViewMut, ArrayViewMut3, Axis, Dimensio
 
 use super::strided::{Strided, StridedMut};
 use crate::Error;
-use crate::layout::Layout;
+use crate::views::layout::Layout;
 
 /// The layout of an array's rows, for an axis of classes.
 ///
@@ -52,10 +52,10 @@ fn layout_of(shape: &[usize], strides: &[isize], axis: Axis) -> Result<([usize; 
     Ok(([outer, classes, inner], [outer_stride, step(classes, strides[axis.0])?, stride]))
 }
 
-impl<'a, E> Strided<'a, E> {
+impl<'a> Strided<'a> {
     /// The values of an array.
     #[expect(clippy::needless_pass_by_value, reason = "as views of arrays are passed")]
-    pub(crate) fn of_array<D: Dimension>(array: ArrayView<'a, E, D>, axis: Axis) -> Result<Self, Error> {
+    pub(crate) fn of_array<D: Dimension>(array: ArrayView<'a, f32, D>, axis: Axis) -> Result<Self, Error> {
         let (shape, strides) = layout_of(array.shape(), array.strides(), axis)?;
         let (layout, _) = Layout::of_axes(shape, strides)?;
         // SAFETY: each value of the layout is one of the array's, which are borrowed as long.
@@ -63,7 +63,7 @@ impl<'a, E> Strided<'a, E> {
     }
 
     /// As an array of outer × classes × inner.
-    pub(crate) fn to_array(self) -> ArrayView3<'a, E> {
+    pub(crate) fn to_array(self) -> ArrayView3<'a, f32> {
         let (shape, strides) = self.layout().axes();
         // SAFETY: each value of the array is one of the layout's.
         unsafe { ArrayView3::from_shape_ptr(shape.strides(strides), self.first()) }

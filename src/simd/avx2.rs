@@ -1,9 +1,10 @@
-//! AVX2 with FMA and F16C: two registers of eight lanes.
+//! AVX2 with FMA and F16C: one vector is a register of eight lanes.
 #![allow(unsafe_code, reason = "intrinsics; each use is behind the token")]
 
 use core::arch::x86_64::*;
-use core::ops::{Add, Mul, Sub};
+use core::ops::{Add, Div, Mul, Sub};
 
+use super::tile::{TileRows, TileRowsMut, for_fours};
 use super::{Kernel, LANES, Lanes, Simd, Wide};
 
 /// Proof that AVX2, FMA and F16C are here.
@@ -20,10 +21,10 @@ impl Avx2 {
 }
 
 #[derive(Clone, Copy)]
-pub(crate) struct F32s([__m256; 2]);
+pub(crate) struct Eight(__m256);
 
-#[derive(Clone, Copy)]
-pub(crate) struct F64s([__m256d; 4]);
+/// Lanes of a vector.
+const WIDTH: usize = 8;
 
 /// Runs a value intrinsic.
 macro_rules! proven {
@@ -33,70 +34,20 @@ macro_rules! proven {
     };
 }
 
-/// A lane-by-lane operation of two vectors.
-macro_rules! binary {
-    ($vector:ident, $trait:ident, $method:ident, $intrinsic:ident) => {
-        impl $trait for $vector {
-            type Output = Self;
-            #[inline(always)]
-            fn $method(self, other: Self) -> Self {
-                let mut out = self;
-                for (a, b) in out.0.iter_mut().zip(other.0) {
-                    *a = proven!($intrinsic(*a, b));
-                }
-                out
-            }
-        }
-    };
-}
-
-binary!(F32s, Add, add, _mm256_add_ps);
-binary!(F32s, Sub, sub, _mm256_sub_ps);
-binary!(F32s, Mul, mul, _mm256_mul_ps);
-binary!(F64s, Add, add, _mm256_add_pd);
-binary!(F64s, Sub, sub, _mm256_sub_pd);
-binary!(F64s, Mul, mul, _mm256_mul_pd);
-
-/// All ones in the lanes of a half that `len` values reach, `skip` lanes into the vector.
+/// All ones in the lanes of a part that `len` values reach.
 #[inline(always)]
-fn half_mask(len: usize, skip: usize) -> __m256i {
+fn mask(len: usize, part: usize) -> __m256i {
     // At most 16 values are used, so the number fits.
     #[expect(clippy::cast_possible_truncation, clippy::cast_possible_wrap)]
-    let count = len.min(LANES) as i32 - skip as i32;
+    let count = len.min(LANES) as i32 - (part * WIDTH) as i32;
     proven!(_mm256_cmpgt_epi32(_mm256_set1_epi32(count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)))
 }
 
-/// Eight rows of eight as columns: pairs, then quarters, then halves change places.
+/// Where a part of sixteen values begins.
 #[inline(always)]
-fn turn_eight(row: impl Fn(usize) -> __m256) -> [__m256; 8] {
-    /// The first two of four values of each operand, and the last two.
-    const FIRST: i32 = 0b01_00_01_00;
-    const LAST: i32 = 0b11_10_11_10;
-    let [a, b, c, d, e, f, g, h] = [row(0), row(1), row(2), row(3), row(4), row(5), row(6), row(7)];
-    proven!({
-        let (ab_low, ab_high) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
-        let (cd_low, cd_high) = (_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
-        let (ef_low, ef_high) = (_mm256_unpacklo_ps(e, f), _mm256_unpackhi_ps(e, f));
-        let (gh_low, gh_high) = (_mm256_unpacklo_ps(g, h), _mm256_unpackhi_ps(g, h));
-        let a = _mm256_shuffle_ps::<FIRST>(ab_low, cd_low);
-        let b = _mm256_shuffle_ps::<LAST>(ab_low, cd_low);
-        let c = _mm256_shuffle_ps::<FIRST>(ab_high, cd_high);
-        let d = _mm256_shuffle_ps::<LAST>(ab_high, cd_high);
-        let e = _mm256_shuffle_ps::<FIRST>(ef_low, gh_low);
-        let f = _mm256_shuffle_ps::<LAST>(ef_low, gh_low);
-        let g = _mm256_shuffle_ps::<FIRST>(ef_high, gh_high);
-        let h = _mm256_shuffle_ps::<LAST>(ef_high, gh_high);
-        [
-            _mm256_permute2f128_ps::<0x20>(a, e),
-            _mm256_permute2f128_ps::<0x20>(b, f),
-            _mm256_permute2f128_ps::<0x20>(c, g),
-            _mm256_permute2f128_ps::<0x20>(d, h),
-            _mm256_permute2f128_ps::<0x31>(a, e),
-            _mm256_permute2f128_ps::<0x31>(b, f),
-            _mm256_permute2f128_ps::<0x31>(c, g),
-            _mm256_permute2f128_ps::<0x31>(d, h),
-        ]
-    })
+fn start(part: usize) -> usize {
+    assert!(part < Avx2::PARTS, "a part of sixteen lanes");
+    part * WIDTH
 }
 
 /// No instruction, but to the compiler one that needs all four registers and makes them anew. With sixteen
@@ -104,7 +55,7 @@ fn turn_eight(row: impl Fn(usize) -> __m256) -> [__m256; 8] {
 /// chains side by side were measured to take 0.7 of the time.
 #[target_feature(enable = "avx")]
 #[inline]
-fn together(F32s([mut a, mut b]): F32s, F32s([mut c, mut d]): F32s) -> (F32s, F32s) {
+fn together([mut a, mut b, mut c, mut d]: [__m256; 4]) -> [__m256; 4] {
     // SAFETY: a comment does nothing.
     unsafe {
         core::arch::asm!(
@@ -113,75 +64,66 @@ fn together(F32s([mut a, mut b]): F32s, F32s([mut c, mut d]): F32s) -> (F32s, F3
             inout(ymm_reg) b,
             inout(ymm_reg) c,
             inout(ymm_reg) d,
-            options(nomem, nostack, preserves_flags),
+            options(pure, nomem, nostack, preserves_flags),
         );
     }
-    (F32s([a, b]), F32s([c, d]))
-}
-
-/// Turns rows into columns. To be inlined where AVX is known to be here.
-#[inline(always)]
-pub(super) fn turn(from: &[[f32; LANES]; LANES], to: &mut [[f32; LANES]; LANES]) {
-    quarter::<0, 0>(from, to);
-    quarter::<0, 8>(from, to);
-    quarter::<8, 0>(from, to);
-    quarter::<8, 8>(from, to);
-}
-
-/// Turns the eight by eight values from a row and a column on.
-#[inline(always)]
-fn quarter<const ROW: usize, const COLUMN: usize>(
-    from: &[[f32; LANES]; LANES],
-    to: &mut [[f32; LANES]; LANES],
-) {
-    let turned = turn_eight(
-        #[inline(always)]
-        |i| {
-            // SAFETY: the features are here; eight values follow the start of either half of a row.
-            unsafe { _mm256_loadu_ps(from[ROW + i].as_ptr().add(COLUMN)) }
-        },
-    );
-    for (i, part) in turned.into_iter().enumerate() {
-        // SAFETY: as above.
-        unsafe { _mm256_storeu_ps(to[COLUMN + i].as_mut_ptr().add(ROW), part) };
-    }
+    [a, b, c, d]
 }
 
 impl Simd for Avx2 {
-    type Lanes = F32s;
-    type Wide = F64s;
+    type Lanes = Eight;
+    type Wide = FourWide;
+    type Table = __m256;
 
     const FUSED: bool = true;
+    const PARTS: usize = LANES / WIDTH;
+    const WIDE_PARTS: usize = LANES / 4;
 
     #[inline(always)]
-    fn splat(self, value: f32) -> F32s {
-        proven!(F32s([_mm256_set1_ps(value); 2]))
+    fn splat(self, value: f32) -> Eight {
+        proven!(Eight(_mm256_set1_ps(value)))
     }
 
     #[inline(always)]
-    fn load(self, from: &[f32; LANES]) -> F32s {
-        let at = from.as_ptr();
-        // SAFETY: the features are here; the array covers both halves.
-        unsafe { F32s([_mm256_loadu_ps(at), _mm256_loadu_ps(at.add(8))]) }
+    fn load(self, from: &[f32; LANES], part: usize) -> Eight {
+        // SAFETY: the features are here; the array covers the part.
+        unsafe { Eight(_mm256_loadu_ps(from.as_ptr().add(start(part)))) }
     }
 
     #[inline(always)]
-    fn load_partial(self, from: &[f32], pad: f32) -> F32s {
-        let pad = proven!(_mm256_set1_ps(pad));
-        F32s::halves(
-            #[inline(always)]
-            |i| {
-                let mask = half_mask(from.len(), 8 * i);
-                // SAFETY: the features are here; lanes outside the slice are masked, which does not read them.
-                let read = unsafe { _mm256_maskload_ps(from.as_ptr().wrapping_add(8 * i), mask) };
-                proven!(_mm256_blendv_ps(pad, read, _mm256_castsi256_ps(mask)))
-            },
-        )
+    fn load_tail(self, from: &[f32], part: usize, pad: f32) -> Eight {
+        let mask = mask(from.len(), part);
+        // SAFETY: the features are here; lanes outside the slice are masked, which does not read them.
+        let read = unsafe { _mm256_maskload_ps(from.as_ptr().wrapping_add(start(part)), mask) };
+        proven!(Eight(_mm256_blendv_ps(_mm256_set1_ps(pad), read, _mm256_castsi256_ps(mask))))
     }
 
     #[inline(always)]
-    fn wide_zero(self) -> F64s {
-        proven!(F64s([_mm256_setzero_pd(); 4]))
+    fn splat_wide(self, value: f64) -> FourWide {
+        proven!(FourWide(_mm256_set1_pd(value)))
+    }
+
+    #[inline(always)]
+    fn load_wide(self, from: &[f64; LANES], part: usize) -> FourWide {
+        // SAFETY: the features are here; the chunk covers the register.
+        unsafe { FourWide(_mm256_loadu_pd(from.as_chunks::<4>().0[part].as_ptr())) }
+    }
+
+    #[inline(always)]
+    fn widen(self, from: &[f32; LANES], part: usize) -> FourWide {
+        // SAFETY: the features are here; the chunk covers the register.
+        unsafe { FourWide(_mm256_cvtps_pd(_mm_loadu_ps(from.as_chunks::<4>().0[part].as_ptr()))) }
+    }
+
+    #[inline(always)]
+    fn table(self, entries: &[f32; 8]) -> __m256 {
+        // SAFETY: the features are here; the array covers the register.
+        unsafe { _mm256_loadu_ps(entries.as_ptr()) }
+    }
+
+    #[inline(always)]
+    fn pick(self, table: __m256, index: Eight) -> Eight {
+        proven!(Eight(_mm256_permutevar8x32_ps(table, _mm256_castps_si256(index.0))))
     }
 
     #[inline(always)]
@@ -191,8 +133,37 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn transpose(self, from: &[[f32; LANES]; LANES], to: &mut [[f32; LANES]; LANES]) {
-        turn(from, to);
+    fn fence(self) {
+        proven!(_mm_sfence());
+    }
+
+    #[inline(always)]
+    fn sum_lanes(self, high: &[f32; LANES], low: &[f32; LANES]) -> f64 {
+        let quarter = |at: usize| {
+            // SAFETY: the features are here; four values follow each of the four places.
+            unsafe {
+                _mm256_add_pd(
+                    _mm256_cvtps_pd(_mm_loadu_ps(high.as_ptr().add(at))),
+                    _mm256_cvtps_pd(_mm_loadu_ps(low.as_ptr().add(at))),
+                )
+            }
+        };
+        let [a, b, c, d] = [quarter(0), quarter(4), quarter(8), quarter(12)];
+        proven!({
+            let four = _mm256_add_pd(_mm256_add_pd(a, c), _mm256_add_pd(b, d));
+            let two = _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd::<1>(four));
+            _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)))
+        })
+    }
+
+    #[inline(always)]
+    fn turn_in(self, rows: &TileRows<'_>, to: &mut [[f32; LANES]]) {
+        turn_in(rows, to);
+    }
+
+    #[inline(always)]
+    fn turn_out(self, from: &[[f32; LANES]], rows: &mut TileRowsMut<'_>) {
+        turn_out(from, rows);
     }
 
     #[inline(always)]
@@ -206,146 +177,272 @@ impl Simd for Avx2 {
     }
 }
 
-impl F32s {
-    /// The vector of both halves.
+/// Four by four values turned in each half of four registers.
+#[inline(always)]
+fn turn_four([a, b, c, d]: [__m256; 4]) -> [__m256; 4] {
+    proven!({
+        let (ab_low, ab_high) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+        let (cd_low, cd_high) = (_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
+        let pair = |x| _mm256_castps_pd(x);
+        [
+            _mm256_castpd_ps(_mm256_unpacklo_pd(pair(ab_low), pair(cd_low))),
+            _mm256_castpd_ps(_mm256_unpackhi_pd(pair(ab_low), pair(cd_low))),
+            _mm256_castpd_ps(_mm256_unpacklo_pd(pair(ab_high), pair(cd_high))),
+            _mm256_castpd_ps(_mm256_unpackhi_pd(pair(ab_high), pair(cd_high))),
+        ]
+    })
+}
+
+/// Rows into the lanes, four classes at a time. To be inlined where AVX2 is known to be here.
+#[inline(always)]
+pub(super) fn turn_in(rows: &TileRows<'_>, to: &mut [[f32; LANES]]) {
+    if rows.classes() < 4 {
+        return rows.turn_in(to);
+    }
+    assert!(to.len() == rows.classes(), "one array per class");
+    for_fours(
+        rows.classes(),
+        #[inline(always)]
+        |class| {
+            for half in [0, 8] {
+                let row = |row: usize| {
+                    let (low, high) = (half + row, half + row + 4);
+                    // SAFETY: AVX2 is here, and all rows have these four classes.
+                    unsafe {
+                        let low = _mm_loadu_ps(rows.chunk(low, class, 4));
+                        let high = _mm_loadu_ps(rows.chunk(high, class, 4));
+                        _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(low), high)
+                    }
+                };
+                let turned = turn_four([row(0), row(1), row(2), row(3)]);
+                for (to, part) in to[class..class + 4].iter_mut().zip(turned) {
+                    // SAFETY: AVX2 is here, and eight lanes follow the first of either half.
+                    unsafe { _mm256_storeu_ps(to.as_mut_ptr().add(half), part) };
+                }
+            }
+        },
+    );
+}
+
+/// The lanes back to rows, as [`turn_in`].
+#[inline(always)]
+pub(super) fn turn_out(from: &[[f32; LANES]], rows: &mut TileRowsMut<'_>) {
+    if rows.classes() < 4 {
+        return rows.turn_out(from);
+    }
+    assert!(from.len() == rows.classes(), "one array per class");
+    for_fours(
+        rows.classes(),
+        #[inline(always)]
+        |class| {
+            let from = &from[class..class + 4];
+            for half in [0, 8] {
+                // SAFETY: AVX2 is here, and eight lanes follow the first of either half.
+                let part = |i: usize| unsafe { _mm256_loadu_ps(from[i].as_ptr().add(half)) };
+                let turned = turn_four([part(0), part(1), part(2), part(3)]);
+                for (row, four) in turned.into_iter().enumerate() {
+                    // SAFETY: AVX2 is here, and all rows have these four classes.
+                    unsafe { _mm_storeu_ps(rows.chunk(half + row, class, 4), _mm256_castps256_ps128(four)) };
+                }
+                for (row, four) in turned.into_iter().enumerate() {
+                    // SAFETY: as above.
+                    unsafe {
+                        _mm_storeu_ps(rows.chunk(half + row + 4, class, 4), _mm256_extractf128_ps::<1>(four));
+                    }
+                }
+            }
+        },
+    );
+}
+
+/// Four f64. To be used where AVX2 is known to be here.
+#[derive(Clone, Copy)]
+pub(crate) struct FourWide(pub(super) __m256d);
+
+/// A lane-by-lane operation of two vectors.
+macro_rules! binary {
+    ($vector:ident, $trait:ident, $method:ident, $intrinsic:ident) => {
+        impl $trait for $vector {
+            type Output = Self;
+            #[inline(always)]
+            fn $method(self, other: Self) -> Self {
+                proven!(Self($intrinsic(self.0, other.0)))
+            }
+        }
+    };
+}
+
+binary!(Eight, Add, add, _mm256_add_ps);
+binary!(Eight, Sub, sub, _mm256_sub_ps);
+binary!(Eight, Mul, mul, _mm256_mul_ps);
+binary!(FourWide, Add, add, _mm256_add_pd);
+binary!(FourWide, Sub, sub, _mm256_sub_pd);
+binary!(FourWide, Mul, mul, _mm256_mul_pd);
+binary!(FourWide, Div, div, _mm256_div_pd);
+
+impl FourWide {
     #[inline(always)]
-    fn halves(half: impl Fn(usize) -> __m256) -> Self {
-        Self([half(0), half(1)])
+    fn integers(self) -> __m256i {
+        proven!(_mm256_castpd_si256(self.0))
+    }
+
+    #[inline(always)]
+    fn of(integers: __m256i) -> Self {
+        proven!(Self(_mm256_castsi256_pd(integers)))
     }
 }
 
-impl Lanes for F32s {
-    type Wide = F64s;
+impl Wide for FourWide {
+    #[inline(always)]
+    fn max(self, other: Self) -> Self {
+        proven!(Self(_mm256_max_pd(self.0, other.0)))
+    }
 
+    #[inline(always)]
+    fn and(self, other: Self) -> Self {
+        proven!(Self(_mm256_and_pd(self.0, other.0)))
+    }
+
+    #[inline(always)]
+    fn or(self, other: Self) -> Self {
+        proven!(Self(_mm256_or_pd(self.0, other.0)))
+    }
+
+    #[inline(always)]
+    fn add_bits(self, other: Self) -> Self {
+        Self::of(proven!(_mm256_add_epi64(self.integers(), other.integers())))
+    }
+
+    #[inline(always)]
+    fn sub_bits(self, other: Self) -> Self {
+        Self::of(proven!(_mm256_sub_epi64(self.integers(), other.integers())))
+    }
+
+    #[inline(always)]
+    fn shift_left<const N: i32>(self) -> Self {
+        Self::of(proven!(_mm256_slli_epi64::<N>(self.integers())))
+    }
+
+    #[inline(always)]
+    fn shift_right<const N: i32>(self) -> Self {
+        Self::of(proven!(_mm256_srli_epi64::<N>(self.integers())))
+    }
+
+    #[inline(always)]
+    fn store(self, to: &mut [f64; LANES], part: usize) {
+        // SAFETY: the features are here; the chunk covers the register.
+        unsafe { _mm256_storeu_pd(to.as_chunks_mut::<4>().0[part].as_mut_ptr(), self.0) };
+    }
+
+    #[inline(always)]
+    fn store_low(self, to: &mut [f32; LANES], part: usize) {
+        let low = proven!(_mm256_permutevar8x32_ps(
+            _mm256_castpd_ps(self.0),
+            _mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6)
+        ));
+        // SAFETY: the features are here; the chunk covers the register.
+        unsafe { _mm_storeu_ps(to.as_chunks_mut::<4>().0[part].as_mut_ptr(), _mm256_castps256_ps128(low)) };
+    }
+
+    #[inline(always)]
+    fn narrow(self, to: &mut [f32; LANES], part: usize) {
+        // SAFETY: the features are here; the chunk covers the register.
+        unsafe { _mm_storeu_ps(to.as_chunks_mut::<4>().0[part].as_mut_ptr(), _mm256_cvtpd_ps(self.0)) };
+    }
+}
+
+impl Eight {
+    #[inline(always)]
+    fn integers(self) -> __m256i {
+        proven!(_mm256_castps_si256(self.0))
+    }
+}
+
+impl Lanes for Eight {
     #[inline(always)]
     fn mul_add(self, factor: Self, addend: Self) -> Self {
-        Self::halves(
-            #[inline(always)]
-            |i| proven!(_mm256_fmadd_ps(self.0[i], factor.0[i], addend.0[i])),
-        )
-    }
-
-    #[inline(always)]
-    fn mul_sub(self, factor: Self, subtrahend: Self) -> Self {
-        Self::halves(
-            #[inline(always)]
-            |i| proven!(_mm256_fmsub_ps(self.0[i], factor.0[i], subtrahend.0[i])),
-        )
-    }
-
-    #[inline(always)]
-    fn reduce_max(self) -> f32 {
-        // Order does not matter to a maximum of numbers, so the quickest one.
-        proven!({
-            let half = _mm256_max_ps(self.0[0], self.0[1]);
-            let four = _mm_max_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps::<1>(half));
-            let two = _mm_max_ps(four, _mm_movehl_ps(four, four));
-            _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)))
-        })
+        proven!(Self(_mm256_fmadd_ps(self.0, factor.0, addend.0)))
     }
 
     #[inline(always)]
     fn max(self, other: Self) -> Self {
-        Self::halves(
-            #[inline(always)]
-            |i| proven!(_mm256_max_ps(self.0[i], other.0[i])),
-        )
+        proven!(Self(_mm256_max_ps(self.0, other.0)))
     }
 
     #[inline(always)]
-    fn low_bits_to_exponent(self) -> Self {
-        Self::halves(
-            #[inline(always)]
-            |i| proven!(_mm256_castsi256_ps(_mm256_slli_epi32::<23>(_mm256_castps_si256(self.0[i])))),
-        )
+    fn or(self, other: Self) -> Self {
+        proven!(Self(_mm256_or_ps(self.0, other.0)))
     }
 
     #[inline(always)]
-    fn zero_below(self, limit: Self) -> Self {
-        Self::halves(
-            #[inline(always)]
-            |i| proven!(_mm256_and_ps(self.0[i], _mm256_cmp_ps::<_CMP_NLT_UQ>(self.0[i], limit.0[i]))),
-        )
+    fn shift_left<const N: i32>(self) -> Self {
+        proven!(Self(_mm256_castsi256_ps(_mm256_slli_epi32::<N>(self.integers()))))
+    }
+
+    #[inline(always)]
+    fn add_bits(self, other: Self) -> Self {
+        proven!(Self(_mm256_castsi256_ps(_mm256_add_epi32(self.integers(), other.integers()))))
+    }
+
+    #[inline(always)]
+    fn zero_below(self, other: Self, limit: Self) -> Self {
+        proven!(Self(_mm256_and_ps(_mm256_cmp_ps::<_CMP_NLT_UQ>(other.0, limit.0), self.0)))
     }
 
     #[inline(always)]
     fn zero_where_zero(self, other: Self) -> Self {
-        Self::halves(
-            #[inline(always)]
-            |i| {
-                let keep = proven!(_mm256_cmp_ps::<_CMP_NEQ_UQ>(other.0[i], _mm256_setzero_ps()));
-                proven!(_mm256_and_ps(self.0[i], keep))
-            },
-        )
+        proven!(Self(_mm256_and_ps(_mm256_cmp_ps::<_CMP_NEQ_UQ>(other.0, _mm256_setzero_ps()), self.0)))
     }
 
     #[inline(always)]
-    fn where_equal(self, other: Self, equal: Self, unequal: Self) -> Self {
-        Self::halves(
-            #[inline(always)]
-            |i| {
-                let mask = proven!(_mm256_cmp_ps::<_CMP_EQ_OQ>(self.0[i], other.0[i]));
-                proven!(_mm256_blendv_ps(unequal.0[i], equal.0[i], mask))
-            },
-        )
+    fn zero_where_same(self, a: Self, b: Self) -> Self {
+        proven!(Self(_mm256_andnot_ps(
+            _mm256_castsi256_ps(_mm256_cmpeq_epi32(a.integers(), b.integers())),
+            self.0
+        )))
     }
 
     #[inline(always)]
     fn in_step<const N: usize>(mut vectors: [Self; N]) -> [Self; N] {
-        if let [a, b] = vectors.as_mut_slice() {
-            (*a, *b) = proven!(together(*a, *b));
+        if let [a, b, c, d] = vectors.as_mut_slice() {
+            [a.0, b.0, c.0, d.0] = proven!(together([a.0, b.0, c.0, d.0]));
         }
         vectors
     }
 
     #[inline(always)]
-    fn widen(self) -> F64s {
-        proven!(F64s([
-            _mm256_cvtps_pd(_mm256_castps256_ps128(self.0[0])),
-            _mm256_cvtps_pd(_mm256_extractf128_ps::<1>(self.0[0])),
-            _mm256_cvtps_pd(_mm256_castps256_ps128(self.0[1])),
-            _mm256_cvtps_pd(_mm256_extractf128_ps::<1>(self.0[1])),
-        ]))
+    fn store(self, to: &mut [f32; LANES], part: usize) {
+        // SAFETY: the features are here; the array covers the part.
+        unsafe { _mm256_storeu_ps(to.as_mut_ptr().add(start(part)), self.0) };
     }
 
     #[inline(always)]
-    fn store(self, to: &mut [f32; LANES]) {
-        let at = to.as_mut_ptr();
-        // SAFETY: the features are here; the array covers both halves.
-        unsafe {
-            _mm256_storeu_ps(at, self.0[0]);
-            _mm256_storeu_ps(at.add(8), self.0[1]);
-        }
+    fn store_tail(self, to: &mut [f32], part: usize) {
+        let mask = mask(to.len(), part);
+        // SAFETY: the features are here; lanes outside the slice are masked, which does not write them.
+        unsafe { _mm256_maskstore_ps(to.as_mut_ptr().wrapping_add(start(part)), mask, self.0) };
     }
 
     #[inline(always)]
-    fn store_partial(self, to: &mut [f32]) {
-        for (i, skip) in [(0, 0), (1, 8)] {
-            let mask = half_mask(to.len(), skip);
-            // SAFETY: the features are here; lanes outside the slice are masked, which does not write them.
-            unsafe { _mm256_maskstore_ps(to.as_mut_ptr().wrapping_add(skip), mask, self.0[i]) };
+    fn stream(self, to: &mut [f32; LANES], part: usize) {
+        let at = to.as_mut_ptr().wrapping_add(start(part));
+        if at.is_aligned_to_vector(32) {
+            // SAFETY: the features are here; the array covers the part, which is aligned.
+            unsafe { _mm256_stream_ps(at, self.0) };
+        } else {
+            self.store(to, part);
         }
     }
 }
 
-impl Wide for F64s {
-    #[inline(always)]
-    fn reduce_add(self) -> f64 {
-        let [a, b, c, d] = self.0;
-        proven!({
-            let four = _mm256_add_pd(_mm256_add_pd(a, c), _mm256_add_pd(b, d));
-            let two = _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd::<1>(four));
-            _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)))
-        })
-    }
+/// Whether a pointer is a multiple of some bytes.
+pub(super) trait Aligned {
+    fn is_aligned_to_vector(self, bytes: usize) -> bool;
+}
 
+impl Aligned for *mut f32 {
     #[inline(always)]
-    fn to_array(self) -> [f64; LANES] {
-        let mut all = [0.0; LANES];
-        for (chunk, part) in all.as_chunks_mut::<4>().0.iter_mut().zip(self.0) {
-            // SAFETY: the features are here; the chunk covers the register.
-            unsafe { _mm256_storeu_pd(chunk.as_mut_ptr(), part) };
-        }
-        all
+    fn is_aligned_to_vector(self, bytes: usize) -> bool {
+        self.addr().is_multiple_of(bytes)
     }
 }

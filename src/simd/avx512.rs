@@ -2,8 +2,10 @@
 #![allow(unsafe_code, reason = "intrinsics; each use is behind the token")]
 
 use core::arch::x86_64::*;
-use core::ops::{Add, Mul, Sub};
+use core::ops::{Add, Div, Mul, Sub};
 
+use super::avx2::Aligned;
+use super::tile::{TileRows, TileRowsMut};
 use super::{Kernel, LANES, Lanes, Simd, Wide};
 
 /// Proof that the AVX-512 of Ice Lake and later is here, and FMA and F16C.
@@ -32,10 +34,7 @@ impl Avx512 {
 }
 
 #[derive(Clone, Copy)]
-pub(crate) struct F32s([__m512; 1]);
-
-#[derive(Clone, Copy)]
-pub(crate) struct F64s([__m512d; 2]);
+pub(crate) struct Sixteen(__m512);
 
 /// Runs a value intrinsic.
 macro_rules! proven {
@@ -44,30 +43,6 @@ macro_rules! proven {
         unsafe { $body }
     };
 }
-
-/// A lane-by-lane operation of two vectors.
-macro_rules! binary {
-    ($vector:ident, $trait:ident, $method:ident, $intrinsic:ident) => {
-        impl $trait for $vector {
-            type Output = Self;
-            #[inline(always)]
-            fn $method(self, other: Self) -> Self {
-                let mut out = self;
-                for (a, b) in out.0.iter_mut().zip(other.0) {
-                    *a = proven!($intrinsic(*a, b));
-                }
-                out
-            }
-        }
-    };
-}
-
-binary!(F32s, Add, add, _mm512_add_ps);
-binary!(F32s, Sub, sub, _mm512_sub_ps);
-binary!(F32s, Mul, mul, _mm512_mul_ps);
-binary!(F64s, Add, add, _mm512_add_pd);
-binary!(F64s, Sub, sub, _mm512_sub_pd);
-binary!(F64s, Mul, mul, _mm512_mul_pd);
 
 /// The lanes that `len` values reach.
 #[inline(always)]
@@ -78,32 +53,75 @@ fn mask(len: usize) -> __mmask16 {
     ones
 }
 
+/// As AVX2's, for two registers: one chain alone leaves the processor waiting.
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn together([mut a, mut b]: [__m512; 2]) -> [__m512; 2] {
+    // SAFETY: a comment does nothing.
+    unsafe {
+        core::arch::asm!(
+            "/* {} {} */",
+            inout(zmm_reg) a,
+            inout(zmm_reg) b,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+    [a, b]
+}
+
 impl Simd for Avx512 {
-    type Lanes = F32s;
-    type Wide = F64s;
+    type Lanes = Sixteen;
+    type Wide = EightWide;
+    type Table = __m512;
 
     const FUSED: bool = true;
+    const PARTS: usize = 1;
+    const WIDE_PARTS: usize = LANES / 8;
 
     #[inline(always)]
-    fn splat(self, value: f32) -> F32s {
-        proven!(F32s([_mm512_set1_ps(value)]))
+    fn splat(self, value: f32) -> Sixteen {
+        proven!(Sixteen(_mm512_set1_ps(value)))
     }
 
     #[inline(always)]
-    fn load(self, from: &[f32; LANES]) -> F32s {
+    fn load(self, from: &[f32; LANES], _part: usize) -> Sixteen {
         // SAFETY: the features are here; the array covers the register.
-        unsafe { F32s([_mm512_loadu_ps(from.as_ptr())]) }
+        unsafe { Sixteen(_mm512_loadu_ps(from.as_ptr())) }
     }
 
     #[inline(always)]
-    fn load_partial(self, from: &[f32], pad: f32) -> F32s {
+    fn load_tail(self, from: &[f32], _part: usize, pad: f32) -> Sixteen {
         // SAFETY: the features are here; lanes outside the slice are masked, which does not read them.
-        unsafe { F32s([_mm512_mask_loadu_ps(_mm512_set1_ps(pad), mask(from.len()), from.as_ptr())]) }
+        unsafe { Sixteen(_mm512_mask_loadu_ps(_mm512_set1_ps(pad), mask(from.len()), from.as_ptr())) }
     }
 
     #[inline(always)]
-    fn wide_zero(self) -> F64s {
-        proven!(F64s([_mm512_setzero_pd(); 2]))
+    fn splat_wide(self, value: f64) -> EightWide {
+        proven!(EightWide(_mm512_set1_pd(value)))
+    }
+
+    #[inline(always)]
+    fn load_wide(self, from: &[f64; LANES], part: usize) -> EightWide {
+        // SAFETY: the features are here; the chunk covers the register.
+        unsafe { EightWide(_mm512_loadu_pd(from.as_chunks::<8>().0[part].as_ptr())) }
+    }
+
+    #[inline(always)]
+    fn widen(self, from: &[f32; LANES], part: usize) -> EightWide {
+        // SAFETY: the features are here; the chunk covers the register.
+        unsafe { EightWide(_mm512_cvtps_pd(_mm256_loadu_ps(from.as_chunks::<8>().0[part].as_ptr()))) }
+    }
+
+    #[inline(always)]
+    fn table(self, entries: &[f32; 8]) -> __m512 {
+        // SAFETY: the features are here; the array covers half the register.
+        unsafe { _mm512_castpd_ps(_mm512_broadcast_f64x4(_mm256_castps_pd(_mm256_loadu_ps(entries.as_ptr())))) }
+    }
+
+    #[inline(always)]
+    fn pick(self, table: __m512, index: Sixteen) -> Sixteen {
+        // Both halves of the table are the same, so that the fourth bit does not matter.
+        proven!(Sixteen(_mm512_permutexvar_ps(_mm512_castps_si512(index.0), table)))
     }
 
     #[inline(always)]
@@ -113,9 +131,41 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    fn transpose(self, from: &[[f32; LANES]; LANES], to: &mut [[f32; LANES]; LANES]) {
-        // AVX is among the features.
-        super::avx2::turn(from, to);
+    fn fence(self) {
+        proven!(_mm_sfence());
+    }
+
+    #[inline(always)]
+    fn sum_lanes(self, high: &[f32; LANES], low: &[f32; LANES]) -> f64 {
+        // SAFETY: the features are here; eight values follow both places.
+        let half = |at: usize| unsafe {
+            _mm512_add_pd(
+                _mm512_cvtps_pd(_mm256_loadu_ps(high.as_ptr().add(at))),
+                _mm512_cvtps_pd(_mm256_loadu_ps(low.as_ptr().add(at))),
+            )
+        };
+        let [a, b] = [half(0), half(8)];
+        proven!({
+            let eight = _mm512_add_pd(a, b);
+            let four = _mm256_add_pd(_mm512_castpd512_pd256(eight), _mm512_extractf64x4_pd::<1>(eight));
+            let two = _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd::<1>(four));
+            _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)))
+        })
+    }
+
+    #[inline(always)]
+    fn turn_in(self, rows: &TileRows<'_>, to: &mut [[f32; LANES]]) {
+        turn_in(rows, to);
+    }
+
+    #[inline(always)]
+    fn turn_out(self, from: &[[f32; LANES]], rows: &mut TileRowsMut<'_>) {
+        if rows.classes().is_multiple_of(LANES) {
+            turn_out(from, rows);
+        } else {
+            // AVX2 is among the features, and its stores of four classes are measured to be faster than wider ones.
+            super::avx2::turn_out(from, rows);
+        }
     }
 
     #[inline(always)]
@@ -129,99 +179,340 @@ impl Simd for Avx512 {
     }
 }
 
-impl Lanes for F32s {
-    type Wide = F64s;
+/// Four by four values turned in each quarter of four registers.
+#[inline(always)]
+fn turn_four([a, b, c, d]: [__m512; 4]) -> [__m512; 4] {
+    proven!({
+        let (ab_low, ab_high) = (_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+        let (cd_low, cd_high) = (_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d));
+        let pair = |x| _mm512_castps_pd(x);
+        [
+            _mm512_castpd_ps(_mm512_unpacklo_pd(pair(ab_low), pair(cd_low))),
+            _mm512_castpd_ps(_mm512_unpackhi_pd(pair(ab_low), pair(cd_low))),
+            _mm512_castpd_ps(_mm512_unpacklo_pd(pair(ab_high), pair(cd_high))),
+            _mm512_castpd_ps(_mm512_unpackhi_pd(pair(ab_high), pair(cd_high))),
+        ]
+    })
+}
 
+/// Sixteen by sixteen values turned: quarters, then their places.
+#[inline(always)]
+fn turn_sixteen(z: [__m512; LANES]) -> [__m512; LANES] {
+    /// The even, and the odd, of the quarters of two registers.
+    const EVEN: i32 = 0x88;
+    const ODD: i32 = 0xdd;
+    let quads = [
+        turn_four([z[0], z[1], z[2], z[3]]),
+        turn_four([z[4], z[5], z[6], z[7]]),
+        turn_four([z[8], z[9], z[10], z[11]]),
+        turn_four([z[12], z[13], z[14], z[15]]),
+    ];
+    let mut turned = z;
+    for j in 0..4 {
+        let [a, b, c, d] = [quads[0][j], quads[1][j], quads[2][j], quads[3][j]];
+        proven!({
+            let (even_low, even_high) = (_mm512_shuffle_f32x4::<EVEN>(a, b), _mm512_shuffle_f32x4::<EVEN>(c, d));
+            let (odd_low, odd_high) = (_mm512_shuffle_f32x4::<ODD>(a, b), _mm512_shuffle_f32x4::<ODD>(c, d));
+            turned[j] = _mm512_shuffle_f32x4::<EVEN>(even_low, even_high);
+            turned[4 + j] = _mm512_shuffle_f32x4::<EVEN>(odd_low, odd_high);
+            turned[8 + j] = _mm512_shuffle_f32x4::<ODD>(even_low, even_high);
+            turned[12 + j] = _mm512_shuffle_f32x4::<ODD>(odd_low, odd_high);
+        });
+    }
+    turned
+}
+
+/// Rows into the lanes: sixteen, eight or four classes at a time, the last of which may overlap those before.
+#[inline(always)]
+fn turn_in(rows: &TileRows<'_>, to: &mut [[f32; LANES]]) {
+    let classes = rows.classes();
+    if classes < 4 {
+        return rows.turn_in(to);
+    }
+    assert!(to.len() == classes, "one array per class");
+    let mut at = 0;
+    while at + 16 <= classes {
+        sixteen_in(rows, at, to);
+        at += 16;
+    }
+    match classes - at {
+        0 => {}
+        1..=4 => four_in(rows, classes - 4, to),
+        5..=8 if classes >= 8 => eight_in(rows, classes - 8, to),
+        5..=8 => {
+            four_in(rows, 0, to);
+            four_in(rows, classes - 4, to);
+        }
+        9..=12 => {
+            eight_in(rows, at, to);
+            four_in(rows, classes - 4, to);
+        }
+        _ if classes >= 16 => sixteen_in(rows, classes - 16, to),
+        _ => {
+            eight_in(rows, 0, to);
+            eight_in(rows, classes - 8, to);
+        }
+    }
+}
+
+#[inline(always)]
+fn sixteen_in(rows: &TileRows<'_>, class: usize, to: &mut [[f32; LANES]]) {
+    let mut z = [proven!(_mm512_setzero_ps()); LANES];
+    for (row, z) in z.iter_mut().enumerate() {
+        // SAFETY: AVX-512 is here, and all rows have these sixteen classes.
+        *z = unsafe { _mm512_loadu_ps(rows.chunk(row, class, 16)) };
+    }
+    put(to, class, turn_sixteen(z));
+}
+
+#[inline(always)]
+fn eight_in(rows: &TileRows<'_>, class: usize, to: &mut [[f32; LANES]]) {
+    // Rows that are four apart side by side.
+    let two = |row: usize| {
+        // SAFETY: AVX-512 is here, and all rows have these eight classes.
+        unsafe {
+            let (low, high) = (rows.chunk(row, class, 8), rows.chunk(row + 4, class, 8));
+            let low = _mm512_castps256_ps512(_mm256_loadu_ps(low));
+            _mm512_insertf32x8::<1>(low, _mm256_loadu_ps(high))
+        }
+    };
+    let a = turn_four([two(0), two(1), two(2), two(3)]);
+    let b = turn_four([two(8), two(9), two(10), two(11)]);
+    let mut turned = [a[0]; 8];
+    for j in 0..4 {
+        proven!({
+            turned[j] = _mm512_shuffle_f32x4::<0x88>(a[j], b[j]);
+            turned[4 + j] = _mm512_shuffle_f32x4::<0xdd>(a[j], b[j]);
+        });
+    }
+    put(to, class, turned);
+}
+
+#[inline(always)]
+fn four_in(rows: &TileRows<'_>, class: usize, to: &mut [[f32; LANES]]) {
+    // SAFETY: AVX-512 is here, and all rows have these four classes.
+    let one = |row: usize| unsafe { _mm_loadu_ps(rows.chunk(row, class, 4)) };
+    let four = |row: usize| {
+        proven!({
+            let z = _mm512_castps128_ps512(one(row));
+            let z = _mm512_insertf32x4::<1>(z, one(row + 4));
+            let z = _mm512_insertf32x4::<2>(z, one(row + 8));
+            _mm512_insertf32x4::<3>(z, one(row + 12))
+        })
+    };
+    put(to, class, turn_four([four(0), four(1), four(2), four(3)]));
+}
+
+#[inline(always)]
+fn put<const N: usize>(to: &mut [[f32; LANES]], class: usize, turned: [__m512; N]) {
+    for (to, z) in to[class..class + N].iter_mut().zip(turned) {
+        // SAFETY: AVX-512 is here; the array covers the register.
+        unsafe { _mm512_storeu_ps(to.as_mut_ptr(), z) };
+    }
+}
+
+/// The lanes back to rows, sixteen classes at a time.
+#[inline(always)]
+fn turn_out(from: &[[f32; LANES]], rows: &mut TileRowsMut<'_>) {
+    assert!(from.len() == rows.classes(), "one array per class");
+    for (i, classes) in from.as_chunks::<LANES>().0.iter().enumerate() {
+        let mut z = [proven!(_mm512_setzero_ps()); LANES];
+        for (z, class) in z.iter_mut().zip(classes) {
+            // SAFETY: AVX-512 is here; the array covers the register.
+            *z = unsafe { _mm512_loadu_ps(class.as_ptr()) };
+        }
+        for (row, z) in turn_sixteen(z).into_iter().enumerate() {
+            // SAFETY: AVX-512 is here, and all rows have these sixteen classes.
+            unsafe { _mm512_storeu_ps(rows.chunk(row, LANES * i, LANES), z) };
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+pub(crate) struct EightWide(__m512d);
+
+/// A lane-by-lane operation of two vectors.
+macro_rules! binary {
+    ($vector:ident, $trait:ident, $method:ident, $intrinsic:ident) => {
+        impl $trait for $vector {
+            type Output = Self;
+            #[inline(always)]
+            fn $method(self, other: Self) -> Self {
+                proven!(Self($intrinsic(self.0, other.0)))
+            }
+        }
+    };
+}
+
+binary!(Sixteen, Add, add, _mm512_add_ps);
+binary!(Sixteen, Sub, sub, _mm512_sub_ps);
+binary!(Sixteen, Mul, mul, _mm512_mul_ps);
+binary!(EightWide, Add, add, _mm512_add_pd);
+binary!(EightWide, Sub, sub, _mm512_sub_pd);
+binary!(EightWide, Mul, mul, _mm512_mul_pd);
+binary!(EightWide, Div, div, _mm512_div_pd);
+
+impl EightWide {
+    #[inline(always)]
+    fn integers(self) -> __m512i {
+        proven!(_mm512_castpd_si512(self.0))
+    }
+
+    #[inline(always)]
+    fn of(integers: __m512i) -> Self {
+        proven!(Self(_mm512_castsi512_pd(integers)))
+    }
+}
+
+impl Wide for EightWide {
+    #[inline(always)]
+    fn max(self, other: Self) -> Self {
+        proven!(Self(_mm512_max_pd(self.0, other.0)))
+    }
+
+    #[inline(always)]
+    fn and(self, other: Self) -> Self {
+        proven!(Self(_mm512_and_pd(self.0, other.0)))
+    }
+
+    #[inline(always)]
+    fn or(self, other: Self) -> Self {
+        proven!(Self(_mm512_or_pd(self.0, other.0)))
+    }
+
+    #[inline(always)]
+    fn add_bits(self, other: Self) -> Self {
+        Self::of(proven!(_mm512_add_epi64(self.integers(), other.integers())))
+    }
+
+    #[inline(always)]
+    fn sub_bits(self, other: Self) -> Self {
+        Self::of(proven!(_mm512_sub_epi64(self.integers(), other.integers())))
+    }
+
+    #[inline(always)]
+    fn shift_left<const N: i32>(self) -> Self {
+        Self::of(proven!(_mm512_sll_epi64(self.integers(), _mm_cvtsi32_si128(N))))
+    }
+
+    #[inline(always)]
+    fn shift_right<const N: i32>(self) -> Self {
+        Self::of(proven!(_mm512_srl_epi64(self.integers(), _mm_cvtsi32_si128(N))))
+    }
+
+    #[inline(always)]
+    fn store(self, to: &mut [f64; LANES], part: usize) {
+        // SAFETY: the features are here; the chunk covers the register.
+        unsafe { _mm512_storeu_pd(to.as_chunks_mut::<8>().0[part].as_mut_ptr(), self.0) };
+    }
+
+    #[inline(always)]
+    fn store_low(self, to: &mut [f32; LANES], part: usize) {
+        // SAFETY: the features are here; the chunk covers the register.
+        unsafe {
+            _mm256_storeu_si256(
+                to.as_chunks_mut::<8>().0[part].as_mut_ptr().cast(),
+                _mm512_cvtepi64_epi32(self.integers()),
+            );
+        }
+    }
+
+    #[inline(always)]
+    fn narrow(self, to: &mut [f32; LANES], part: usize) {
+        // SAFETY: the features are here; the chunk covers the register.
+        unsafe { _mm256_storeu_ps(to.as_chunks_mut::<8>().0[part].as_mut_ptr(), _mm512_cvtpd_ps(self.0)) };
+    }
+}
+
+impl Sixteen {
+    #[inline(always)]
+    fn integers(self) -> __m512i {
+        proven!(_mm512_castps_si512(self.0))
+    }
+}
+
+impl Lanes for Sixteen {
     #[inline(always)]
     fn mul_add(self, factor: Self, addend: Self) -> Self {
-        proven!(Self([_mm512_fmadd_ps(self.0[0], factor.0[0], addend.0[0])]))
-    }
-
-    #[inline(always)]
-    fn mul_sub(self, factor: Self, subtrahend: Self) -> Self {
-        proven!(Self([_mm512_fmsub_ps(self.0[0], factor.0[0], subtrahend.0[0])]))
-    }
-
-    #[inline(always)]
-    fn reduce_max(self) -> f32 {
-        // Order does not matter to a maximum of numbers.
-        proven!(_mm512_reduce_max_ps(self.0[0]))
+        proven!(Self(_mm512_fmadd_ps(self.0, factor.0, addend.0)))
     }
 
     #[inline(always)]
     fn max(self, other: Self) -> Self {
-        proven!(Self([_mm512_max_ps(self.0[0], other.0[0])]))
+        proven!(Self(_mm512_max_ps(self.0, other.0)))
     }
 
     #[inline(always)]
-    fn low_bits_to_exponent(self) -> Self {
-        proven!(Self([_mm512_castsi512_ps(_mm512_slli_epi32::<23>(_mm512_castps_si512(self.0[0])))]))
+    fn or(self, other: Self) -> Self {
+        proven!(Self(_mm512_castsi512_ps(_mm512_or_si512(self.integers(), other.integers()))))
     }
 
     #[inline(always)]
-    fn zero_below(self, limit: Self) -> Self {
-        proven!(Self([_mm512_maskz_mov_ps(
-            _mm512_cmp_ps_mask::<_CMP_NLT_UQ>(self.0[0], limit.0[0]),
-            self.0[0]
-        )]))
+    fn shift_left<const N: i32>(self) -> Self {
+        // The shift that takes a count of 32 bits: the other one's is unsigned.
+        proven!(Self(_mm512_castsi512_ps(_mm512_sll_epi32(self.integers(), _mm_cvtsi32_si128(N)))))
+    }
+
+    #[inline(always)]
+    fn add_bits(self, other: Self) -> Self {
+        proven!(Self(_mm512_castsi512_ps(_mm512_add_epi32(self.integers(), other.integers()))))
+    }
+
+    #[inline(always)]
+    fn zero_below(self, other: Self, limit: Self) -> Self {
+        proven!(Self(_mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_NLT_UQ>(other.0, limit.0), self.0)))
+    }
+
+    #[inline(always)]
+    fn add_bits_or_zero(self, bits: Self, other: Self, limit: Self) -> Self {
+        proven!(Self(_mm512_castsi512_ps(_mm512_maskz_add_epi32(
+            _mm512_cmp_ps_mask::<_CMP_NLT_UQ>(other.0, limit.0),
+            self.integers(),
+            bits.integers()
+        ))))
     }
 
     #[inline(always)]
     fn zero_where_zero(self, other: Self) -> Self {
-        proven!(Self([_mm512_maskz_mov_ps(
-            _mm512_cmp_ps_mask::<_CMP_NEQ_UQ>(other.0[0], _mm512_setzero_ps()),
-            self.0[0]
-        )]))
+        proven!(Self(_mm512_maskz_mov_ps(
+            _mm512_cmp_ps_mask::<_CMP_NEQ_UQ>(other.0, _mm512_setzero_ps()),
+            self.0
+        )))
     }
 
     #[inline(always)]
-    fn where_equal(self, other: Self, equal: Self, unequal: Self) -> Self {
-        proven!(Self([_mm512_mask_mov_ps(
-            unequal.0[0],
-            _mm512_cmp_ps_mask::<_CMP_EQ_OQ>(self.0[0], other.0[0]),
-            equal.0[0]
-        )]))
+    fn zero_where_same(self, a: Self, b: Self) -> Self {
+        proven!(Self(_mm512_maskz_mov_ps(_mm512_cmpneq_epi32_mask(a.integers(), b.integers()), self.0)))
     }
 
     #[inline(always)]
-    fn widen(self) -> F64s {
-        proven!(F64s([
-            _mm512_cvtps_pd(_mm512_castps512_ps256(self.0[0])),
-            _mm512_cvtps_pd(_mm512_extractf32x8_ps::<1>(self.0[0])),
-        ]))
-    }
-
-    #[inline(always)]
-    fn store(self, to: &mut [f32; LANES]) {
-        // SAFETY: the features are here; the array covers the register.
-        unsafe { _mm512_storeu_ps(to.as_mut_ptr(), self.0[0]) };
-    }
-
-    #[inline(always)]
-    fn store_partial(self, to: &mut [f32]) {
-        // SAFETY: the features are here; lanes outside the slice are masked, which does not write them.
-        unsafe { _mm512_mask_storeu_ps(to.as_mut_ptr(), mask(to.len()), self.0[0]) };
-    }
-}
-
-impl Wide for F64s {
-    #[inline(always)]
-    fn reduce_add(self) -> f64 {
-        proven!({
-            let eight = _mm512_add_pd(self.0[0], self.0[1]);
-            let four = _mm256_add_pd(_mm512_castpd512_pd256(eight), _mm512_extractf64x4_pd::<1>(eight));
-            let two = _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd::<1>(four));
-            _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)))
-        })
-    }
-
-    #[inline(always)]
-    fn to_array(self) -> [f64; LANES] {
-        let mut all = [0.0; LANES];
-        for (chunk, part) in all.as_chunks_mut::<8>().0.iter_mut().zip(self.0) {
-            // SAFETY: the features are here; the chunk covers the register.
-            unsafe { _mm512_storeu_pd(chunk.as_mut_ptr(), part) };
+    fn in_step<const N: usize>(mut vectors: [Self; N]) -> [Self; N] {
+        if let [a, b] = vectors.as_mut_slice() {
+            [a.0, b.0] = proven!(together([a.0, b.0]));
         }
-        all
+        vectors
+    }
+
+    #[inline(always)]
+    fn store(self, to: &mut [f32; LANES], _part: usize) {
+        // SAFETY: the features are here; the array covers the register.
+        unsafe { _mm512_storeu_ps(to.as_mut_ptr(), self.0) };
+    }
+
+    #[inline(always)]
+    fn store_tail(self, to: &mut [f32], _part: usize) {
+        // SAFETY: the features are here; lanes outside the slice are masked, which does not write them.
+        unsafe { _mm512_mask_storeu_ps(to.as_mut_ptr(), mask(to.len()), self.0) };
+    }
+
+    #[inline(always)]
+    fn stream(self, to: &mut [f32; LANES], part: usize) {
+        let at = to.as_mut_ptr();
+        if at.is_aligned_to_vector(64) {
+            // SAFETY: the features are here; the array covers the register and is aligned.
+            unsafe { _mm512_stream_ps(at, self.0) };
+        } else {
+            self.store(to, part);
+        }
     }
 }

@@ -5,7 +5,9 @@
 //! proof that its instructions may run. That is why vectors are never `Default`, `Pod` or
 //! `Zeroable`.
 //!
-//! Every backend has 16 logical lanes and one reduction tree, so the backends that fuse
+//! Memory is seen as arrays of sixteen f32 on every backend. Such an array is one vector with
+//! AVX-512 and two with AVX2: [`Simd::PARTS`] says how many, and loads and stores are given the
+//! number of the part. Sums are kept lane by lane and added by one tree, so the backends that fuse
 //! multiply-add ([`Simd::FUSED`]) give the same bits.
 //!
 //! Everything below [`Simd::run`] is `#[inline(always)]`: a helper that is not inlined into the
@@ -15,11 +17,10 @@
 //! | operation | NaN |
 //! |---|---|
 //! | `a.max(b)` | `a > b ? a : b`: a NaN in either gives `b` |
-//! | `a.zero_below(limit)` | NaN lanes stay NaN |
+//! | `a.zero_below(b, limit)` | lanes where `b < limit` become +0, a NaN in `b` keeps `a` |
 //! | `a.zero_where_zero(b)` | lanes with `b == 0` become +0, a NaN in `b` keeps `a` |
-//! | `a.where_equal(b, ..)` | a NaN in either is unequal |
 
-use core::ops::{Add, Mul, Sub};
+use core::ops::{Add, Div, Mul, Sub};
 
 #[cfg(feature = "ndarray")]
 mod arrays;
@@ -28,14 +29,17 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod backend;
+mod doubles;
 mod portable;
 mod scalar;
 pub(crate) mod strided;
+pub(crate) mod tile;
 
 pub use backend::Backend;
 pub(crate) use backend::Token;
+use tile::{TileRows, TileRowsMut};
 
-/// Logical lanes of every vector, on every backend.
+/// Lanes of an array of memory, on every backend.
 pub(crate) const LANES: usize = 16;
 
 /// An algorithm that runs under any backend. Its parameters are the fields of the type.
@@ -48,120 +52,44 @@ pub(crate) trait Kernel {
 
 /// The proof that a backend's instructions exist here, and the maker of its vectors.
 pub(crate) trait Simd: Copy + Send + Sync {
-    type Lanes: Lanes<Wide = Self::Wide>;
+    type Lanes: Lanes;
     type Wide: Wide;
+    /// Eight entries to choose from.
+    type Table: Copy;
 
     /// Whether [`Lanes::mul_add`] rounds once.
     const FUSED: bool;
+    /// Vectors that sixteen lanes take.
+    const PARTS: usize;
+    /// Vectors that sixteen f64 take.
+    const WIDE_PARTS: usize;
 
     fn splat(self, value: f32) -> Self::Lanes;
-    fn load(self, from: &[f32; LANES]) -> Self::Lanes;
-    /// The first lanes from `from` (at most 16 values are taken), the others `pad`.
-    fn load_partial(self, from: &[f32], pad: f32) -> Self::Lanes;
-    /// Sixteen f64 zeros.
-    fn wide_zero(self) -> Self::Wide;
+    /// A part of sixteen values.
+    fn load(self, from: &[f32; LANES], part: usize) -> Self::Lanes;
+    /// A part of up to sixteen values, `pad` in lanes past the end of the slice.
+    fn load_tail(self, from: &[f32], part: usize, pad: f32) -> Self::Lanes;
+    fn splat_wide(self, value: f64) -> Self::Wide;
+    /// A part of sixteen values.
+    fn load_wide(self, from: &[f64; LANES], part: usize) -> Self::Wide;
+    /// A part of sixteen values, as f64.
+    fn widen(self, from: &[f32; LANES], part: usize) -> Self::Wide;
+    fn table(self, entries: &[f32; 8]) -> Self::Table;
+    /// The entries that the low three bits of the lanes choose.
+    fn pick(self, table: Self::Table, index: Self::Lanes) -> Self::Lanes;
     /// Asks for the cache line at an address, which need not be one of the process's.
     #[inline(always)]
     fn prefetch<T>(self, _at: *const T) {}
-    /// Turns rows into columns.
+    /// Makes non-temporal stores visible to other threads.
     #[inline(always)]
-    fn transpose(self, from: &[[f32; LANES]; LANES], to: &mut [[f32; LANES]; LANES]) {
-        for (i, row) in from.iter().enumerate() {
-            for (column, x) in to.iter_mut().zip(row) {
-                column[i] = *x;
-            }
-        }
-    }
-    /// Runs the kernel with this backend's instructions enabled: the one crossing. It is never inlined.
-    fn run<K: Kernel>(self, kernel: K) -> K::Output;
-    /// Runs a closure, marked `#[inline(always)]`, as a function of its own with this backend's instructions:
-    /// one copy for all the operations that need it.
+    fn fence(self) {}
+    /// The sum of two times sixteen lanes in f64: each pair first, then halves until one is left.
     #[inline(always)]
-    fn outline<R>(self, body: impl FnOnce() -> R) -> R {
-        self.run(Outlined(body))
-    }
-}
-
-/// A closure as a kernel.
-struct Outlined<F>(F);
-
-impl<R, F: FnOnce() -> R> Kernel for Outlined<F> {
-    type Output = R;
-
-    #[inline(always)]
-    fn eval<S: Simd>(self, _simd: S) -> R {
-        (self.0)()
-    }
-}
-
-/// Sixteen f32.
-pub(crate) trait Lanes: Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> {
-    type Wide: Wide;
-
-    /// `self * factor + addend`.
-    fn mul_add(self, factor: Self, addend: Self) -> Self;
-    /// `self * factor - subtrahend`.
-    fn mul_sub(self, factor: Self, subtrahend: Self) -> Self;
-    /// `self > other ? self : other`, lane by lane.
-    fn max(self, other: Self) -> Self;
-    /// The float whose bits are this one's shifted left by 23: an integer in the low bits becomes
-    /// an exponent.
-    fn low_bits_to_exponent(self) -> Self;
-    /// +0 where `self < limit`.
-    fn zero_below(self, limit: Self) -> Self;
-    /// +0 where `other == 0`.
-    fn zero_where_zero(self, other: Self) -> Self;
-    /// `self == other ? equal : unequal`, lane by lane.
-    fn where_equal(self, other: Self, equal: Self, unequal: Self) -> Self;
-    /// The same vectors, all of them before anything that follows: keeps the compiler from working them off
-    /// one after the other, where registers are few.
-    #[inline(always)]
-    fn in_step<const N: usize>(vectors: [Self; N]) -> [Self; N] {
-        vectors
-    }
-    /// The same values as f64.
-    fn widen(self) -> Self::Wide;
-    fn store(self, to: &mut [f32; LANES]);
-
-    /// Writes the first lanes over all of `to` (at most 16 values).
-    #[inline(always)]
-    fn store_partial(self, to: &mut [f32]) {
-        let all = self.to_array();
-        let n = to.len().min(LANES);
-        to[..n].copy_from_slice(&all[..n]);
-    }
-
-    #[inline(always)]
-    fn to_array(self) -> [f32; LANES] {
+    fn sum_lanes(self, high: &[f32; LANES], low: &[f32; LANES]) -> f64 {
         let mut all = [0.0; LANES];
-        self.store(&mut all);
-        all
-    }
-
-    /// The largest lane, of lanes that are not NaN.
-    #[inline(always)]
-    fn reduce_max(self) -> f32 {
-        let mut all = self.to_array();
-        let mut width = LANES / 2;
-        while width > 0 {
-            for i in 0..width {
-                let (a, b) = (all[i], all[i + width]);
-                all[i] = if a > b { a } else { b };
-            }
-            width /= 2;
+        for i in 0..LANES {
+            all[i] = f64::from(high[i]) + f64::from(low[i]);
         }
-        all[0]
-    }
-}
-
-/// Sixteen f64: where sums are kept.
-pub(crate) trait Wide: Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> {
-    fn to_array(self) -> [f64; LANES];
-
-    /// The sum of the lanes: halves are added until one is left, on every backend.
-    #[inline(always)]
-    fn reduce_add(self) -> f64 {
-        let mut all = self.to_array();
         let mut width = LANES / 2;
         while width > 0 {
             for i in 0..width {
@@ -170,5 +98,81 @@ pub(crate) trait Wide: Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Outp
             width /= 2;
         }
         all[0]
+    }
+    /// Turns sixteen rows into one array per class.
+    #[inline(always)]
+    fn turn_in(self, rows: &TileRows<'_>, to: &mut [[f32; LANES]]) {
+        rows.turn_in(to);
+    }
+    /// Turns arrays of one class each into sixteen rows.
+    #[inline(always)]
+    fn turn_out(self, from: &[[f32; LANES]], rows: &mut TileRowsMut<'_>) {
+        rows.turn_out(from);
+    }
+    /// Runs the kernel with this backend's instructions enabled: the one crossing. It is never inlined.
+    fn run<K: Kernel>(self, kernel: K) -> K::Output;
+}
+
+/// A vector of f64: a part of what there is one of for each of sixteen rows.
+pub(crate) trait Wide:
+    Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self>
+{
+    /// `self > other ? self : other`, lane by lane.
+    fn max(self, other: Self) -> Self;
+    /// The bits that both have.
+    fn and(self, other: Self) -> Self;
+    /// The bits of both.
+    fn or(self, other: Self) -> Self;
+    /// The numbers whose bits are the sums of both as integers, which wrap.
+    fn add_bits(self, other: Self) -> Self;
+    /// The numbers whose bits are the differences of both as integers, which wrap.
+    fn sub_bits(self, other: Self) -> Self;
+    /// The numbers whose bits are these shifted left.
+    fn shift_left<const N: i32>(self) -> Self;
+    /// The numbers whose bits are these shifted right.
+    fn shift_right<const N: i32>(self) -> Self;
+    fn store(self, to: &mut [f64; LANES], part: usize);
+    /// The f32 whose bits are the low halves.
+    fn store_low(self, to: &mut [f32; LANES], part: usize);
+    /// The values rounded to f32.
+    fn narrow(self, to: &mut [f32; LANES], part: usize);
+}
+
+/// One vector: a part of sixteen f32.
+pub(crate) trait Lanes: Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> {
+    /// `self * factor + addend`.
+    fn mul_add(self, factor: Self, addend: Self) -> Self;
+    /// `self > other ? self : other`, lane by lane.
+    fn max(self, other: Self) -> Self;
+    /// The bits of both.
+    fn or(self, other: Self) -> Self;
+    /// The float whose bits are this one's shifted left.
+    fn shift_left<const N: i32>(self) -> Self;
+    /// The float whose bits are the sum of both as integers, which wraps.
+    fn add_bits(self, other: Self) -> Self;
+    /// +0 where `other < limit`.
+    fn zero_below(self, other: Self, limit: Self) -> Self;
+    /// [`add_bits`](Self::add_bits), and +0 where `other < limit`.
+    #[inline(always)]
+    fn add_bits_or_zero(self, bits: Self, other: Self, limit: Self) -> Self {
+        self.add_bits(bits).zero_below(other, limit)
+    }
+    /// +0 where `other == 0`.
+    fn zero_where_zero(self, other: Self) -> Self;
+    /// +0 where the bits of two others are the same.
+    fn zero_where_same(self, a: Self, b: Self) -> Self;
+    /// The same vectors, all of them before anything that follows: keeps the compiler from working them off
+    /// one after the other, where the processor cannot look far enough ahead.
+    #[inline(always)]
+    fn in_step<const N: usize>(vectors: [Self; N]) -> [Self; N] {
+        vectors
+    }
+    fn store(self, to: &mut [f32; LANES], part: usize);
+    /// Writes a part of up to sixteen values, as far as the slice goes.
+    fn store_tail(self, to: &mut [f32], part: usize);
+    /// Stores past the caches where the array is aligned to a cache line.
+    #[inline(always)]
+    fn stream(self, to: &mut [f32; LANES], part: usize) {
+        self.store(to, part);
     }
 }

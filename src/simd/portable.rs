@@ -2,54 +2,81 @@
 //!
 //! `wide` chooses its instructions when the crate is built, so this backend is what runs where no
 //! instruction set was detected, and is never entered from an AVX2 or AVX-512 root. Only its lanes
-//! are used; its `exp` is another algorithm.
+//! are used; its `exp` is another algorithm. It has no permutation of eight entries that is one
+//! instruction everywhere, so they are looked up lane by lane.
 
 use core::ops::{Add, Mul, Sub};
 
 use bytemuck::cast;
-use wide::{f32x8, f64x4, u32x8};
+use wide::{f32x4, i32x4, u32x4};
 
-use super::{Kernel, LANES, Lanes, Simd, Wide};
+use super::doubles::Doubles;
+use super::{Kernel, LANES, Lanes, Simd};
 
 /// Whether `wide` has vector instructions on this build's target.
 pub(crate) const VECTORISED: bool =
     cfg!(any(target_feature = "sse2", target_feature = "neon", target_feature = "simd128"));
 
+/// Lanes of a vector.
+const WIDTH: usize = 4;
+
 #[derive(Clone, Copy)]
 pub(crate) struct Portable;
 
 #[derive(Clone, Copy)]
-pub(crate) struct F32s([f32x8; 2]);
-
-#[derive(Clone, Copy)]
-pub(crate) struct F64s([f64x4; 4]);
+pub(crate) struct Four(f32x4);
 
 impl Simd for Portable {
-    type Lanes = F32s;
-    type Wide = F64s;
+    type Lanes = Four;
+    type Wide = Doubles;
+    type Table = [f32; 8];
 
     const FUSED: bool =
         cfg!(any(target_feature = "fma", all(target_arch = "aarch64", target_feature = "neon")));
+    const PARTS: usize = LANES / WIDTH;
+    const WIDE_PARTS: usize = LANES / 4;
 
     #[inline(always)]
-    fn splat(self, value: f32) -> F32s {
-        F32s([f32x8::splat(value); 2])
+    fn splat(self, value: f32) -> Four {
+        Four(f32x4::splat(value))
     }
 
     #[inline(always)]
-    fn load(self, from: &[f32; LANES]) -> F32s {
-        F32s(cast(*from))
+    fn load(self, from: &[f32; LANES], part: usize) -> Four {
+        Four(cast(from.as_chunks::<WIDTH>().0[part]))
     }
 
     #[inline(always)]
-    fn load_partial(self, from: &[f32], pad: f32) -> F32s {
-        let all: [f32; LANES] = core::array::from_fn(|i| from.get(i).copied().unwrap_or(pad));
-        self.load(&all)
+    fn load_tail(self, from: &[f32], part: usize, pad: f32) -> Four {
+        let all: [f32; WIDTH] =
+            core::array::from_fn(|i| from.get(part * WIDTH + i).copied().unwrap_or(pad));
+        Four(cast(all))
     }
 
     #[inline(always)]
-    fn wide_zero(self) -> F64s {
-        F64s([f64x4::ZERO; 4])
+    fn splat_wide(self, value: f64) -> Doubles {
+        Doubles::splat(value)
+    }
+
+    #[inline(always)]
+    fn load_wide(self, from: &[f64; LANES], part: usize) -> Doubles {
+        Doubles::load(from, part)
+    }
+
+    #[inline(always)]
+    fn widen(self, from: &[f32; LANES], part: usize) -> Doubles {
+        Doubles::widen(from, part)
+    }
+
+    #[inline(always)]
+    fn table(self, entries: &[f32; 8]) -> [f32; 8] {
+        *entries
+    }
+
+    #[inline(always)]
+    fn pick(self, table: [f32; 8], index: Four) -> Four {
+        let index: [u32; WIDTH] = cast(index.0);
+        Four(cast(index.map(|i| table[i as usize % 8])))
     }
 
     #[inline(never)]
@@ -58,124 +85,94 @@ impl Simd for Portable {
     }
 }
 
-impl F32s {
+impl Four {
     #[inline(always)]
-    fn zip(self, other: Self, f: impl Fn(f32x8, f32x8) -> f32x8) -> Self {
-        Self([f(self.0[0], other.0[0]), f(self.0[1], other.0[1])])
+    fn integers(self) -> i32x4 {
+        cast(self.0)
     }
 }
 
-impl Add for F32s {
+impl Add for Four {
     type Output = Self;
     #[inline(always)]
     fn add(self, other: Self) -> Self {
-        self.zip(other, |a, b| a + b)
+        Self(self.0 + other.0)
     }
 }
 
-impl Sub for F32s {
+impl Sub for Four {
     type Output = Self;
     #[inline(always)]
     fn sub(self, other: Self) -> Self {
-        self.zip(other, |a, b| a - b)
+        Self(self.0 - other.0)
     }
 }
 
-impl Mul for F32s {
+impl Mul for Four {
     type Output = Self;
     #[inline(always)]
     fn mul(self, other: Self) -> Self {
-        self.zip(other, |a, b| a * b)
+        Self(self.0 * other.0)
     }
 }
 
-impl Lanes for F32s {
-    type Wide = F64s;
-
+impl Lanes for Four {
     #[inline(always)]
     fn mul_add(self, factor: Self, addend: Self) -> Self {
-        Self([self.0[0].mul_add(factor.0[0], addend.0[0]), self.0[1].mul_add(factor.0[1], addend.0[1])])
-    }
-
-    #[inline(always)]
-    fn mul_sub(self, factor: Self, subtrahend: Self) -> Self {
-        Self([
-            self.0[0].mul_sub(factor.0[0], subtrahend.0[0]),
-            self.0[1].mul_sub(factor.0[1], subtrahend.0[1]),
-        ])
+        Self(self.0.mul_add(factor.0, addend.0))
     }
 
     #[inline(always)]
     fn max(self, other: Self) -> Self {
         if cfg!(target_arch = "x86_64") {
             // `maxps` is `a > b ? a : b`.
-            self.zip(other, f32x8::fast_max)
+            Self(self.0.fast_max(other.0))
         } else {
-            self.zip(other, |a, b| a.simd_gt(b).bitselect(a, b))
+            Self(self.0.simd_gt(other.0).bitselect(self.0, other.0))
         }
     }
 
     #[inline(always)]
-    fn low_bits_to_exponent(self) -> Self {
-        let shift = |a: f32x8| -> f32x8 { cast(cast::<f32x8, u32x8>(a) << 23_i32) };
-        Self([shift(self.0[0]), shift(self.0[1])])
+    fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
     }
 
     #[inline(always)]
-    fn zero_below(self, limit: Self) -> Self {
-        self.zip(limit, |a, l| a.simd_lt(l).bitselect(f32x8::ZERO, a))
+    fn shift_left<const N: i32>(self) -> Self {
+        Self(cast(cast::<f32x4, u32x4>(self.0) << N))
+    }
+
+    #[inline(always)]
+    fn add_bits(self, other: Self) -> Self {
+        Self(cast(self.integers() + other.integers()))
+    }
+
+    #[inline(always)]
+    fn zero_below(self, other: Self, limit: Self) -> Self {
+        Self(other.0.simd_lt(limit.0).bitselect(f32x4::ZERO, self.0))
     }
 
     #[inline(always)]
     fn zero_where_zero(self, other: Self) -> Self {
-        self.zip(other, |a, b| b.simd_eq(f32x8::ZERO).bitselect(f32x8::ZERO, a))
+        Self(other.0.simd_eq(f32x4::ZERO).bitselect(f32x4::ZERO, self.0))
     }
 
     #[inline(always)]
-    fn where_equal(self, other: Self, equal: Self, unequal: Self) -> Self {
-        let half = |i: usize| self.0[i].simd_eq(other.0[i]).bitselect(equal.0[i], unequal.0[i]);
-        Self([half(0), half(1)])
+    fn zero_where_same(self, a: Self, b: Self) -> Self {
+        let same: f32x4 = cast(a.integers().simd_eq(b.integers()));
+        Self(same.bitselect(f32x4::ZERO, self.0))
     }
 
     #[inline(always)]
-    fn widen(self) -> F64s {
-        let all: [f32; LANES] = cast(self.0);
-        F64s(core::array::from_fn(|q| f64x4::new(core::array::from_fn(|i| f64::from(all[4 * q + i])))))
+    fn store(self, to: &mut [f32; LANES], part: usize) {
+        to.as_chunks_mut::<WIDTH>().0[part] = cast(self.0);
     }
 
     #[inline(always)]
-    fn store(self, to: &mut [f32; LANES]) {
-        *to = cast(self.0);
-    }
-}
-
-impl Add for F64s {
-    type Output = Self;
-    #[inline(always)]
-    fn add(self, other: Self) -> Self {
-        Self(core::array::from_fn(|i| self.0[i] + other.0[i]))
-    }
-}
-
-impl Sub for F64s {
-    type Output = Self;
-    #[inline(always)]
-    fn sub(self, other: Self) -> Self {
-        Self(core::array::from_fn(|i| self.0[i] - other.0[i]))
-    }
-}
-
-impl Mul for F64s {
-    type Output = Self;
-    #[inline(always)]
-    fn mul(self, other: Self) -> Self {
-        Self(core::array::from_fn(|i| self.0[i] * other.0[i]))
-    }
-}
-
-impl Wide for F64s {
-    #[inline(always)]
-    fn to_array(self) -> [f64; LANES] {
-        cast(self.0)
+    fn store_tail(self, to: &mut [f32], part: usize) {
+        let all: [f32; WIDTH] = cast(self.0);
+        for (to, value) in to.iter_mut().skip(part * WIDTH).zip(all) {
+            *to = value;
+        }
     }
 }

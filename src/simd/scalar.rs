@@ -1,54 +1,63 @@
-//! Plain arrays: no vector instructions asked for, always there, the reference for the others.
+//! One lane at a time: no vector instructions asked for, always there, the reference for the others.
 
 use core::ops::{Add, Mul, Sub};
 
-use super::{Kernel, LANES, Lanes, Simd, Wide};
+use super::doubles::Doubles;
+use super::{Kernel, LANES, Lanes, Simd};
 
 #[derive(Clone, Copy)]
 pub(crate) struct Scalar;
 
 #[derive(Clone, Copy)]
-pub(crate) struct F32s([f32; LANES]);
-
-#[derive(Clone, Copy)]
-pub(crate) struct F64s([f64; LANES]);
-
-impl F32s {
-    #[inline(always)]
-    fn map(self, f: impl Fn(f32) -> f32) -> Self {
-        Self(self.0.map(f))
-    }
-
-    #[inline(always)]
-    fn zip(self, other: Self, f: impl Fn(f32, f32) -> f32) -> Self {
-        Self(core::array::from_fn(|i| f(self.0[i], other.0[i])))
-    }
-}
+pub(crate) struct One(f32);
 
 impl Simd for Scalar {
-    type Lanes = F32s;
-    type Wide = F64s;
+    type Lanes = One;
+    type Wide = Doubles;
+    type Table = [f32; 8];
 
     const FUSED: bool = true;
+    const PARTS: usize = LANES;
+    const WIDE_PARTS: usize = LANES / 4;
 
     #[inline(always)]
-    fn splat(self, value: f32) -> F32s {
-        F32s([value; LANES])
+    fn splat(self, value: f32) -> One {
+        One(value)
     }
 
     #[inline(always)]
-    fn load(self, from: &[f32; LANES]) -> F32s {
-        F32s(*from)
+    fn load(self, from: &[f32; LANES], part: usize) -> One {
+        One(from[part])
     }
 
     #[inline(always)]
-    fn load_partial(self, from: &[f32], pad: f32) -> F32s {
-        F32s(core::array::from_fn(|i| from.get(i).copied().unwrap_or(pad)))
+    fn load_tail(self, from: &[f32], part: usize, pad: f32) -> One {
+        One(from.get(part).copied().unwrap_or(pad))
     }
 
     #[inline(always)]
-    fn wide_zero(self) -> F64s {
-        F64s([0.0; LANES])
+    fn splat_wide(self, value: f64) -> Doubles {
+        Doubles::splat(value)
+    }
+
+    #[inline(always)]
+    fn load_wide(self, from: &[f64; LANES], part: usize) -> Doubles {
+        Doubles::load(from, part)
+    }
+
+    #[inline(always)]
+    fn widen(self, from: &[f32; LANES], part: usize) -> Doubles {
+        Doubles::widen(from, part)
+    }
+
+    #[inline(always)]
+    fn table(self, entries: &[f32; 8]) -> [f32; 8] {
+        *entries
+    }
+
+    #[inline(always)]
+    fn pick(self, table: [f32; 8], index: One) -> One {
+        One(table[index.0.to_bits() as usize % 8])
     }
 
     #[inline(never)]
@@ -57,110 +66,82 @@ impl Simd for Scalar {
     }
 }
 
-impl Add for F32s {
+impl Add for One {
     type Output = Self;
     #[inline(always)]
     fn add(self, other: Self) -> Self {
-        self.zip(other, |a, b| a + b)
+        Self(self.0 + other.0)
     }
 }
 
-impl Sub for F32s {
+impl Sub for One {
     type Output = Self;
     #[inline(always)]
     fn sub(self, other: Self) -> Self {
-        self.zip(other, |a, b| a - b)
+        Self(self.0 - other.0)
     }
 }
 
-impl Mul for F32s {
+impl Mul for One {
     type Output = Self;
     #[inline(always)]
     fn mul(self, other: Self) -> Self {
-        self.zip(other, |a, b| a * b)
+        Self(self.0 * other.0)
     }
 }
 
-impl Lanes for F32s {
-    type Wide = F64s;
-
-    // Sixteen calls in each of its places would be a third of this backend's code.
-    #[inline(never)]
+impl Lanes for One {
+    #[inline(always)]
     fn mul_add(self, factor: Self, addend: Self) -> Self {
         // One rounding whatever the CPU: without the instruction this is a library call, so that
         // this backend is slow but has the bits of the fast ones.
-        Self(core::array::from_fn(|i| self.0[i].mul_add(factor.0[i], addend.0[i])))
-    }
-
-    #[inline(always)]
-    fn mul_sub(self, factor: Self, subtrahend: Self) -> Self {
-        self.mul_add(factor, subtrahend.map(|a| -a))
+        Self(self.0.mul_add(factor.0, addend.0))
     }
 
     #[inline(always)]
     fn max(self, other: Self) -> Self {
-        self.zip(other, |a, b| if a > b { a } else { b })
+        if self.0 > other.0 { self } else { other }
     }
 
     #[inline(always)]
-    fn low_bits_to_exponent(self) -> Self {
-        self.map(|a| f32::from_bits(a.to_bits() << 23))
+    fn or(self, other: Self) -> Self {
+        Self(f32::from_bits(self.0.to_bits() | other.0.to_bits()))
     }
 
     #[inline(always)]
-    fn zero_below(self, limit: Self) -> Self {
-        self.zip(limit, |a, l| if a < l { 0.0 } else { a })
+    fn shift_left<const N: i32>(self) -> Self {
+        Self(f32::from_bits(self.0.to_bits() << N))
+    }
+
+    #[inline(always)]
+    fn add_bits(self, other: Self) -> Self {
+        Self(f32::from_bits(self.0.to_bits().wrapping_add(other.0.to_bits())))
+    }
+
+    #[inline(always)]
+    fn zero_below(self, other: Self, limit: Self) -> Self {
+        if other.0 < limit.0 { Self(0.0) } else { self }
     }
 
     #[inline(always)]
     fn zero_where_zero(self, other: Self) -> Self {
-        self.zip(other, |a, b| if b == 0.0 { 0.0 } else { a })
+        if other.0 == 0.0 { Self(0.0) } else { self }
     }
 
     #[inline(always)]
-    #[expect(clippy::float_cmp, reason = "equality is what is asked for")]
-    fn where_equal(self, other: Self, equal: Self, unequal: Self) -> Self {
-        Self(core::array::from_fn(|i| if self.0[i] == other.0[i] { equal.0[i] } else { unequal.0[i] }))
+    fn zero_where_same(self, a: Self, b: Self) -> Self {
+        if a.0.to_bits() == b.0.to_bits() { Self(0.0) } else { self }
     }
 
     #[inline(always)]
-    fn widen(self) -> F64s {
-        F64s(self.0.map(f64::from))
+    fn store(self, to: &mut [f32; LANES], part: usize) {
+        to[part] = self.0;
     }
 
     #[inline(always)]
-    fn store(self, to: &mut [f32; LANES]) {
-        *to = self.0;
-    }
-}
-
-impl Add for F64s {
-    type Output = Self;
-    #[inline(always)]
-    fn add(self, other: Self) -> Self {
-        Self(core::array::from_fn(|i| self.0[i] + other.0[i]))
-    }
-}
-
-impl Sub for F64s {
-    type Output = Self;
-    #[inline(always)]
-    fn sub(self, other: Self) -> Self {
-        Self(core::array::from_fn(|i| self.0[i] - other.0[i]))
-    }
-}
-
-impl Mul for F64s {
-    type Output = Self;
-    #[inline(always)]
-    fn mul(self, other: Self) -> Self {
-        Self(core::array::from_fn(|i| self.0[i] * other.0[i]))
-    }
-}
-
-impl Wide for F64s {
-    #[inline(always)]
-    fn to_array(self) -> [f64; LANES] {
-        self.0
+    fn store_tail(self, to: &mut [f32], part: usize) {
+        if let Some(to) = to.get_mut(part) {
+            *to = self.0;
+        }
     }
 }

@@ -9,18 +9,19 @@
 
 use core::marker::PhantomData;
 
-use super::{LANES, Lanes, Simd};
-use crate::layout::Layout;
+use super::tile::{TileRows, TileRowsMut};
+use super::{LANES, Simd};
+use crate::views::layout::Layout;
 
 /// Borrowed values.
 #[derive(Debug)]
-pub(crate) struct Strided<'a, E> {
+pub(crate) struct Strided<'a> {
     /// Where the layout counts from. All its values may be read as long as the borrow lives.
-    origin: *const E,
+    origin: *const f32,
     layout: Layout,
     /// How many values from the origin on may be read, whether they are the layout's or not.
     readable: usize,
-    borrow: PhantomData<&'a [E]>,
+    borrow: PhantomData<&'a [f32]>,
 }
 
 /// Mutably borrowed f32, no two of them in one place.
@@ -34,22 +35,22 @@ pub(crate) struct StridedMut<'a> {
     borrow: PhantomData<&'a mut [f32]>,
 }
 
-// SAFETY: it is used as a `&[E]` is.
-unsafe impl<E: Sync> Send for Strided<'_, E> {}
-// SAFETY: it is used as a `&[E]` is.
-unsafe impl<E: Sync> Sync for Strided<'_, E> {}
+// SAFETY: it is used as a `&[f32]` is.
+unsafe impl Send for Strided<'_> {}
+// SAFETY: it is used as a `&[f32]` is.
+unsafe impl Sync for Strided<'_> {}
 // SAFETY: it is used as a `&mut [f32]` is.
 unsafe impl Send for StridedMut<'_> {}
 // SAFETY: it is used as a `&mut [f32]` is.
 unsafe impl Sync for StridedMut<'_> {}
 
-impl<E> Clone for Strided<'_, E> {
+impl Clone for Strided<'_> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<E> Copy for Strided<'_, E> {}
+impl Copy for Strided<'_> {}
 
 /// Panics unless a value exists: what keeps accesses within the view. Callers know that it does.
 #[inline(always)]
@@ -57,10 +58,10 @@ fn check(layout: &Layout, row: usize, class: usize) {
     assert!(row < layout.rows && class < layout.classes, "a value outside of its view");
 }
 
-impl<'a, E> Strided<'a, E> {
+impl<'a> Strided<'a> {
     /// The values of a slice, of which a layout takes up `span`; `None` where it is shorter.
     #[inline(always)]
-    pub(crate) fn new(data: &'a [E], layout: Layout, span: usize) -> Option<Self> {
+    pub(crate) fn new(data: &'a [f32], layout: Layout, span: usize) -> Option<Self> {
         let readable = data.len();
         (span <= readable).then_some(Self { origin: data.as_ptr(), layout, readable, borrow: PhantomData })
     }
@@ -71,13 +72,13 @@ impl<'a, E> Strided<'a, E> {
     ///
     /// All may be read, and none is written, as long as the borrow lives.
     #[cfg(feature = "ndarray")]
-    pub(super) const unsafe fn from_raw(origin: *const E, layout: Layout) -> Self {
+    pub(super) const unsafe fn from_raw(origin: *const f32, layout: Layout) -> Self {
         Self { origin, layout, readable: 0, borrow: PhantomData }
     }
 
     /// Where the first value is.
     #[cfg(feature = "ndarray")]
-    pub(super) fn first(&self) -> *const E {
+    pub(super) fn first(&self) -> *const f32 {
         // SAFETY: the first of these rows is one of the view's, or there is none and the origin is what it was.
         unsafe { self.origin.add(if self.layout.rows == 0 { 0 } else { self.layout.offset(0, 0) }) }
     }
@@ -105,7 +106,7 @@ impl<'a, E> Strided<'a, E> {
 
     /// A row whose classes follow each other.
     #[inline(always)]
-    pub(crate) fn row(&self, row: usize) -> &'a [E] {
+    pub(crate) fn row(&self, row: usize) -> &'a [f32] {
         assert!(row < self.layout.rows && self.layout.class_stride == 1, "no row of the view");
         // SAFETY: the row exists; all of it is the view's.
         unsafe {
@@ -115,7 +116,7 @@ impl<'a, E> Strided<'a, E> {
 
     /// The memory from a row on; of a view that is plain.
     #[inline(always)]
-    pub(crate) fn tail(&self, row: usize) -> &'a [E] {
+    pub(crate) fn tail(&self, row: usize) -> &'a [f32] {
         check(&self.layout, row, 0);
         let start = self.layout.offset(row, 0);
         assert!(start <= self.readable, "memory that is not the view's");
@@ -123,43 +124,76 @@ impl<'a, E> Strided<'a, E> {
         unsafe { core::slice::from_raw_parts(self.origin.add(start), self.readable - start) }
     }
 
-    /// Sixteen rows that are neighbours in memory, class by class from one on; `None` where there are none such.
+    /// Sixteen rows whose classes follow each other. A row may be there more than once.
+    #[inline(always)]
+    pub(crate) fn tile(&self, rows: &[usize; LANES]) -> TileRows<'a> {
+        assert!(self.layout.class_stride == 1, "rows are slices");
+        let starts = starts(&self.layout, rows);
+        let mut at = [self.origin; LANES];
+        for (at, start) in at.iter_mut().zip(starts) {
+            // SAFETY: the row exists.
+            *at = unsafe { self.origin.add(start) };
+        }
+        // SAFETY: all classes of the rows may be read as long as the borrow lives.
+        unsafe { TileRows::new(at, self.layout.classes) }
+    }
+
+    /// Sixteen rows, class by class, if they are neighbours in memory; `None` where they are not.
     #[inline(always)]
     pub(crate) fn columns(
         &self,
-        row: usize,
-        class: usize,
-    ) -> Option<impl ExactSizeIterator<Item = &'a [E; LANES]>> {
+        rows: &[usize; LANES],
+        len: usize,
+    ) -> Option<impl ExactSizeIterator<Item = &'a [f32; LANES]>> {
         let layout = self.layout;
-        let (origin, start) = (self.origin, neighbours(&layout, row, class)?);
-        Some((class..layout.classes).map(
+        let (origin, start) = (self.origin, neighbours(&layout, rows, len)?);
+        Some((0..layout.classes).map(
             #[inline(always)]
-            move |at| {
+            move |class| {
                 // SAFETY: the sixteen values exist and follow each other.
-                unsafe { &*origin.add(start + (at - class) * layout.class_stride).cast() }
+                unsafe { &*origin.add(start + class * layout.class_stride).cast() }
             },
         ))
     }
 }
 
-impl<E: Copy> Strided<'_, E> {
+impl Strided<'_> {
     #[inline(always)]
-    pub(crate) fn get(&self, row: usize, class: usize) -> E {
+    pub(crate) fn get(&self, row: usize, class: usize) -> f32 {
         check(&self.layout, row, class);
         // SAFETY: the value exists.
         unsafe { *self.origin.add(self.layout.offset(row, class)) }
     }
 }
 
-/// Where a class of the first of sixteen rows is, if all exist and follow each other.
+/// Where rows start, which are known to exist after this.
 #[inline(always)]
-fn neighbours(layout: &Layout, row: usize, class: usize) -> Option<usize> {
-    check(layout, row, class);
-    let last = row.checked_add(LANES - 1).filter(|last| *last < layout.rows)?;
-    let start = layout.offset(row, class);
+fn starts(layout: &Layout, rows: &[usize; LANES]) -> [usize; LANES] {
+    let mut starts = [0; LANES];
+    let last = rows.iter().fold(0, |last, &row| if row > last { row } else { last });
+    assert!(last < layout.rows, "rows of the view");
+    if layout.seam(0).is_none() {
+        for (start, row) in starts.iter_mut().zip(rows) {
+            *start = row * layout.stride;
+        }
+    } else {
+        for (start, &row) in starts.iter_mut().zip(rows) {
+            *start = layout.offset(row, 0);
+        }
+    }
+    starts
+}
+
+/// Where the first class of the first of sixteen rows is, if all follow each other.
+#[inline(always)]
+fn neighbours(layout: &Layout, rows: &[usize; LANES], len: usize) -> Option<usize> {
+    let [first, .., last] = *rows;
     // Rows of another outer index may lie anywhere.
-    let one_run = layout.stride == 1 && layout.offset(last, class) == start + (LANES - 1);
-    (one_run && layout.seam(0).is_none()).then_some(start)
+    if len != LANES || layout.stride != 1 || layout.seam(0).is_some() || last != first + (LANES - 1) {
+        return None;
+    }
+    check(layout, last, 0);
+    Some(layout.offset(first, 0))
 }
 
 impl<'a> StridedMut<'a> {
@@ -204,7 +238,7 @@ impl<'a> StridedMut<'a> {
 
     /// The same values, shared.
     #[inline(always)]
-    pub(crate) fn share(&self) -> Strided<'_, f32> {
+    pub(crate) fn share(&self) -> Strided<'_> {
         let Self { origin, layout, readable, .. } = *self;
         Strided { origin, layout, readable, borrow: PhantomData }
     }
@@ -255,51 +289,35 @@ impl<'a> StridedMut<'a> {
         }
     }
 
-    /// Writes part of a row, from class `start` on. If the next `following - 1` rows follow without a gap, and
-    /// are about to be written, whole vectors are written over their beginnings: masks are slow.
+    /// Sixteen rows whose classes follow each other, to be written. A row may be there more than once.
     #[inline(always)]
-    pub(crate) fn write<S: Simd>(
-        &mut self,
-        simd: S,
-        row: usize,
-        start: usize,
-        following: usize,
-        values: &[f32; LANES],
-    ) {
-        let rows = if self.layout.stride == self.layout.classes { following } else { 1 };
-        let results = &mut self.rows_mut(row, rows)[start..];
-        match results.first_chunk_mut() {
-            Some(all) => simd.load(values).store(all),
-            None => results.copy_from_slice(&values[..results.len()]),
+    pub(crate) fn tile_mut(&mut self, rows: &[usize; LANES]) -> TileRowsMut<'_> {
+        assert!(self.layout.class_stride == 1, "rows are slices");
+        let starts = starts(&self.layout, rows);
+        let mut at = [self.origin; LANES];
+        for (at, start) in at.iter_mut().zip(starts) {
+            // SAFETY: the row exists.
+            *at = unsafe { self.origin.add(start) };
         }
-    }
-
-    /// A row, and another one.
-    #[inline(always)]
-    pub(crate) fn two_rows(&mut self, row: usize, other: usize) -> (&mut [f32], &[f32]) {
-        assert!(row != other, "a row twice");
-        let origin = self.share().row(other).as_ptr();
-        let classes = self.layout.classes;
-        // SAFETY: the slice is that of the other row, of which `row_mut` has no part.
-        let other = unsafe { core::slice::from_raw_parts(origin, classes) };
-        (self.row_mut(row), other)
+        // SAFETY: all classes of the rows are the view's, and nobody else's while `self` is borrowed.
+        unsafe { TileRowsMut::new(at, self.layout.classes) }
     }
 
     /// As [`Strided::columns`].
     #[inline(always)]
     pub(crate) fn columns_mut(
         &mut self,
-        row: usize,
-        class: usize,
+        rows: &[usize; LANES],
+        len: usize,
     ) -> Option<impl ExactSizeIterator<Item = &mut [f32; LANES]>> {
         let layout = self.layout;
-        let (origin, start) = (self.origin, neighbours(&layout, row, class)?);
-        Some((class..layout.classes).map(
+        let (origin, start) = (self.origin, neighbours(&layout, rows, len)?);
+        Some((0..layout.classes).map(
             #[inline(always)]
-            move |at| {
+            move |class| {
                 // SAFETY: the sixteen values exist, follow each other, share no place with those of other classes, and
                 // are nobody else's while `self` is borrowed.
-                unsafe { &mut *origin.add(start + (at - class) * layout.class_stride).cast() }
+                unsafe { &mut *origin.add(start + class * layout.class_stride).cast() }
             },
         ))
     }

@@ -1,9 +1,9 @@
 //! Checked views of memory that results are written to.
 
-use crate::layout::Layout;
-use crate::rows::{expect_shape, wrong_length};
+use super::layout::Layout;
+use super::rows::{expect_shape, wrong_length};
 use crate::simd::strided::StridedMut;
-use crate::simd::{LANES, Simd};
+use crate::simd::LANES;
 use crate::{Backend, Error, Rows};
 
 /// A mutably borrowed view of rows × classes f32, as [`Rows`] is a shared one.
@@ -191,19 +191,6 @@ impl<'a> RowsMut<'a> {
         self.values.share().tail(row)
     }
 
-    /// Writes part of a row, as [`StridedMut::write`] does.
-    #[inline(always)]
-    pub(crate) fn write<S: Simd>(
-        &mut self,
-        simd: S,
-        row: usize,
-        start: usize,
-        following: usize,
-        values: &[f32; LANES],
-    ) {
-        self.values.write(simd, row, start, following, values);
-    }
-
     /// Writes part of a row of any layout, from class `start` on, as far as it goes.
     #[inline(always)]
     pub(crate) fn write_all(&mut self, row: usize, start: usize, values: &[f32; LANES]) {
@@ -214,15 +201,6 @@ impl<'a> RowsMut<'a> {
             for (class, value) in (start..).zip(&values[..len]) {
                 self.values.set(row, class, *value);
             }
-        }
-    }
-
-    /// A row that is known to exist, and another one; nothing for none.
-    #[inline(always)]
-    pub(crate) fn two_rows(&mut self, row: usize, other: Option<usize>) -> (&mut [f32], &[f32]) {
-        match other {
-            Some(other) => self.values.two_rows(row, other),
-            None => (self.values.row_mut(row), &[]),
         }
     }
 

@@ -7,7 +7,7 @@
     reason = "a negative label, extended by its sign, is no class; a class fits"
 )]
 
-use crate::kernel::operation::IGNORED;
+use crate::kernels::group::NO_LABEL as IGNORED;
 use crate::{Error, Rows};
 
 /// Defines [`Labels`] and its conversions for the listed integer types.

@@ -1,8 +1,8 @@
 //! Checked views of memory: the shape is validated once, here.
 
-use crate::layout::Layout;
+use super::layout::Layout;
 use crate::simd::strided::Strided;
-use crate::{Backend, Element, Error};
+use crate::{Backend, Error};
 
 /// A borrowed view of rows × classes values.
 ///
@@ -22,19 +22,19 @@ use crate::{Backend, Element, Error};
 /// # Ok::<(), xent::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct Rows<'a, E: Element = f32> {
-    values: Strided<'a, E>,
+pub struct Rows<'a> {
+    values: Strided<'a>,
     backend: Option<Backend>,
 }
 
-impl<'a, E: Element> Rows<'a, E> {
+impl<'a> Rows<'a> {
     /// Views all of `data` as rows that follow each other without a gap.
     ///
     /// # Errors
     ///
     /// [`Error::DataLength`] unless `data.len() == rows * classes`; [`Error::NoClasses`] for rows of
     /// no classes; [`Error::SizeOverflow`] where `rows * classes` does not fit in `usize`.
-    pub fn new(data: &'a [E], rows: usize, classes: usize) -> Result<Self, Error> {
+    pub fn new(data: &'a [f32], rows: usize, classes: usize) -> Result<Self, Error> {
         let view = Self::with_stride(data, rows, classes, classes)?;
         let expected = rows * classes;
         let layout = view.values.layout();
@@ -47,7 +47,7 @@ impl<'a, E: Element> Rows<'a, E> {
     ///
     /// [`Error::DataLength`] where `data` ends before the last row does; [`Error::NoClasses`] for rows
     /// of no classes; [`Error::SizeOverflow`] where the size does not fit in `usize`.
-    pub fn with_stride(data: &'a [E], rows: usize, classes: usize, stride: usize) -> Result<Self, Error> {
+    pub fn with_stride(data: &'a [f32], rows: usize, classes: usize, stride: usize) -> Result<Self, Error> {
         let (layout, span) = Layout::of_rows(rows, classes, stride)?;
         let values = Strided::new(data, layout, span);
         let values = values.ok_or_else(|| wrong_length(&layout, data.len(), span))?;
@@ -74,7 +74,7 @@ impl<'a, E: Element> Rows<'a, E> {
     /// assert_eq!(argmax(logits)?, [0, 1, 0, 0, 1, 0]);
     /// # Ok::<(), xent::Error>(())
     /// ```
-    pub fn along_axis(data: &'a [E], shape: &[usize], axis: usize) -> Result<Self, Error> {
+    pub fn along_axis(data: &'a [f32], shape: &[usize], axis: usize) -> Result<Self, Error> {
         let (shape, strides) = Layout::along(shape, axis)?;
         let view = Self::with_strides(data, shape, strides)?;
         let expected = view.rows() * view.classes();
@@ -98,7 +98,7 @@ impl<'a, E: Element> Rows<'a, E> {
     /// assert_eq!(shifted.row(2), Some(&[0.0, 3.0][..]));
     /// # Ok::<(), xent::Error>(())
     /// ```
-    pub fn with_strides(data: &'a [E], shape: [usize; 3], strides: [usize; 3]) -> Result<Self, Error> {
+    pub fn with_strides(data: &'a [f32], shape: [usize; 3], strides: [usize; 3]) -> Result<Self, Error> {
         let (layout, span) = Layout::of_axes(shape, strides)?;
         let values = Strided::new(data, layout, span);
         let given = data.len();
@@ -128,7 +128,7 @@ impl<'a, E: Element> Rows<'a, E> {
     /// ```
     #[cfg(feature = "ndarray")]
     pub fn from_ndarray<D: ndarray::Dimension>(
-        array: ndarray::ArrayView<'a, E, D>,
+        array: ndarray::ArrayView<'a, f32, D>,
         classes: ndarray::Axis,
     ) -> Result<Self, Error> {
         Ok(Self { values: Strided::of_array(array, classes)?, backend: None })
@@ -137,12 +137,12 @@ impl<'a, E: Element> Rows<'a, E> {
     /// The same values as an array of outer × classes × inner. Outer and inner axes that lie evenly are one.
     #[cfg(feature = "ndarray")]
     #[must_use]
-    pub fn to_ndarray(&self) -> ndarray::ArrayView3<'a, E> {
+    pub fn to_ndarray(&self) -> ndarray::ArrayView3<'a, f32> {
         self.values.to_array()
     }
 
     /// A view of values that are known to be there.
-    pub(crate) fn of(values: Strided<'a, E>, backend: Option<Backend>) -> Self {
+    pub(crate) fn of(values: Strided<'a>, backend: Option<Backend>) -> Self {
         Self { values, backend }
     }
 
@@ -179,19 +179,19 @@ impl<'a, E: Element> Rows<'a, E> {
 
     /// One row, `None` past the end, and where classes do not follow each other.
     #[must_use]
-    pub fn row(&self, row: usize) -> Option<&'a [E]> {
+    pub fn row(&self, row: usize) -> Option<&'a [f32]> {
         (row < self.rows() && self.class_stride() == 1).then(|| self.row_at(row))
     }
 
     /// One value, `None` past the end.
     #[must_use]
-    pub fn get(&self, row: usize, class: usize) -> Option<E> {
+    pub fn get(&self, row: usize, class: usize) -> Option<f32> {
         (row < self.rows() && class < self.classes()).then(|| self.values.get(row, class))
     }
 
     /// The values themselves.
     #[inline(always)]
-    pub(crate) fn values(&self) -> Strided<'a, E> {
+    pub(crate) fn values(&self) -> Strided<'a> {
         self.values
     }
 
@@ -203,13 +203,13 @@ impl<'a, E: Element> Rows<'a, E> {
 
     /// A row that is known to exist, of classes that follow each other.
     #[inline(always)]
-    pub(crate) fn row_at(&self, row: usize) -> &'a [E] {
+    pub(crate) fn row_at(&self, row: usize) -> &'a [f32] {
         self.values.row(row)
     }
 
     /// The memory from a row that is known to exist to the end of the data.
     #[inline(always)]
-    pub(crate) fn tail_at(&self, row: usize) -> &'a [E] {
+    pub(crate) fn tail_at(&self, row: usize) -> &'a [f32] {
         self.values.tail(row)
     }
 

@@ -1,0 +1,1 @@
+//! Rows in parallel: the only file that says `rayon`.

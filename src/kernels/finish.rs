@@ -1,0 +1,87 @@
+//! Between reading and writing: the ends of sixteen rows, in vectors.
+
+use super::Kernel;
+use super::group::{Group, LossSum};
+use crate::simd::{LANES, Lanes, Simd, Wide};
+
+/// Turns the sums of groups into what is asked for.
+pub(crate) struct Finish<'a> {
+    pub(crate) groups: &'a mut [Group],
+    /// Whether rows have labels.
+    pub(crate) labels: bool,
+    /// Whether their losses are wanted, and added up.
+    pub(crate) losses: Option<&'a mut LossSum>,
+    /// Whether logarithms of sums are wanted.
+    pub(crate) logs: bool,
+    /// Whether factors and results at labels are wanted.
+    pub(crate) factors: bool,
+}
+
+impl Kernel for Finish<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<S: Simd>(mut self, simd: S) {
+        for group in self.groups {
+            let parts = (group.len * S::WIDE_PARTS).div_ceil(LANES);
+            if self.labels {
+                group.ends.add_labels(simd, group.len);
+            } else {
+                group.ends.without_labels();
+            }
+            for part in 0..parts {
+                if let Some(sum) = &mut self.losses {
+                    let loss = group.ends.losses(simd, part);
+                    loss.store(&mut group.loss, part);
+                    let loss = loss * simd.load_wide(&group.weight, part);
+                    loss.narrow(&mut group.results, part);
+                    sum.add(simd, part, loss);
+                }
+                if self.logs {
+                    group.ends.logs(simd, part).store(&mut group.log, part);
+                }
+                if self.factors {
+                    factors(simd, part, group);
+                }
+            }
+            for values in [&mut group.results, &mut group.at_label] {
+                flush(simd, values);
+            }
+        }
+    }
+}
+
+/// Makes +0 of what is subnormal.
+#[inline(always)]
+fn flush<S: Simd>(simd: S, values: &mut [f32; LANES]) {
+    for part in 0..S::PARTS {
+        let value = simd.load(values, part);
+        let magnitude = value.max(simd.splat(0.0) - value);
+        value.zero_below(magnitude, simd.splat(f32::MIN_POSITIVE)).store(values, part);
+    }
+}
+
+/// What terms are multiplied by, and `-rest / sum` at the labels.
+#[inline(always)]
+fn factors<S: Simd>(simd: S, part: usize, group: &mut Group) {
+    let sum = simd.load_wide(&group.ends.sum, part);
+    let scale = simd.load_wide(&group.scale, part);
+    let share = simd.splat_wide(1.0) / sum;
+    group.factors.set(simd, part, [scale, simd.load_wide(&group.inverse_scale, part)], sum, share);
+    let at_label = (simd.splat_wide(0.0) - scale) * (simd.load_wide(&group.ends.rest, part) * share);
+    at_label.narrow(&mut group.at_label, part);
+}
+
+impl LossSum {
+    pub(crate) const EMPTY: Self = Self { high: [0.0; LANES], low: [0.0; LANES] };
+
+    /// Adds values, with what each addition rounds away (Knuth's two-sum).
+    #[inline(always)]
+    pub(crate) fn add<S: Simd>(&mut self, simd: S, part: usize, values: S::Wide) {
+        let (high, low) = (simd.load_wide(&self.high, part), simd.load_wide(&self.low, part));
+        let sum = high + values;
+        let added = sum - high;
+        (low + ((high - (sum - added)) + (values - added))).store(&mut self.low, part);
+        sum.store(&mut self.high, part);
+    }
+}

@@ -1,0 +1,63 @@
+//! Sixteen rows on their way through the kernels: what is known of each, one lane a row.
+
+use crate::numbers::ends::Ends;
+use crate::numbers::factor::Factors;
+use crate::simd::LANES;
+
+/// The label of a row that has none.
+pub(crate) const NO_LABEL: usize = usize::MAX;
+
+/// Up to sixteen rows. Lanes without a row of their own repeat the first, so that what is computed for them is harmless.
+#[derive(Clone)]
+#[repr(align(64))]
+pub(crate) struct Group {
+    /// How many rows there are.
+    pub(crate) len: usize,
+    /// Which rows of the call they are.
+    pub(crate) rows: [usize; LANES],
+    /// Their classes, or [`NO_LABEL`].
+    pub(crate) labels: [usize; LANES],
+    /// The largest logit of each, where it was looked for.
+    pub(crate) max: [f32; LANES],
+    pub(crate) ends: Ends,
+    /// What losses are multiplied by: 0 in lanes without a row.
+    pub(crate) weight: [f64; LANES],
+    /// What results are multiplied by.
+    pub(crate) scale: [f64; LANES],
+    /// `1 / |scale|`.
+    pub(crate) inverse_scale: [f64; LANES],
+    /// `ln(sum / term)` of the labels.
+    pub(crate) loss: [f64; LANES],
+    /// The losses, weighted and rounded.
+    pub(crate) results: [f32; LANES],
+    /// `ln sum`, relative to the pivots.
+    pub(crate) log: [f64; LANES],
+    pub(crate) factors: Factors,
+    /// The results at the labels.
+    pub(crate) at_label: [f32; LANES],
+}
+
+impl Group {
+    pub(crate) const EMPTY: Self = Self {
+        len: 0,
+        rows: [0; LANES],
+        labels: [NO_LABEL; LANES],
+        max: [0.0; LANES],
+        ends: Ends::EMPTY,
+        weight: [0.0; LANES],
+        scale: [1.0; LANES],
+        inverse_scale: [1.0; LANES],
+        loss: [0.0; LANES],
+        results: [0.0; LANES],
+        log: [0.0; LANES],
+        factors: Factors::ZERO,
+        at_label: [0.0; LANES],
+    };
+}
+
+/// A sum of losses that does not depend on their order: two f64 for each lane.
+#[derive(Clone, Copy)]
+pub(crate) struct LossSum {
+    pub(crate) high: [f64; LANES],
+    pub(crate) low: [f64; LANES],
+}

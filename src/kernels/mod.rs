@@ -1,0 +1,12 @@
+//! The only code that is compiled once for each backend: what is done with every logit.
+//!
+//! A kernel handles up to sixteen rows, or a few tiles of sixteen, and is generic over the lanes and nothing else. What
+//! rows are, where they lie and what becomes of their results is data.
+
+pub(crate) mod finish;
+pub(crate) mod group;
+pub(crate) mod rows;
+pub(crate) mod tiles;
+pub(crate) mod write;
+
+pub(crate) use crate::simd::Kernel;

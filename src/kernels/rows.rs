@@ -1,0 +1,221 @@
+//! Rows of many classes: classes in the lanes, row after row.
+//!
+//! Formula: `sum e^(x_j - m)` over all classes but the label.
+//!
+//! Identity: the terms of all rows whose logits are ordinary can be taken against one reference, `2^-64`: whether they
+//! can is seen from their bits and from the sum, so that no row is searched for its largest logit first.
+//!
+//! Trick: four vectors of terms are added in f32 before their sum is added to a high and a low part, by one branch-free
+//! step that keeps what it rounds away: 1.75 additions for each vector.
+
+use super::Kernel;
+use crate::numbers::exp::{Exp, LaneReference, Reference};
+use crate::simd::{LANES, Lanes, Simd};
+
+/// Logits of a step: four arrays of sixteen.
+pub(crate) const STEP: usize = 4 * LANES;
+
+/// Logits of a block: what both halves of sixteen lanes are worked off in where a vector has eight.
+pub(crate) const BLOCK: usize = 512;
+
+/// Logits of a part: what one thread takes of a long row, and what one f32 sum holds.
+pub(crate) const PART: usize = 16384;
+
+/// The sum of a row: of the parts before in f64, of the open one lane by lane.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+pub(crate) struct RowSum {
+    high: [f32; LANES],
+    low: [f32; LANES],
+    pub(crate) total: f64,
+}
+
+impl RowSum {
+    pub(crate) const EMPTY: Self = Self { high: [0.0; LANES], low: [0.0; LANES], total: 0.0 };
+}
+
+/// Adds the terms of rows, or of one part of each, to their sums.
+pub(crate) struct SumRows<'a> {
+    pub(crate) rows: &'a [&'a [f32]],
+    /// The classes that are left out, counted from the first that is given.
+    pub(crate) labels: &'a [usize],
+    pub(crate) references: &'a [Reference],
+    /// Where terms are kept, rows `stride` apart, with room for whole steps; empty if they are not.
+    pub(crate) terms: &'a mut [f32],
+    pub(crate) stride: usize,
+    pub(crate) sums: &'a mut [RowSum],
+    /// The bits of all that goes into terms, for [`too_large`](crate::numbers::exp::too_large).
+    pub(crate) seen: &'a mut [f32; LANES],
+    /// Whether the rows, or their parts, end here.
+    pub(crate) close: bool,
+}
+
+impl Kernel for SumRows<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, simd: S) {
+        let Self { rows, labels, references, terms, stride, sums, seen, close } = self;
+        let mut lines = terms.chunks_mut(stride.max(1));
+        for (((row, &label), reference), sum) in rows.iter().zip(labels).zip(references).zip(sums) {
+            let keep = lines.next();
+            let mut row = Row { simd, row, label, reference: *reference, sum, seen };
+            #[expect(clippy::float_cmp, reason = "0 is exact")]
+            match (keep, reference.pivot != 0.0) {
+                (None, false) => row.read::<false, false>(&mut []),
+                (None, true) => row.read::<true, false>(&mut []),
+                (Some(terms), false) => row.read::<false, true>(terms),
+                (Some(terms), true) => row.read::<true, true>(terms),
+            }
+            if close {
+                row.sum.close(simd);
+            }
+        }
+    }
+}
+
+impl RowSum {
+    /// Adds what the lanes hold to the total.
+    #[inline(always)]
+    fn close<S: Simd>(&mut self, simd: S) {
+        self.total += simd.sum_lanes(&self.high, &self.low);
+        (self.high, self.low) = ([0.0; LANES], [0.0; LANES]);
+    }
+}
+
+/// One row, or a part of it.
+struct Row<'a, S> {
+    simd: S,
+    row: &'a [f32],
+    label: usize,
+    reference: Reference,
+    sum: &'a mut RowSum,
+    seen: &'a mut [f32; LANES],
+}
+
+impl<S: Simd> Row<'_, S> {
+    #[inline(always)]
+    fn read<const PIVOT: bool, const KEEP: bool>(&mut self, terms: &mut [f32]) {
+        for (i, block) in self.row.chunks(BLOCK).enumerate() {
+            if i > 0 && i.is_multiple_of(PART / BLOCK) {
+                self.sum.close(self.simd);
+            }
+            let start = i * BLOCK;
+            let terms = if KEEP { &mut terms[start..(start + block.len()).next_multiple_of(STEP)] } else { &mut [] };
+            let label = self.label.wrapping_sub(start);
+            if label < block.len() {
+                self.block::<PIVOT, KEEP, true>(block, label, terms);
+            } else {
+                self.block::<PIVOT, KEEP, false>(block, label, terms);
+            }
+        }
+    }
+
+    /// Adds the terms of a block; with `MASK` those of all its classes but the label.
+    #[inline(always)]
+    fn block<const PIVOT: bool, const KEEP: bool, const MASK: bool>(
+        &mut self,
+        block: &[f32],
+        label: usize,
+        terms: &mut [f32],
+    ) {
+        let simd = self.simd;
+        let exp = Exp::new(simd);
+        let reference = [LaneReference::splat(simd, self.reference); 4];
+        let (steps, tail) = block.as_chunks::<STEP>();
+        for part in 0..S::PARTS {
+            let mut add = Adder::<S, PIVOT, MASK> {
+                simd,
+                exp,
+                reference,
+                label,
+                part,
+                high: simd.load(&self.sum.high, part),
+                low: simd.load(&self.sum.low, part),
+                seen: simd.load(self.seen, part),
+                pending: [simd.splat(0.0); 4],
+            };
+            let mut lines = terms.as_chunks_mut::<STEP>().0.iter_mut();
+            for (i, step) in steps.iter().enumerate() {
+                let mut x = [simd.splat(0.0); 4];
+                for (x, from) in x.iter_mut().zip(step.as_chunks().0) {
+                    *x = simd.load(from, part);
+                }
+                let to = if KEEP { lines.next() } else { None };
+                add.step(x, i, to);
+            }
+            if !tail.is_empty() {
+                let mut x = [simd.splat(f32::NEG_INFINITY); 4];
+                for (x, from) in x.iter_mut().zip(tail.chunks(LANES)) {
+                    *x = simd.load_tail(from, part, f32::NEG_INFINITY);
+                }
+                let to = if KEEP { lines.next() } else { None };
+                add.step(x, steps.len(), to);
+            }
+            add.add_pending();
+            add.high.store(&mut self.sum.high, part);
+            add.low.store(&mut self.sum.low, part);
+            add.seen.store(self.seen, part);
+        }
+    }
+}
+
+/// Adds steps of four vectors.
+struct Adder<S: Simd, const PIVOT: bool, const MASK: bool> {
+    simd: S,
+    exp: Exp<S>,
+    reference: [LaneReference<S>; 4],
+    label: usize,
+    part: usize,
+    high: S::Lanes,
+    low: S::Lanes,
+    seen: S::Lanes,
+    /// The terms of the step before: to add them at once would fill the processor's window with what cannot start yet.
+    pending: [S::Lanes; 4],
+}
+
+impl<S: Simd, const PIVOT: bool, const MASK: bool> Adder<S, PIVOT, MASK> {
+    #[inline(always)]
+    fn step(&mut self, x: [S::Lanes; 4], index: usize, to: Option<&mut [f32; STEP]>) {
+        let (mut terms, shifted) = self.exp.terms::<4, PIVOT>(x, &self.reference);
+        self.add_pending();
+        for shifted in shifted {
+            self.seen = self.seen.or(shifted);
+        }
+        if let Some(to) = to {
+            for (to, term) in to.as_chunks_mut().0.iter_mut().zip(terms) {
+                term.store(to, self.part);
+            }
+        }
+        if MASK {
+            #[expect(clippy::cast_possible_truncation, reason = "a class of a block, or any other number")]
+            let label = self.simd.splat(f32::from_bits(self.label.wrapping_sub(index * STEP) as u32));
+            for (term, numbers) in terms.iter_mut().zip(&NUMBERS) {
+                *term = term.zero_where_same(self.simd.load(numbers, self.part), label);
+            }
+        }
+        self.pending = terms;
+    }
+
+    #[inline(always)]
+    fn add_pending(&mut self) {
+        let [a, b, c, d] = self.pending;
+        let sum = (a + b) + (c + d);
+        // Knuth's two-sum: either may be the larger one.
+        let high = self.high + sum;
+        let part = high - self.high;
+        self.low = self.low + ((self.high - (high - part)) + (sum - part));
+        self.high = high;
+    }
+}
+
+/// The bits of 0 to 63.
+static NUMBERS: [[f32; LANES]; 4] = {
+    let mut numbers = [[0.0; LANES]; 4];
+    let mut i = 0;
+    while i < STEP {
+        numbers[i / LANES][i % LANES] = f32::from_bits(i as u32);
+        i += 1;
+    }
+    numbers
+};

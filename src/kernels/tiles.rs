@@ -1,0 +1,247 @@
+//! Rows of few classes: sixteen of them in the lanes.
+//!
+//! Formula: `sum e^(x_j - m)` over all classes but the label, whose logit is taken out first: its place holds -inf.
+//!
+//! Identity: against a number with the exponent of the largest possible sum, `high + t` rounds a term to a multiple of
+//! one unit; what that leaves, `t - ((high + t) - high)`, is exact and is summed by itself.
+//!
+//! Trick: the terms of two tiles side by side. One alone is a chain too long for the processor to fill its units from.
+
+use super::Kernel;
+use super::group::Group;
+use core::f32::consts::LOG2_E;
+
+use crate::numbers::exp::{Exp, LaneReference, ROUNDER, lane_reference};
+use crate::simd::strided::Strided;
+use crate::simd::{LANES, Lanes, Simd, Wide};
+
+/// Brings rows into tiles.
+pub(crate) struct LoadTiles<'a> {
+    pub(crate) from: Strided<'a>,
+    pub(crate) groups: &'a [Group],
+    /// One array per class, for each group.
+    pub(crate) tiles: &'a mut [[f32; LANES]],
+}
+
+impl Kernel for LoadTiles<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, simd: S) {
+        let classes = self.from.layout().classes;
+        for (group, tile) in self.groups.iter().zip(self.tiles.chunks_exact_mut(classes)) {
+            if self.from.layout().class_stride == 1 {
+                simd.turn_in(&self.from.tile(&group.rows), tile);
+            } else if let Some(columns) = self.from.columns(&group.rows, group.len) {
+                for (to, column) in tile.iter_mut().zip(columns) {
+                    *to = *column;
+                }
+            } else {
+                for (class, to) in tile.iter_mut().enumerate() {
+                    for (to, row) in to.iter_mut().zip(group.rows) {
+                        *to = self.from.get(row, class);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Sums the terms of tiles; with `keep` they are left in the logits' places.
+pub(crate) struct SumTiles<'a> {
+    pub(crate) groups: &'a mut [Group],
+    pub(crate) tiles: &'a mut [[f32; LANES]],
+    pub(crate) classes: usize,
+    pub(crate) labels: bool,
+    pub(crate) keep: bool,
+}
+
+/// The sums of a tile's rows, and what they are relative to.
+struct Sums {
+    high: [f32; LANES],
+    low: [f32; LANES],
+    /// What `high` began with.
+    bias: [f32; LANES],
+}
+
+impl Kernel for SumTiles<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, simd: S) {
+        let Self { groups, tiles, classes, labels, keep } = self;
+        for (group, tile) in groups.iter_mut().zip(tiles.chunks_exact_mut(classes)) {
+            if labels {
+                take_labels(group, tile);
+            }
+        }
+        let mut all = [const { Sums { high: [0.0; LANES], low: [0.0; LANES], bias: [0.0; LANES] } }; 8];
+        for ((group, sums), tile) in groups.iter_mut().zip(&mut all).zip(tiles.chunks_exact(classes)) {
+            refer(simd, group, sums, tile);
+        }
+        let pairs = tiles.chunks_mut(2 * classes);
+        for ((groups, sums), pair) in groups.chunks(2).zip(all.chunks_mut(2)).zip(pairs) {
+            let pivots = groups.iter().fold(0, |all, group| group.ends.pivot.iter().fold(all, |all, x| all | x.to_bits())) != 0;
+            match (pivots, keep) {
+                (false, false) => sum_pair::<S, false, false>(simd, groups, sums, pair, classes),
+                (false, true) => sum_pair::<S, false, true>(simd, groups, sums, pair, classes),
+                (true, false) => sum_pair::<S, true, false>(simd, groups, sums, pair, classes),
+                (true, true) => sum_pair::<S, true, true>(simd, groups, sums, pair, classes),
+            }
+        }
+        for (group, sums) in groups.iter_mut().zip(&mut all) {
+            for part in 0..S::PARTS {
+                (simd.load(&sums.high, part) - simd.load(&sums.bias, part)).store(&mut sums.high, part);
+            }
+            for part in 0..S::WIDE_PARTS {
+                (simd.widen(&sums.high, part) + simd.widen(&sums.low, part)).store(&mut group.ends.rest, part);
+            }
+        }
+    }
+}
+
+/// Takes the labels' logits out of a tile.
+#[inline(always)]
+fn take_labels(group: &mut Group, tile: &mut [[f32; LANES]]) {
+    for lane in 0..LANES {
+        if let Some(class) = tile.get_mut(group.labels[lane]) {
+            group.ends.logit[lane] = class[lane];
+            class[lane] = f32::NEG_INFINITY;
+        }
+    }
+}
+
+/// Chooses the references of a tile's rows, by their largest logits.
+#[inline(always)]
+fn refer<S: Simd>(simd: S, group: &mut Group, sums: &mut Sums, tile: &[[f32; LANES]]) {
+    let room = simd.splat(room_for(tile.len()) + ROUNDER);
+    for part in 0..S::PARTS {
+        let mut max = [simd.splat(f32::NEG_INFINITY); 2];
+        let (pairs, last) = tile.as_chunks::<2>();
+        for [a, b] in pairs {
+            max = [simd.load(a, part).max(max[0]), simd.load(b, part).max(max[1])];
+        }
+        for class in last {
+            max[0] = simd.load(class, part).max(max[0]);
+        }
+        let others = max[0].max(max[1]);
+        let max = others.max(simd.load(&group.ends.logit, part));
+        max.store(&mut group.max, part);
+        let (pivot, exponent) = lane_reference(simd, max);
+        pivot.store(&mut group.ends.pivot, part);
+        exponent.store(&mut group.ends.exponent, part);
+        // A power of two above the sum: its exponent is that of the largest term, and room for all classes.
+        let largest = LaneReference::new(simd, pivot, exponent).floor.max(others - pivot);
+        let n = (largest * simd.splat(LOG2_E) + simd.splat(ROUNDER)) - simd.splat(ROUNDER);
+        let bias = (n - exponent + room).shift_left::<23>();
+        bias.store(&mut sums.bias, part);
+        bias.store(&mut sums.high, part);
+    }
+}
+
+/// The exponent's bias, and the number of bits that a sum of so many terms has more than the largest of them, which is
+/// at most 1.42 times its power of two.
+#[expect(clippy::cast_precision_loss, reason = "few classes, and an exponent")]
+pub(super) fn room_for(classes: usize) -> f32 {
+    ((1.42 * classes as f32).to_bits().wrapping_add((1 << 23) - 1) >> 23) as f32
+}
+
+/// `high + low` takes a term.
+#[inline(always)]
+fn take<L: Lanes>(high: &mut L, low: &mut L, term: L) {
+    let sum = *high + term;
+    *low = *low + (term - (sum - *high));
+    *high = sum;
+}
+
+/// The sums of two tiles, or of the last one.
+#[inline(always)]
+fn sum_pair<S: Simd, const PIVOT: bool, const KEEP: bool>(
+    simd: S,
+    groups: &[Group],
+    sums: &mut [Sums],
+    pair: &mut [[f32; LANES]],
+    classes: usize,
+) {
+    let (a, b) = pair.split_at_mut(classes);
+    match (groups, sums) {
+        ([ga, gb], [sa, sb]) if S::PARTS == 1 => {
+            columns::<S, 2, PIVOT, KEEP>(simd, [(ga, 0), (gb, 0)], [sa, sb], a, b);
+        }
+        ([ga, gb], [sa, sb]) => {
+            for part in (0..S::PARTS).step_by(2) {
+                columns::<S, 4, PIVOT, KEEP>(simd, [(ga, part), (gb, part)], [sa, sb], a, b);
+            }
+        }
+        ([ga], [sa, ..]) => {
+            for part in 0..S::PARTS {
+                column::<S, PIVOT, KEEP>(simd, (ga, part), sa, a);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The sums of `N / 2` parts of each of two tiles, from the parts that are given on.
+#[inline(always)]
+fn columns<S: Simd, const N: usize, const PIVOT: bool, const KEEP: bool>(
+    simd: S,
+    [(ga, part), (gb, _)]: [(&Group, usize); 2],
+    sums: [&mut Sums; 2],
+    a: &mut [[f32; LANES]],
+    b: &mut [[f32; LANES]],
+) {
+    let exp = Exp::new(simd);
+    let zero = simd.splat(0.0);
+    let none = LaneReference::new(simd, zero, zero);
+    let (mut references, mut high, mut low) = ([none; N], [zero; N], [zero; N]);
+    for i in 0..N {
+        let (group, sums) = if i < N / 2 { (ga, &sums[0]) } else { (gb, &sums[1]) };
+        let part = part + i % (N / 2);
+        let ends = &group.ends;
+        references[i] = LaneReference::new(simd, simd.load(&ends.pivot, part), simd.load(&ends.exponent, part));
+        high[i] = simd.load(&sums.high, part);
+    }
+    for (a, b) in a.iter_mut().zip(b) {
+        let mut x = [zero; N];
+        for i in 0..N {
+            x[i] = simd.load(if i < N / 2 { a } else { b }, part + i % (N / 2));
+        }
+        let (terms, _) = exp.terms::<N, PIVOT>(x, &references);
+        for i in 0..N {
+            if KEEP {
+                terms[i].store(if i < N / 2 { a } else { b }, part + i % (N / 2));
+            }
+            take(&mut high[i], &mut low[i], terms[i]);
+        }
+    }
+    let [sa, sb] = sums;
+    for i in 0..N {
+        let sums = if i < N / 2 { &mut *sa } else { &mut *sb };
+        high[i].store(&mut sums.high, part + i % (N / 2));
+        low[i].store(&mut sums.low, part + i % (N / 2));
+    }
+}
+
+/// The sums of one part of a tile alone.
+#[inline(always)]
+fn column<S: Simd, const PIVOT: bool, const KEEP: bool>(
+    simd: S,
+    (group, part): (&Group, usize),
+    sums: &mut Sums,
+    tile: &mut [[f32; LANES]],
+) {
+    let exp = Exp::new(simd);
+    let ends = &group.ends;
+    let reference = LaneReference::new(simd, simd.load(&ends.pivot, part), simd.load(&ends.exponent, part));
+    let (mut high, mut low) = (simd.load(&sums.high, part), simd.splat(0.0));
+    for class in tile {
+        let ([term], _) = exp.terms::<1, PIVOT>([simd.load(class, part)], &[reference]);
+        if KEEP {
+            term.store(class, part);
+        }
+        take(&mut high, &mut low, term);
+    }
+    high.store(&mut sums.high, part);
+    low.store(&mut sums.low, part);
+}

@@ -1,0 +1,130 @@
+//! The ends of sixteen rows: what their sums say of their labels, their logarithms and their results.
+//!
+//! Everything here is f64 arithmetic on a few numbers per row, four rows at a time: of sixteen rows as many fours as there
+//! are rows for. Nothing is fused, so that all backends give the same bits.
+
+use core::f64::consts::LN_2;
+
+use super::exp::{Exp, LaneReference};
+use super::math::INTEGER;
+use crate::simd::{LANES, Lanes, Simd, Wide};
+
+/// Sixteen rows, one in each lane, between their reading and their writing.
+#[derive(Clone)]
+#[repr(align(64))]
+pub(crate) struct Ends {
+    /// The reference of each, `e^pivot 2^exponent`: the unit of the sums.
+    pub(crate) pivot: [f32; LANES],
+    pub(crate) exponent: [f32; LANES],
+    /// The logit of the label; -inf where there is none.
+    pub(crate) logit: [f32; LANES],
+    /// The sum of the terms of all classes but the label.
+    pub(crate) rest: [f64; LANES],
+    /// The label's term, in f64, and what its logit is below the lowest that has one.
+    pub(crate) term: [f64; LANES],
+    pub(crate) below: [f64; LANES],
+    /// The sum of all terms.
+    pub(crate) sum: [f64; LANES],
+}
+
+impl Ends {
+    /// Of no rows.
+    pub(crate) const EMPTY: Self = Self {
+        pivot: [0.0; LANES],
+        exponent: [0.0; LANES],
+        logit: [f32::NEG_INFINITY; LANES],
+        rest: [1.0; LANES],
+        term: [0.0; LANES],
+        below: [0.0; LANES],
+        sum: [1.0; LANES],
+    };
+
+    /// Adds the labels' terms, `power (1 + q)` without its last rounding.
+    #[inline(always)]
+    pub(crate) fn add_labels<S: Simd>(&mut self, simd: S, rows: usize) {
+        let exp = Exp::new(simd);
+        let [mut powers, mut qs, mut differences, mut floors] = [[0.0; LANES]; 4];
+        for part in 0..(rows * S::PARTS).div_ceil(LANES) {
+            let pivot = simd.load(&self.pivot, part);
+            let reference = LaneReference::new(simd, pivot, simd.load(&self.exponent, part));
+            let difference = simd.load(&self.logit, part) - pivot;
+            let parts = exp.parts([difference], &[reference]);
+            parts.power[0].store(&mut powers, part);
+            parts.q[0].store(&mut qs, part);
+            difference.store(&mut differences, part);
+            reference.floor.store(&mut floors, part);
+        }
+        for part in 0..(rows * S::WIDE_PARTS).div_ceil(LANES) {
+            let power = simd.widen(&powers, part);
+            let term = power + power * simd.widen(&qs, part);
+            term.store(&mut self.term, part);
+            let below = simd.widen(&floors, part) - simd.widen(&differences, part);
+            below.max(simd.splat_wide(0.0)).store(&mut self.below, part);
+            (simd.load_wide(&self.rest, part) + term).store(&mut self.sum, part);
+        }
+    }
+
+    /// Takes the sums as they are, where there are no labels.
+    #[inline(always)]
+    pub(crate) fn without_labels(&mut self) {
+        self.sum = self.rest;
+        self.term = [0.0; LANES];
+    }
+
+    /// The losses of the labels, `ln(sum / term)`.
+    ///
+    /// Where the sum is next to the term, the term is what the sum is compared with, and their difference is the rest:
+    /// nothing cancels.
+    #[inline(always)]
+    pub(crate) fn losses<S: Simd>(&self, simd: S, part: usize) -> S::Wide {
+        let [rest, term, sum] = [&self.rest, &self.term, &self.sum].map(
+            #[inline(always)]
+            |values| simd.load_wide(values, part),
+        );
+        let (k, scaled) = scale(simd, sum, term);
+        let log = log_near(simd, rest - (scaled - term), sum + scaled);
+        k * simd.splat_wide(LN_2) + log + simd.load_wide(&self.below, part)
+    }
+
+    /// `ln(sum e^(x - pivot))`.
+    #[inline(always)]
+    pub(crate) fn logs<S: Simd>(&self, simd: S, part: usize) -> S::Wide {
+        let sum = simd.load_wide(&self.sum, part);
+        // The unit, a power of two, in units of the reference.
+        let exponent = simd.widen(&self.exponent, part);
+        let unit = (simd.splat_wide(INTEGER + 1023.0) - exponent).shift_left::<52>();
+        let (k, scaled) = scale(simd, sum, unit);
+        k * simd.splat_wide(LN_2) + log_near(simd, sum - scaled, sum + scaled)
+    }
+}
+
+/// `k` and `term 2^k` within a factor of 1.5 of the sum.
+#[inline(always)]
+fn scale<S: Simd>(simd: S, sum: S::Wide, term: S::Wide) -> (S::Wide, S::Wide) {
+    const EXPONENT: u64 = 0xfff << 52;
+    let bits = |bits| simd.splat_wide(f64::from_bits(bits));
+    let k = sum.sub_bits(term).add_bits(bits(1 << 51)).and(bits(EXPONENT));
+    // As a float through its bits: there is no vector instruction for it everywhere. With a bias of 2048, so that it is
+    // not negative.
+    let biased = k.add_bits(bits(1 << 63)).shift_right::<52>();
+    let n = biased.or(simd.splat_wide(INTEGER)) - simd.splat_wide(INTEGER + 2048.0);
+    (n, term.add_bits(k))
+}
+
+/// The logarithm of the ratio of two numbers that are within a factor of 1.5, from their difference and their sum. Good
+/// to 2^-33 of itself.
+///
+/// Identity: `ln(a / b) = 2 artanh(s)` for `s = (a - b) / (a + b)`.
+#[inline(always)]
+fn log_near<S: Simd>(simd: S, difference: S::Wide, sum: S::Wide) -> S::Wide {
+    /// `(2 artanh(s) / s - 2) / s^2` in powers of `s^2`, which is at most 0.041: relative error of the logarithm 9e-11.
+    const C: [f64; 4] =
+        [0.666_666_662_444_976_8, 0.400_003_307_551_012_0, 0.285_311_313_455_293_8, 0.237_793_492_285_550_65];
+    let s = difference / sum;
+    let z = s * s;
+    let mut p = simd.splat_wide(C[3]);
+    for c in [C[2], C[1], C[0]] {
+        p = p * z + simd.splat_wide(c);
+    }
+    (s + s) + (s * z) * p
+}

@@ -1,0 +1,255 @@
+//! The exponential of logits, against a power of two.
+//!
+//! Formula: `e^(x - m)` for some reference `m` near the largest logit. The difference rounds, and the exponential
+//! magnifies that: 80 below the reference, a term would be off by up to 64 ULP.
+//!
+//! Identity: with a pivot `c` for which `x' = x - c` is exact, `k = round(8 x' log2 e)` and `r = x' - k ln(2) / 8`, the
+//! term is `2^(k / 8) e^r`; and `2^E` serves as well as `e^m` to keep terms in range.
+//!
+//! Trick: `k = 8 n + j`. The magic number that rounds `8 x' log2 e` to an integer also holds `-8 E`, so that the low
+//! three bits of the sum choose `2^(j / 8)` from a table in a register, and the sum shifted by 20 is `n - E` in the place
+//! of an exponent. The table holds the bits of `2^(j / 8)` less `j << 20`, which the shift leaves there: one addition of
+//! integers puts the exponent in. What the rounding of the table lost is a second table, the constant of the polynomial.
+
+use crate::simd::{LANES, Lanes, Simd};
+
+/// Terms are scaled up by `2^HEADROOM`, so that all that can matter to a result stays a normal number: no term is ever
+/// subnormal, which would cost a hundred cycles.
+pub(crate) const HEADROOM: f32 = 64.0;
+
+/// Up to this magnitude of the largest logit the pivot is 0. Beyond, with the pivot at the largest logit, `x` down to
+/// 131 below it is within a factor of two of it, so that the difference is exact (Sterbenz's lemma).
+const PIVOT_FREE: f32 = 264.0;
+
+/// Terms below this are what is left of a logit far below the reference (or of -inf): no result sees them.
+pub(crate) const NEGLIGIBLE: f32 = 1.5 * f32::from_bits(2 << 23);
+
+/// 1.5 * 2^23: adding it to a small number rounds that to an integer, in the low bits of the sum.
+pub(crate) const ROUNDER: f32 = 12_582_912.0;
+
+/// The integer in the low bits is `8 (n - E + BIAS) + j`. With a bias of 140 it has more than eleven bits where a term is
+/// `2^116` or more: [`Exp::too_large`].
+const BIAS: i32 = 140;
+const BIAS_8: f32 = 1120.0;
+
+/// Eleven bits.
+const IN_RANGE: u32 = 0x7ff;
+
+/// The binary exponent of the lowest term.
+const LOWEST: f32 = -125.0;
+
+// Derived by scripts/derive_constants.py. The high part of ln(2) / 8 has 11 bits, so that its product with |k| <= 4600
+// is exact, fused or not.
+const LN_2_8_HIGH: f32 = 1_420.0 / 16_384.0;
+const LN_2_8_LOW: f32 = -2.652_430_5e-5;
+const LOG2_E_8: f32 = 8.0 * core::f32::consts::LOG2_E;
+
+/// `e^r = 1 + r + c2 r^2 + c3 r^3 + c4 r^4` on `|r| <= ln(2) / 16`, relative error 4e-10 (0.004 ULP).
+const C: [f32; 3] = [0.5000782608985901, 0.16665101051330566, 0.0];
+
+/// `2^(j / 8)`, rounded.
+const POWERS: [u32; 8] = [
+    0x3f80_0000,
+    0x3f8b_95c2,
+    0x3f98_37f0,
+    0x3fa5_fed7,
+    0x3fb5_04f3,
+    0x3fc5_672a,
+    0x3fd7_44fd,
+    0x3fea_c0c7,
+];
+
+/// What the rounding of `2^(j / 8)` lost, relative to it.
+const LOST: [f32; 8] = [-1.8369410881291515e-08f32, -3.0361569258730015e-08, 1.3564768863716381e-08, -4.936013198175715e-08, -1.2551403250071758e-09, -1.313607711495024e-08, -3.308901597165459e-08, -2.4497671446965796e-08];
+
+/// The bits of [`POWERS`] less what the shifted integer has in their place.
+const fn table() -> [f32; 8] {
+    let mut table = [0.0; 8];
+    let (mut j, mut low) = (0, 0_u32);
+    while j < 8 {
+        table[j] = f32::from_bits(POWERS[j].wrapping_sub(low << 20).wrapping_sub((BIAS as u32) << 23));
+        j += 1;
+        low += 1;
+    }
+    table
+}
+
+/// What the terms of a row are relative to: `e^pivot * 2^exponent`. The exponent is an integer of at most 445.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Reference {
+    pub(crate) pivot: f32,
+    pub(crate) exponent: f32,
+}
+
+impl Reference {
+    /// That of all rows whose logits are ordinary.
+    pub(crate) const TAME: Self = Self { pivot: 0.0, exponent: -HEADROOM };
+
+    /// The reference of a row whose largest logit is `max`.
+    #[inline(always)]
+    pub(crate) fn for_max(max: f32) -> Self {
+        let pivot_free = max.abs() <= PIVOT_FREE;
+        // An integer of at most 381.
+        let n = (max * core::f32::consts::LOG2_E + ROUNDER) - ROUNDER;
+        let n = if pivot_free { n } else { 0.0 };
+        // Where there is no logit at all any finite pivot will do.
+        let pivot = if pivot_free || max == f32::NEG_INFINITY { 0.0 } else { max };
+        Self { pivot, exponent: n - HEADROOM }
+    }
+}
+
+/// [`Reference::for_max`] in lanes: the pivots and the exponents.
+#[inline(always)]
+pub(crate) fn lane_reference<S: Simd>(simd: S, max: S::Lanes) -> (S::Lanes, S::Lanes) {
+    let magnitude = max.max(simd.splat(0.0) - max);
+    let n = (max * simd.splat(core::f32::consts::LOG2_E) + simd.splat(ROUNDER)) - simd.splat(ROUNDER);
+    let n = n.zero_below(simd.splat(PIVOT_FREE), magnitude);
+    let pivot = max.zero_below(magnitude, simd.splat(PIVOT_FREE.next_up()));
+    (pivot.zero_below(max, simd.splat(f32::MIN)), n - simd.splat(HEADROOM))
+}
+
+/// A reference in lanes.
+#[derive(Clone, Copy)]
+pub(crate) struct LaneReference<S: Simd> {
+    pub(crate) pivot: S::Lanes,
+    /// The lowest difference from the pivot whose term is told from others below it.
+    pub(crate) floor: S::Lanes,
+    rounder: S::Lanes,
+}
+
+impl<S: Simd> LaneReference<S> {
+    #[inline(always)]
+    pub(crate) fn splat(simd: S, reference: Reference) -> Self {
+        Self::new(simd, simd.splat(reference.pivot), simd.splat(reference.exponent))
+    }
+
+    /// With a reference for each lane.
+    #[inline(always)]
+    pub(crate) fn new(simd: S, pivot: S::Lanes, exponent: S::Lanes) -> Self {
+        // All sums are exact. The floor is a quarter above an integer, so that the lowest term is 2^(1/4) times a power
+        // of two and normal.
+        Self {
+            pivot,
+            floor: (exponent + simd.splat(LOWEST + 0.25)) * simd.splat(core::f32::consts::LN_2),
+            rounder: exponent * simd.splat(-8.0) + simd.splat(ROUNDER + BIAS_8),
+        }
+    }
+}
+
+/// The exponential, its constants in lanes.
+#[derive(Clone, Copy)]
+pub(crate) struct Exp<S: Simd> {
+    simd: S,
+    log2_e_8: S::Lanes,
+    minus_high: S::Lanes,
+    minus_low: S::Lanes,
+    one: S::Lanes,
+    c: [S::Lanes; 3],
+    table: S::Table,
+    lost: S::Table,
+}
+
+/// Terms on their way: each is `power (1 + q)`.
+pub(crate) struct Parts<S: Simd, const N: usize> {
+    pub(crate) power: [S::Lanes; N],
+    pub(crate) q: [S::Lanes; N],
+    /// The integers, of which [`Exp::too_large`] tells.
+    pub(crate) shifted: [S::Lanes; N],
+}
+
+impl<S: Simd> Exp<S> {
+    #[inline(always)]
+    pub(crate) fn new(simd: S) -> Self {
+        const TABLE: [f32; 8] = table();
+        Self {
+            simd,
+            log2_e_8: simd.splat(LOG2_E_8),
+            minus_high: simd.splat(-LN_2_8_HIGH),
+            minus_low: simd.splat(-LN_2_8_LOW),
+            one: simd.splat(1.0),
+            c: [simd.splat(C[0]), simd.splat(C[1]), simd.splat(C[2])],
+            table: simd.table(&TABLE),
+            lost: simd.table(&LOST),
+        }
+    }
+
+    /// The parts of terms, given `x - pivot`. Several vectors go through it in step, so that the latencies of one are
+    /// filled by the others. NaN gives NaN.
+    #[inline(always)]
+    pub(crate) fn parts<const N: usize>(
+        &self,
+        mut x: [S::Lanes; N],
+        reference: &[LaneReference<S>; N],
+    ) -> Parts<S, N> {
+        let [c2, c3, c4] = self.c;
+        for i in 0..N {
+            x[i] = reference[i].floor.max(x[i]);
+        }
+        let mut shifted = x;
+        for i in 0..N {
+            shifted[i] = x[i].mul_add(self.log2_e_8, reference[i].rounder);
+        }
+        let shifted = S::Lanes::in_step(shifted);
+        let mut k = shifted;
+        for i in 0..N {
+            k[i] = shifted[i] - reference[i].rounder;
+        }
+        let mut r = x;
+        for i in 0..N {
+            r[i] = k[i].mul_add(self.minus_high, x[i]);
+        }
+        let mut r = S::Lanes::in_step(r);
+        for i in 0..N {
+            r[i] = k[i].mul_add(self.minus_low, r[i]);
+        }
+        let r = S::Lanes::in_step(r);
+        let mut q = r;
+        for i in 0..N {
+            q[i] = c3;
+        }
+        for c in [c2, self.one] {
+            q = S::Lanes::in_step(q);
+            for i in 0..N {
+                q[i] = q[i].mul_add(r[i], c);
+            }
+        }
+        let mut q = S::Lanes::in_step(q);
+        for i in 0..N {
+            q[i] = q[i].mul_add(r[i], self.simd.pick(self.lost, shifted[i]));
+        }
+        let q = S::Lanes::in_step(q);
+        let mut power = q;
+        for i in 0..N {
+            power[i] = self.simd.pick(self.table, shifted[i]).add_bits(shifted[i].shift_left::<20>());
+        }
+        Parts { power, q, shifted }
+    }
+
+    /// The terms, `e^(x - pivot) / 2^exponent`, and the integers of which [`too_large`](Self::too_large) tells. With
+    /// `PIVOT` the pivot is subtracted; without it is 0.
+    #[inline(always)]
+    pub(crate) fn terms<const N: usize, const PIVOT: bool>(
+        &self,
+        mut x: [S::Lanes; N],
+        reference: &[LaneReference<S>; N],
+    ) -> ([S::Lanes; N], [S::Lanes; N]) {
+        if PIVOT {
+            for i in 0..N {
+                x[i] = x[i] - reference[i].pivot;
+            }
+        }
+        let Parts { power, q, shifted } = self.parts(x, reference);
+        let mut terms = q;
+        for i in 0..N {
+            terms[i] = power[i].mul_add(q[i], power[i]);
+        }
+        (S::Lanes::in_step(terms), shifted)
+    }
+}
+
+/// Whether, of the terms whose shifted integers these are the bits of, one was too large to be summed, or NaN.
+#[inline(always)]
+pub(crate) fn too_large(bits: &[f32; LANES]) -> bool {
+    let all = bits.iter().fold(0, |all, bits| all | bits.to_bits());
+    all & !IN_RANGE != ROUNDER.to_bits()
+}

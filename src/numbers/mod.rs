@@ -1,0 +1,7 @@
+//! The numbers that everything is made of: exponentials, sums, their logarithms, and the factors of results. Nothing here
+//! imports what is built on it.
+
+pub(crate) mod ends;
+pub(crate) mod exp;
+pub(crate) mod factor;
+pub(crate) mod math;
