@@ -1,6 +1,10 @@
 //! A call as data: what it reads, what it writes, and what becomes of each row.
 
-use super::options::{Map, Outputs, Scale, Spread, Weights};
+use super::options::{Outputs, Scale, Spread, Weights, set};
+use crate::kernels::group::{Group, NO_LABEL};
+use crate::kernels::map::{Map, Mask};
+use crate::numbers::factor::TOO_LARGE;
+use crate::simd::LANES;
 use crate::simd::strided::{Strided, StridedMut};
 use crate::views::labels::RowLabels;
 
@@ -11,41 +15,52 @@ pub(crate) enum Source<'a> {
 }
 
 /// What is done with rows.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Work {
     /// Losses of labels, gradients, statistics.
     Loss(LossWork),
     /// Probabilities.
     Softmax,
-    /// Log-probabilities, times the scale.
+    /// Log-probabilities.
     LogSoftmax,
+    /// The gradient with respect to labels: log-probabilities times the scale, and times what labels are made of.
+    LabelGradient(Spread),
     /// One logarithm per row.
     LogSumExp,
 }
 
 /// What a loss has beside labels and weights.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct LossWork {
     pub(crate) smoothing: Spread,
     pub(crate) z_loss: f64,
-    /// Whether the gradient takes the masses to add up to 1.
+    /// Whether the gradient takes the masses of distributions to add up to 1.
     pub(crate) unit_mass: bool,
 }
 
-/// One call, or some of its rows.
-pub(crate) struct Call<'a> {
+/// What a call reads.
+pub(crate) struct Inputs<'a> {
     pub(crate) work: Work,
     pub(crate) logits: Source<'a>,
     /// Distributions.
     pub(crate) dense: Option<Strided<'a>>,
     /// Class indices.
     pub(crate) labels: Option<RowLabels<'a>>,
-    /// Results elsewhere.
-    pub(crate) results: Option<StridedMut<'a>>,
     pub(crate) map: Map<'a>,
     pub(crate) weights: Weights<'a>,
     pub(crate) scale: Scale<'a>,
+    /// Whether rows without any logit but -inf have losses, gradients and probabilities of 0.
+    pub(crate) empty_is_zero: bool,
+}
+
+/// One call, or some of its rows.
+pub(crate) struct Call<'a> {
+    pub(crate) inputs: Inputs<'a>,
+    /// Results elsewhere.
+    pub(crate) results: Option<StridedMut<'a>>,
     pub(crate) outputs: Outputs<'a>,
+    /// The rows of the whole call.
+    pub(crate) all_rows: usize,
 }
 
 impl Source<'_> {
@@ -55,9 +70,41 @@ impl Source<'_> {
             Self::Over(values) => values.share(),
         }
     }
+
+    fn split_at(self, row: usize) -> (Self, Self) {
+        match self {
+            Self::Shared(values) => {
+                let rest = values.layout().rows - row;
+                (Self::Shared(values.part(0, row)), Self::Shared(values.part(row, rest)))
+            }
+            Self::Over(values) => {
+                let (first, rest) = values.split_at(row);
+                (Self::Over(first), Self::Over(rest))
+            }
+        }
+    }
 }
 
-impl<'a> Call<'a> {
+/// The first rows of a view, and the others.
+pub(crate) fn split(values: Option<Strided<'_>>, row: usize) -> (Option<Strided<'_>>, Option<Strided<'_>>) {
+    values.map(|values| (values.part(0, row), values.part(row, values.layout().rows - row))).unzip()
+}
+
+impl<'a> Inputs<'a> {
+    /// Logits for some work, without options.
+    pub(crate) fn new(work: Work, logits: Source<'a>) -> Self {
+        Self {
+            work,
+            logits,
+            dense: None,
+            labels: None,
+            map: Map::default(),
+            weights: Weights::default(),
+            scale: Scale::ONE,
+            empty_is_zero: false,
+        }
+    }
+
     pub(crate) fn rows(&self) -> usize {
         self.logits.share().layout().rows
     }
@@ -66,66 +113,198 @@ impl<'a> Call<'a> {
         self.logits.share().layout().classes
     }
 
+    /// What a loss has beside labels and weights.
+    pub(crate) fn loss(&self) -> LossWork {
+        if let Work::Loss(loss) = self.work { loss } else { LossWork::default() }
+    }
+
+    /// Whether results may be multiplied by what is too large for them to be written as they mostly are.
+    fn may_be_large(&self) -> bool {
+        let largest = |values: &[f32]| values.iter().fold(0.0_f32, |max, x| if x.abs() > max { x.abs() } else { max });
+        let weight = self.weights.rows.map_or(1.0, |weights| f64::from(largest(weights)));
+        // Not for NaN.
+        !(self.scale.largest().abs() * weight <= TOO_LARGE)
+    }
+
+    /// Whether labels are made: because dense ones are not those that are given, or of class indices.
+    pub(crate) fn makes_labels(&self) -> bool {
+        let smooth = self.loss().smoothing.mass > 0.0;
+        if self.dense.is_some() {
+            smooth || self.weights.classes.is_some() || self.map.mask != Mask::None
+        } else {
+            smooth && self.labels.is_some()
+        }
+    }
+
+    fn split_at(self, row: usize) -> (Self, Self) {
+        let classes = self.classes();
+        let Self { work, logits, dense, labels, map, weights, scale, empty_is_zero } = self;
+        let (logits, other_logits) = logits.split_at(row);
+        let (dense, other_dense) = split(dense, row);
+        let (labels, other_labels) = labels.map(|labels| labels.split_at(row)).unzip();
+        let (map, other_map) = map.split_at(row, classes);
+        let (weights, other_weights) = weights.split_at(row);
+        let (scale, other_scale) = scale.split_at(row);
+        (
+            Self { work, logits, dense, labels, map, weights, scale, empty_is_zero },
+            Self {
+                work,
+                logits: other_logits,
+                dense: other_dense,
+                labels: other_labels,
+                map: other_map,
+                weights: other_weights,
+                scale: other_scale,
+                empty_is_zero,
+            },
+        )
+    }
+}
+
+impl<'a> Call<'a> {
+    pub(crate) fn new(inputs: Inputs<'a>, results: Option<StridedMut<'a>>, outputs: Outputs<'a>) -> Self {
+        let all_rows = inputs.rows();
+        Self { inputs, results, outputs, all_rows }
+    }
+
     /// Whether results of rows × classes are written.
     pub(crate) fn writes(&self) -> bool {
-        self.results.is_some() || matches!(self.logits, Source::Over(_))
+        self.results.is_some() || matches!(self.inputs.logits, Source::Over(_))
     }
 
     /// Where they are.
     pub(crate) fn destination(&mut self) -> Option<&mut StridedMut<'a>> {
-        match (&mut self.results, &mut self.logits) {
+        match (&mut self.results, &mut self.inputs.logits) {
             (Some(results), _) => Some(results),
             (None, Source::Over(values)) => Some(values),
             (None, Source::Shared(_)) => None,
         }
     }
 
+    /// From a class of the results to the next.
+    pub(crate) fn destination_stride(&self) -> usize {
+        match (&self.results, &self.inputs.logits) {
+            (Some(results), _) => results.layout().class_stride,
+            (None, logits) => logits.share().layout().class_stride,
+        }
+    }
+
+    /// Whether everything that is asked for follows from the sums of rows.
+    pub(crate) fn is_simple(&self) -> bool {
+        let Inputs { work, dense, labels, map, weights, .. } = &self.inputs;
+        let of_sums = match work {
+            Work::Loss(loss) => loss.smoothing.mass == 0.0 && loss.z_loss == 0.0 && labels.is_some(),
+            Work::Softmax => true,
+            Work::LogSoftmax | Work::LabelGradient(_) | Work::LogSumExp => false,
+        };
+        of_sums && dense.is_none() && map.is_none() && weights.classes.is_none() && self.outputs.are_losses()
+            && !(self.writes() && self.inputs.may_be_large())
+    }
+
     /// The first `row` rows and the others.
     pub(crate) fn split_at(self, row: usize) -> (Self, Self) {
-        fn shared(values: Option<Strided<'_>>, row: usize) -> (Option<Strided<'_>>, Option<Strided<'_>>) {
-            let rest = |values: Strided<'_>| values.layout().rows - row;
-            values.map(|values| (values.part(0, row), values.part(row, rest(values)))).unzip()
-        }
-        let (logits, other_logits) = match self.logits {
-            Source::Shared(values) => {
-                let rest = values.layout().rows - row;
-                (Source::Shared(values.part(0, row)), Source::Shared(values.part(row, rest)))
-            }
-            Source::Over(values) => {
-                let (first, rest) = values.split_at(row);
-                (Source::Over(first), Source::Over(rest))
-            }
-        };
-        let (dense, other_dense) = shared(self.dense, row);
-        let (labels, other_labels) = self.labels.map(|labels| labels.split_at(row)).unzip();
+        let (inputs, other_inputs) = self.inputs.split_at(row);
         let (results, other_results) = self.results.map(|results| results.split_at(row)).unzip();
-        let classes = logits.share().layout().classes;
-        let (map, other_map) = self.map.split_at(row, classes);
-        let (weights, other_weights) = self.weights.split_at(row);
-        let (scale, other_scale) = self.scale.split_at(row);
         let (outputs, other_outputs) = self.outputs.split_at(row);
-        let work = self.work;
+        let all_rows = self.all_rows;
         (
-            Self { work, logits, dense, labels, results, map, weights, scale, outputs },
-            Self {
-                work,
-                logits: other_logits,
-                dense: other_dense,
-                labels: other_labels,
-                results: other_results,
-                map: other_map,
-                weights: other_weights,
-                scale: other_scale,
-                outputs: other_outputs,
-            },
+            Self { inputs, results, outputs, all_rows },
+            Self { inputs: other_inputs, results: other_results, outputs: other_outputs, all_rows },
         )
     }
 
     /// A row close to `near` where rows must be cut so that those of each view lie at one stride.
     pub(crate) fn seam(&self, near: usize) -> Option<usize> {
-        let logits = self.logits.share().layout().seam(near);
-        let dense = || self.dense.and_then(|dense| dense.layout().seam(near));
+        let logits = self.inputs.logits.share().layout().seam(near);
+        let dense = || self.inputs.dense.and_then(|dense| dense.layout().seam(near));
         let results = || self.results.as_ref().and_then(|results| results.layout().seam(near));
         logits.or_else(dense).or_else(results)
+    }
+
+    /// Fills a group with rows from `first` on that are not ignored, and gives the row after them. What ignored rows have
+    /// is written at once.
+    pub(crate) fn collect(&mut self, first: usize, group: &mut Group, at_once: usize) -> usize {
+        let rows = (self.inputs.rows() - first).min(at_once);
+        let was = group.len;
+        let mut ignores = false;
+        if let Some(labels) = &self.inputs.labels {
+            labels.classes(first, &mut group.labels[..rows]);
+            ignores = labels.may_ignore();
+        } else {
+            group.labels = [NO_LABEL; LANES];
+        }
+        for (i, row) in group.rows.iter_mut().enumerate() {
+            *row = first + i;
+        }
+        group.len = rows;
+        if ignores || self.inputs.weights.rows.is_some() {
+            self.leave_out(group);
+        }
+        let Inputs { weights, scale, .. } = &self.inputs;
+        if was != group.len || !weights.is_none() || !scale.is_uniform() {
+            for i in 0..LANES {
+                let (row, label) = (group.rows[i], group.labels[i]);
+                let takes_part = i < group.len;
+                group.weight[i] = if takes_part { weights.of(row, label) } else { 0.0 };
+                group.scale[i] = if takes_part { scale.of(row) * group.weight[i] } else { 1.0 };
+                group.inverse_scale[i] = 1.0 / group.scale[i].abs();
+            }
+        }
+        for i in group.len..LANES {
+            (group.rows[i], group.labels[i]) = (group.rows[0], group.labels[0]);
+        }
+        first + rows
+    }
+
+    /// Takes the rows out of a group that are ignored.
+    fn leave_out(&mut self, group: &mut Group) {
+        let labelled = self.inputs.labels.is_some();
+        let mut len = 0;
+        for i in 0..group.len {
+            let row = group.rows[i];
+            let weightless = self.inputs.weights.rows.is_some_and(|weights| weights[row] == 0.0);
+            if weightless || (labelled && group.labels[i] == NO_LABEL) {
+                self.outputs.ignore(row);
+                self.clear(row);
+            } else {
+                (group.rows[len], group.labels[len]) = (row, group.labels[i]);
+                len += 1;
+            }
+        }
+        group.len = len;
+    }
+
+    /// Makes the results of a row 0.
+    fn clear(&mut self, row: usize) {
+        let classes = self.inputs.classes();
+        if let Some(to) = self.destination() {
+            if to.layout().class_stride == 1 {
+                to.row_mut(row).fill(0.0);
+            } else {
+                for class in 0..classes {
+                    to.set(row, class, 0.0);
+                }
+            }
+        }
+    }
+}
+
+impl Outputs<'_> {
+    /// Writes the losses of a group.
+    pub(crate) fn put_losses(&mut self, group: &Group) {
+        let losses = &mut *self.losses;
+        if losses.is_empty() {
+            return;
+        }
+        let first = group.rows[0];
+        if let (LANES, true, Some(to)) =
+            (group.len, group.rows[LANES - 1] == first + LANES - 1, losses[first..].first_chunk_mut())
+        {
+            *to = group.results;
+        } else {
+            for i in 0..group.len {
+                set(losses, group.rows[i], group.results[i]);
+            }
+        }
     }
 }

@@ -1,49 +1,91 @@
-//! Rows of few classes, by tiles of sixteen.
+//! Rows of few classes, sixteen in the lanes, some tiles at a time.
 
-use super::call::Call;
-use super::options::Total;
+use super::call::{Call, Work};
 use super::scratch::Scratch;
+use super::settle::mark_special;
+use super::total::Total;
 use crate::kernels::finish::Finish;
-use crate::kernels::group::{Group, LossSum};
-use crate::kernels::tiles::{LoadTiles, SumTiles};
-use crate::kernels::write::WriteTiles;
+use crate::kernels::group::{Group, LossSum, Special};
+use crate::kernels::tiles::{LoadTiles, SumTiles, TILES};
+use crate::kernels::write::{Formula, WriteTiles};
+use crate::simd::strided::StridedMut;
 use crate::simd::{LANES, Token};
 
-/// Up to so many classes rows go into the lanes: the order in which a row's terms are added depends on it.
-pub(crate) const MAX_CLASSES: usize = 63;
+/// Class vectors that are on their way at once: these stay in the nearest cache.
+const NEAR: usize = 256;
 
-/// Tiles that are on their way at once.
-const TILES: usize = 8;
-
-pub(crate) fn run(token: Token, mut call: Call<'_>, scratch: &mut Scratch) -> Total {
-    let (rows, classes) = (call.rows(), call.classes());
-    let at_once = (256 / classes).clamp(2, TILES) & !1;
+/// Runs a call of which everything follows from the sums of rows.
+pub(super) fn run(token: Token, mut call: Call<'_>, scratch: &mut Scratch) -> Total {
+    let (rows, classes) = (call.inputs.rows(), call.inputs.classes());
+    let at_once = (NEAR / classes).clamp(2, TILES) & !1;
     let Scratch { tiles, groups, .. } = scratch;
     tiles.resize(at_once * classes, [0.0; LANES]);
     groups.clear();
-    groups.resize(at_once, Group::EMPTY);
+    groups.resize(at_once.min(rows.div_ceil(LANES)), Group::EMPTY);
+    let labels = matches!(call.inputs.work, Work::Loss(_));
     let writes = call.writes();
-    let mut sum = LossSum::EMPTY;
+    let mut losses = LossSum::EMPTY;
     let mut first = 0;
     while first < rows {
-        let (used, next) = call.collect(first, groups);
-        first = next;
+        let mut used = 0;
+        while first < rows && used < groups.len() {
+            first = call.collect(first, &mut groups[used], LANES);
+            used += usize::from(groups[used].len > 0);
+        }
         let groups = &mut groups[..used];
         let tiles = &mut tiles[..used * classes];
-        let labels = call.labels.is_some();
-        token.run(LoadTiles { from: call.logits.share(), groups, tiles });
+        token.run(LoadTiles { from: call.inputs.logits.share(), groups, tiles });
         token.run(SumTiles { groups, tiles, classes, labels, keep: writes });
-        token.run(Finish {
-            groups,
-            labels,
-            losses: labels.then_some(&mut sum),
-            logs: false,
-            factors: writes,
-        });
-        call.put_losses(groups);
+        let empty = groups.iter().any(|group| group.max.contains(&f32::NEG_INFINITY));
+        if empty {
+            settle_empty(call.inputs.empty_is_zero, groups);
+        }
+        let losses = labels.then_some(&mut losses);
+        token.run(Finish { groups, labels, losses, logs: false, factors: writes });
+        for group in &mut *groups {
+            if labels {
+                call.outputs.put_losses(group);
+            }
+            mark_special(&call.inputs, group, writes);
+        }
         if let Some(results) = call.destination() {
-            token.run(WriteTiles { groups, tiles, results: &mut results.reborrow() });
+            let mut results = results.reborrow();
+            token.run(WriteTiles { groups, tiles, formula: Formula::Scaled, results: results.reborrow() });
+            for group in &*groups {
+                write_special(group, &mut results);
+            }
+        }
+        if empty {
+            // Their weights are made anew.
+            groups.iter_mut().for_each(|group| group.len = 0);
         }
     }
-    Total::of(&sum)
+    Total::of(&losses)
+}
+
+/// Rows without any logit but -inf have a loss of NaN, or of 0.
+fn settle_empty(is_zero: bool, groups: &mut [Group]) {
+    for group in groups {
+        for i in 0..group.len {
+            if group.max[i] == f32::NEG_INFINITY && is_zero {
+                (group.ends.rest[i], group.ends.logit[i], group.weight[i]) = (1.0, 0.0, 0.0);
+            } else if group.max[i] == f32::NEG_INFINITY {
+                group.ends.rest[i] = f64::NAN;
+            }
+        }
+    }
+}
+
+/// Writes the rows that have no shares.
+fn write_special(group: &Group, results: &mut StridedMut<'_>) {
+    for i in 0..group.len {
+        let value = match group.special[i] {
+            Special::No | Special::Large => continue,
+            Special::NotANumber => f32::NAN,
+            Special::Zero => 0.0,
+        };
+        for class in 0..results.layout().classes {
+            results.set(group.rows[i], class, value);
+        }
+    }
 }

@@ -1,8 +1,12 @@
-//! From a call to kernels: compiled once, without lanes and without formulas.
+//! From a call to kernels: compiled once, without lanes and without the formulas of terms.
 
 pub(crate) mod call;
-pub(crate) mod few;
-pub(crate) mod many;
+mod few;
+mod long;
 pub(crate) mod options;
 pub(crate) mod parallel;
-pub(crate) mod scratch;
+mod rows;
+mod scratch;
+mod settle;
+mod stream;
+mod total;

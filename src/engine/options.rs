@@ -1,75 +1,212 @@
-//! What a call has beside its views.
+//! What a call has beside its views: weights, factors, smoothing, and where what there is one of per row goes.
 
-use crate::Upstream;
-use crate::kernels::group::{Group, LossSum};
-use crate::numbers::factor::narrow_normal;
-use crate::simd::LANES;
-use super::call::Call;
+use crate::numbers::log_sum_exp::LogSumExp;
+use crate::{Upstream};
+
+/// Weights of classes and of rows, 1 where there are none.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Weights<'a> {
+    pub(crate) classes: Option<&'a [f32]>,
+    pub(crate) rows: Option<&'a [f32]>,
+}
+
+impl Weights<'_> {
+    pub(crate) fn is_none(&self) -> bool {
+        self.classes.is_none() && self.rows.is_none()
+    }
+
+    pub(crate) fn of_row(&self, row: usize) -> f64 {
+        self.rows.map_or(1.0, |weights| weights[row].into())
+    }
+
+    /// 1 for no class.
+    pub(crate) fn of_class(&self, class: usize) -> f64 {
+        self.classes.and_then(|weights| weights.get(class)).map_or(1.0, |&weight| weight.into())
+    }
+
+    /// That of a row with its label.
+    pub(crate) fn of(&self, row: usize, label: usize) -> f64 {
+        self.of_row(row) * self.of_class(label)
+    }
+
+    pub(crate) fn split_at(self, row: usize) -> (Self, Self) {
+        let (first, rest) = self.rows.map(|rows| rows.split_at(row)).unzip();
+        (Self { rows: first, ..self }, Self { rows: rest, ..self })
+    }
+}
+
+/// A factor per row: an upstream gradient times a constant.
+#[derive(Clone, Copy)]
+pub(crate) struct Scale<'a> {
+    pub(crate) upstream: Upstream<'a>,
+    pub(crate) constant: f64,
+}
+
+impl Scale<'_> {
+    pub(crate) const ONE: Self = Self { upstream: Upstream::Uniform(1.0), constant: 1.0 };
+
+    /// The factors times a number.
+    pub(crate) fn times(self, number: f64) -> Self {
+        Self { constant: self.constant * number, ..self }
+    }
+
+    /// The one of the largest magnitude; NaN counts as none.
+    pub(crate) fn largest(&self) -> f64 {
+        let upstream = match self.upstream {
+            Upstream::Uniform(value) => value,
+            Upstream::PerRow(values) => {
+                values.iter().fold(0.0, |max, x| if x.abs() > max { x.abs() } else { max })
+            }
+        };
+        self.constant * f64::from(upstream)
+    }
+
+    /// Whether all rows have the same.
+    pub(crate) fn is_uniform(&self) -> bool {
+        matches!(self.upstream, Upstream::Uniform(_))
+    }
+
+    pub(crate) fn of(&self, row: usize) -> f64 {
+        self.constant * f64::from(self.upstream.of(row))
+    }
+
+    pub(crate) fn split_at(self, row: usize) -> (Self, Self) {
+        let (first, rest) = self.upstream.split_at(row);
+        (Self { upstream: first, ..self }, Self { upstream: rest, ..self })
+    }
+}
 
 /// How much of a label's mass goes to other classes.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Spread {
     pub(crate) mass: f64,
+    /// Whether it goes to the other classes alone.
     pub(crate) others: bool,
 }
-#[derive(Clone, Copy, Debug, PartialEq, Default)]
-pub(crate) struct Map<'a> { pub(crate) m: Option<&'a [bool]> }
-impl Map<'_> { pub(crate) fn split_at(self, _r: usize, _c: usize) -> (Self, Self) { (self, self) } }
-#[derive(Clone, Copy, Debug, PartialEq, Default)]
-pub(crate) struct Weights<'a> { pub(crate) rows: Option<&'a [f32]> }
-impl Weights<'_> { pub(crate) fn split_at(self, _r: usize) -> (Self, Self) { (self, self) } }
-#[derive(Clone, Copy)]
-pub(crate) struct Scale<'a> { pub(crate) upstream: Upstream<'a>, pub(crate) constant: f64 }
-impl Scale<'_> { pub(crate) fn split_at(self, _r: usize) -> (Self, Self) { (self, self) } }
-#[derive(Default)]
-pub(crate) struct Outputs<'a> { pub(crate) losses: &'a mut [f32] }
-impl Outputs<'_> { pub(crate) fn split_at(self, r: usize) -> (Self, Self) { let (a, b) = self.losses.split_at_mut(r.min(self.losses.len())); (Self { losses: a }, Self { losses: b }) } }
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Total { pub(crate) high: f64, pub(crate) low: f64 }
-impl Total {
-    pub(crate) fn of(sum: &LossSum) -> Self {
-        let mut t = Self::default();
-        for i in 0..LANES { t = t.plus(sum.high[i]).plus(sum.low[i]); }
-        t
+
+impl Spread {
+    /// The masses of a row with a class index: at the label, and of every other class that takes part. `classes` take
+    /// part, the label among them or not.
+    pub(crate) fn shares(self, classes: f64, label_takes_part: bool) -> (f64, f64) {
+        if self.mass == 0.0 {
+            return (1.0, 0.0);
+        }
+        let kept = 1.0 - self.mass;
+        let others = if label_takes_part { classes - 1.0 } else { classes };
+        if !self.others {
+            let share = if classes > 0.0 { self.mass / classes } else { 0.0 };
+            (kept + if label_takes_part { share } else { 0.0 }, share)
+        } else if others > 0.0 {
+            (kept, self.mass / others)
+        } else {
+            (1.0, 0.0)
+        }
     }
-    pub(crate) fn plus(self, value: f64) -> Self {
-        let sum = self.high + value;
-        let part = sum - self.high;
-        Self { high: sum, low: self.low + ((self.high - (sum - part)) + (value - part)) }
+
+    /// How much of a distribution's mass stays, and the share that every class gets beside it, of those that take part.
+    pub(crate) fn dense_shares(self, classes: f64) -> (f64, f64) {
+        if !self.others {
+            (1.0 - self.mass, if classes > 0.0 { self.mass / classes } else { 0.0 })
+        } else if classes > 1.0 {
+            let share = self.mass / (classes - 1.0);
+            (1.0 - self.mass - share, share)
+        } else {
+            (1.0, 0.0)
+        }
     }
-    pub(crate) fn merge(self, other: Self) -> Self { self.plus(other.high).plus(other.low) }
 }
-impl Call<'_> {
-    pub(crate) fn collect(&self, first: usize, groups: &mut [Group]) -> (usize, usize) {
-        let rows = self.rows();
-        let (mut at, mut used) = (first, 0);
-        for group in groups {
-            if at >= rows { break; }
-            at = self.collect_some(at, group, LANES);
-            used += 1;
+
+/// The sums of rows: not wanted, wanted, or known.
+#[derive(Default)]
+pub(crate) enum Sums<'a> {
+    #[default]
+    Discard,
+    Save(&'a mut [LogSumExp]),
+    Saved(&'a [LogSumExp]),
+}
+
+impl Sums<'_> {
+    /// How many there are, if any are wanted or known.
+    pub(crate) fn len(&self) -> Option<usize> {
+        match self {
+            Self::Discard => None,
+            Self::Save(sums) => Some(sums.len()),
+            Self::Saved(sums) => Some(sums.len()),
         }
-        (used, at)
     }
-    pub(crate) fn collect_some(&self, first: usize, group: &mut Group, at_once: usize) -> usize {
-        let rows = self.rows();
-        let len = (rows - first).min(at_once);
-        if let Some(labels) = &self.labels { labels.classes(first, &mut group.labels[..len]); }
-        for (i, row) in group.rows.iter_mut().enumerate() { *row = first + i; }
-        if len != group.len {
-            for i in 0..LANES { group.weight[i] = if i < len { 1.0 } else { 0.0 }; }
-            group.len = len;
+
+    fn split_at(self, row: usize) -> (Self, Self) {
+        match self {
+            Self::Discard => (Self::Discard, Self::Discard),
+            Self::Save(sums) => {
+                let (first, rest) = sums.split_at_mut(row);
+                (Self::Save(first), Self::Save(rest))
+            }
+            Self::Saved(sums) => {
+                let (first, rest) = sums.split_at(row);
+                (Self::Saved(first), Self::Saved(rest))
+            }
         }
-        if len < LANES {
-            for i in len..LANES { group.labels[i] = group.labels[0]; group.rows[i] = first; }
-        }
-        first + len
     }
-    pub(crate) fn put_losses(&mut self, groups: &mut [Group]) {
-        if self.outputs.losses.is_empty() { return; }
-        for group in groups {
-            let to = &mut self.outputs.losses[group.rows[0]..];
-            if let (LANES, Some(to)) = (group.len, to.first_chunk_mut()) { *to = group.results; }
-            else { to[..group.len].copy_from_slice(&group.results[..group.len]); }
+}
+
+/// Defines where what there is one of per row goes, each slice empty where it is not wanted.
+macro_rules! outputs {
+    ($($(#[$doc:meta])* $name:ident: $type:ty = $ignored:expr,)+) => {
+        /// Where what there is one of per row goes; each slice is empty where it is not wanted.
+        #[derive(Default)]
+        pub(crate) struct Outputs<'a> {
+            $($(#[$doc])* pub(crate) $name: &'a mut [$type],)+
+            pub(crate) sums: Sums<'a>,
         }
+
+        impl Outputs<'_> {
+            pub(crate) fn split_at(self, row: usize) -> (Self, Self) {
+                $(let $name = self.$name.split_at_mut(row.min(self.$name.len()));)+
+                let sums = self.sums.split_at(row);
+                (Self { $($name: $name.0,)+ sums: sums.0 }, Self { $($name: $name.1,)+ sums: sums.1 })
+            }
+
+            /// Writes what a row has that is ignored.
+            pub(crate) fn ignore(&mut self, row: usize) {
+                $(set(self.$name, row, $ignored);)+
+                if let Sums::Save(sums) = &mut self.sums {
+                    sums[row] = LogSumExp::EMPTY;
+                }
+            }
+        }
+    };
+}
+
+outputs! {
+    losses: f32 = 0.0,
+    log_sum_exp: f32 = f32::NEG_INFINITY,
+    log_probability: f32 = 0.0,
+    z_loss: f32 = 0.0,
+    argmax: usize = usize::MAX,
+    correct: bool = false,
+    entropy: f32 = 0.0,
+    /// The largest logits.
+    max: f32 = 0.0,
+}
+
+impl Outputs<'_> {
+    /// Whether losses are all that is wanted of rows.
+    pub(crate) fn are_losses(&self) -> bool {
+        self.log_sum_exp.is_empty()
+            && self.log_probability.is_empty()
+            && self.z_loss.is_empty()
+            && self.argmax.is_empty()
+            && self.correct.is_empty()
+            && self.entropy.is_empty()
+            && self.max.is_empty()
+            && matches!(self.sums, Sums::Discard)
+    }
+}
+
+/// Sets a value, where there are any.
+pub(crate) fn set<T>(all: &mut [T], row: usize, value: T) {
+    if let Some(to) = all.get_mut(row) {
+        *to = value;
     }
 }

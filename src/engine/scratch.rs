@@ -9,12 +9,31 @@ use crate::simd::LANES;
 pub(crate) struct Scratch {
     pub(crate) tiles: Vec<[f32; LANES]>,
     pub(crate) groups: Vec<Group>,
+    /// Terms of a group of rows.
     pub(crate) terms: Vec<f32>,
-    pub(crate) sums: Vec<RowSum>,
+    /// Rows that do not lie as kernels read them, or whose logits are mapped.
+    pub(crate) lines: Vec<f32>,
+    /// The same of labels that are distributions.
+    pub(crate) labels: Vec<f32>,
+    /// Results on their way to rows that do not lie as kernels write them.
+    pub(crate) results: Vec<f32>,
+    /// Slopes of a soft cap.
+    pub(crate) slopes: Vec<f64>,
+    /// Sums of the parts of a long row.
+    pub(crate) parts: Vec<RowSum>,
 }
 
 impl Scratch {
     pub(crate) const fn new() -> Self {
-        Self { tiles: Vec::new(), groups: Vec::new(), terms: Vec::new(), sums: Vec::new() }
+        Self {
+            tiles: Vec::new(),
+            groups: Vec::new(),
+            terms: Vec::new(),
+            lines: Vec::new(),
+            labels: Vec::new(),
+            results: Vec::new(),
+            slopes: Vec::new(),
+            parts: Vec::new(),
+        }
     }
 }

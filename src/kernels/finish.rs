@@ -75,6 +75,14 @@ fn factors<S: Simd>(simd: S, part: usize, group: &mut Group) {
 impl LossSum {
     pub(crate) const EMPTY: Self = Self { high: [0.0; LANES], low: [0.0; LANES] };
 
+    /// Adds a value in one lane.
+    pub(crate) fn add_one(&mut self, lane: usize, value: f64) {
+        let sum = self.high[lane] + value;
+        let added = sum - self.high[lane];
+        self.low[lane] += (self.high[lane] - (sum - added)) + (value - added);
+        self.high[lane] = sum;
+    }
+
     /// Adds values, with what each addition rounds away (Knuth's two-sum).
     #[inline(always)]
     pub(crate) fn add<S: Simd>(&mut self, simd: S, part: usize, values: S::Wide) {
@@ -83,5 +91,25 @@ impl LossSum {
         let added = sum - high;
         (low + ((high - (sum - added)) + (values - added))).store(&mut self.low, part);
         sum.store(&mut self.high, part);
+    }
+}
+
+/// Sets the factors of a group whose scales are known.
+pub(crate) struct SetFactors<'a> {
+    pub(crate) group: &'a mut Group,
+}
+
+impl Kernel for SetFactors<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, simd: S) {
+        let group = self.group;
+        for part in 0..(group.len * S::WIDE_PARTS).div_ceil(LANES) {
+            let sum = simd.load_wide(&group.ends.sum, part);
+            let scale = simd.load_wide(&group.scale, part);
+            let inverse = simd.load_wide(&group.inverse_scale, part);
+            group.factors.set(simd, part, [scale, inverse], sum, simd.splat_wide(1.0) / sum);
+        }
     }
 }

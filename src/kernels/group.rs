@@ -33,8 +33,12 @@ pub(crate) struct Group {
     /// `ln sum`, relative to the pivots.
     pub(crate) log: [f64; LANES],
     pub(crate) factors: Factors,
+    /// What is taken off results, or what labels are multiplied by that are.
+    pub(crate) subtract: [f32; LANES],
     /// The results at the labels.
     pub(crate) at_label: [f32; LANES],
+    /// Rows whose results are not what the formula makes of terms.
+    pub(crate) special: [Special; LANES],
 }
 
 impl Group {
@@ -51,8 +55,23 @@ impl Group {
         results: [0.0; LANES],
         log: [0.0; LANES],
         factors: Factors::ZERO,
+        subtract: [0.0; LANES],
         at_label: [0.0; LANES],
+        special: [Special::No; LANES],
     };
+}
+
+/// Why a row's results are not what the formula makes of terms.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Special {
+    #[default]
+    No,
+    /// There is a NaN, or an infinity, or no logit at all.
+    NotANumber,
+    /// There is no logit at all, and results are to be 0.
+    Zero,
+    /// What results are multiplied by is too large.
+    Large,
 }
 
 /// A sum of losses that does not depend on their order: two f64 for each lane.

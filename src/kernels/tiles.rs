@@ -7,13 +7,16 @@
 //!
 //! Trick: the terms of two tiles side by side. One alone is a chain too long for the processor to fill its units from.
 
-use super::Kernel;
-use super::group::Group;
 use core::f32::consts::LOG2_E;
 
+use super::Kernel;
+use super::group::Group;
 use crate::numbers::exp::{Exp, LaneReference, ROUNDER, lane_reference};
 use crate::simd::strided::Strided;
 use crate::simd::{LANES, Lanes, Simd, Wide};
+
+/// Tiles of one call to a kernel, at most.
+pub(crate) const TILES: usize = 8;
 
 /// Brings rows into tiles.
 pub(crate) struct LoadTiles<'a> {
@@ -75,7 +78,7 @@ impl Kernel for SumTiles<'_> {
                 take_labels(group, tile);
             }
         }
-        let mut all = [const { Sums { high: [0.0; LANES], low: [0.0; LANES], bias: [0.0; LANES] } }; 8];
+        let mut all = [const { Sums { high: [0.0; LANES], low: [0.0; LANES], bias: [0.0; LANES] } }; TILES];
         for ((group, sums), tile) in groups.iter_mut().zip(&mut all).zip(tiles.chunks_exact(classes)) {
             refer(simd, group, sums, tile);
         }
@@ -137,6 +140,15 @@ fn refer<S: Simd>(simd: S, group: &mut Group, sums: &mut Sums, tile: &[[f32; LAN
         bias.store(&mut sums.bias, part);
         bias.store(&mut sums.high, part);
     }
+}
+
+/// What [`refer`] makes of one row: a power of two above the sum of its terms.
+#[inline(always)]
+pub(super) fn bias(difference: f32, exponent: f32, classes: usize) -> f32 {
+    let floor = (exponent - 124.75) * core::f32::consts::LN_2;
+    let largest = if floor > difference { floor } else { difference };
+    let n = (largest * LOG2_E + ROUNDER) - ROUNDER;
+    f32::from_bits((n - exponent + (room_for(classes) + ROUNDER)).to_bits() << 23)
 }
 
 /// The exponent's bias, and the number of bits that a sum of so many terms has more than the largest of them, which is

@@ -12,8 +12,14 @@ use crate::simd::{LANES, Lanes, Simd};
 pub(crate) enum Formula {
     /// `f t`, of terms.
     Scaled,
+    /// `f t - c`, with one number for all classes.
+    Less,
+    /// `f t - c q`, with labels `q`.
+    LessLabels,
     /// `(x - pivot) - log`, of logits.
     Logs,
+    /// `((x - pivot) - log) c`, of logits.
+    ScaledLogs,
 }
 
 /// The coefficients of a row, in lanes.
@@ -53,11 +59,27 @@ impl<S: Simd> RowFactors<S> {
     }
 }
 
-/// Writes the results of tiles.
+/// What logarithms are taken off, of a row or of a tile's rows, in lanes.
+#[derive(Clone, Copy)]
+struct LogFactors<S: Simd> {
+    pivot: S::Lanes,
+    high: S::Lanes,
+    low: S::Lanes,
+}
+
+impl<S: Simd> LogFactors<S> {
+    #[inline(always)]
+    fn apply(&self, x: S::Lanes) -> S::Lanes {
+        x - self.pivot - self.high - self.low
+    }
+}
+
+/// Writes the results of tiles, of terms or, for logarithms, of logits.
 pub(crate) struct WriteTiles<'a> {
     pub(crate) groups: &'a [Group],
     pub(crate) tiles: &'a mut [[f32; LANES]],
-    pub(crate) results: &'a mut StridedMut<'a>,
+    pub(crate) formula: Formula,
+    pub(crate) results: StridedMut<'a>,
 }
 
 impl Kernel for WriteTiles<'_> {
@@ -65,61 +87,139 @@ impl Kernel for WriteTiles<'_> {
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
-        let classes = self.results.layout().classes;
-        for (group, tile) in self.groups.iter().zip(self.tiles.chunks_exact_mut(classes)) {
+        let Self { groups, tiles, formula, mut results } = self;
+        let classes = results.layout().classes;
+        for (group, tile) in groups.iter().zip(tiles.chunks_exact_mut(classes)) {
             for part in 0..S::PARTS {
-                let factors = RowFactors::lanes(simd, &group.factors, part);
-                for class in &mut *tile {
-                    factors.apply(simd.load(class, part)).store(class, part);
+                if formula == Formula::Logs {
+                    let logs = LogFactors::<S> {
+                        pivot: simd.load(&group.ends.pivot, part),
+                        high: simd.load(&group.factors.high, part),
+                        low: simd.load(&group.factors.low, part),
+                    };
+                    for class in &mut *tile {
+                        logs.apply(simd.load(class, part)).store(class, part);
+                    }
+                } else {
+                    let factors = RowFactors::lanes(simd, &group.factors, part);
+                    for class in &mut *tile {
+                        factors.apply(simd.load(class, part)).store(class, part);
+                    }
                 }
             }
-            simd.turn_out(tile, &mut self.results.tile_mut(&group.rows));
+            if results.layout().class_stride == 1 {
+                simd.turn_out(tile, &mut results.tile_mut(&group.rows));
+            } else if let Some(columns) = results.columns_mut(&group.rows, group.len) {
+                for (from, column) in tile.iter().zip(columns) {
+                    *column = *from;
+                }
+            } else {
+                for (class, from) in tile.iter().enumerate() {
+                    for (row, from) in group.rows[..group.len].iter().zip(from) {
+                        results.set(*row, class, *from);
+                    }
+                }
+            }
         }
-        for group in self.groups {
+        for group in groups {
             for i in 0..group.len {
                 if group.labels[i] != NO_LABEL {
-                    self.results.set(group.rows[i], group.labels[i], group.at_label[i]);
+                    results.set(group.rows[i], group.labels[i], group.at_label[i]);
                 }
             }
         }
     }
 }
 
-/// Writes results of rows.
-pub(crate) struct WriteRows<'a> {
+/// Writes the results of one row, or of some of its classes.
+pub(crate) struct WriteRow<'a> {
     pub(crate) group: &'a Group,
-    pub(crate) from: &'a [f32],
-    pub(crate) stride: usize,
-    /// The first of the classes.
-    pub(crate) class: usize,
-    pub(crate) len: usize,
-    pub(crate) results: &'a mut StridedMut<'a>,
-    pub(crate) stream: bool,
+    /// Which of the group's rows it is.
+    pub(crate) row: usize,
+    pub(crate) formula: Formula,
+    /// Terms, or logits; `None` for logits that are where results go.
+    pub(crate) from: Option<&'a [f32]>,
+    pub(crate) labels: &'a [f32],
+    pub(crate) to: &'a mut [f32],
+    /// Whether results go past the caches, and where the logits are that are read next.
+    pub(crate) stream: Option<&'a [f32]>,
 }
 
-impl Kernel for WriteRows<'_> {
+impl Kernel for WriteRow<'_> {
     type Output = ();
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
-        let Self { group, from, stride, class, len, results, stream } = self;
-        for i in 0..group.len {
-            let to = &mut results.row_mut(group.rows[i])[class..class + len];
-            let factors = RowFactors::splat(simd, &group.factors, i);
-            write(
+        let Self { group, row, formula, from, labels, to, stream } = self;
+        let factors = RowFactors::splat(simd, &group.factors, row);
+        let subtract = simd.splat(group.subtract[row]);
+        let logs = LogFactors::<S> {
+            pivot: simd.splat(group.ends.pivot[row]),
+            high: simd.splat(group.factors.high[row]),
+            low: simd.splat(group.factors.low[row]),
+        };
+        let minus = simd.splat(0.0) - subtract;
+        match (formula, from, stream) {
+            (Formula::Scaled, Some(from), None) => write(
                 simd,
-                &from[i * stride..],
+                from,
                 to,
                 #[inline(always)]
                 |term| factors.apply(term),
-            );
-            let label = group.labels[i].wrapping_sub(class);
-            if let Some(to) = to.get_mut(label) {
-                *to = group.at_label[i];
-            }
-        }
-        if stream {
-            simd.fence();
+            ),
+            (Formula::Scaled, Some(from), Some(next)) => write_past(
+                simd,
+                from,
+                to,
+                next,
+                #[inline(always)]
+                |term| factors.apply(term),
+            ),
+            (Formula::Logs, Some(from), Some(next)) => write_past(
+                simd,
+                from,
+                to,
+                next,
+                #[inline(always)]
+                |x| logs.apply(x),
+            ),
+            (Formula::Less, Some(from), _) => write(
+                simd,
+                from,
+                to,
+                #[inline(always)]
+                |term| factors.apply(term) - subtract,
+            ),
+            (Formula::LessLabels, Some(from), _) => write_two(
+                simd,
+                from,
+                labels,
+                to,
+                #[inline(always)]
+                |term, label| label.mul_add(minus, factors.apply(term)),
+            ),
+            (Formula::Logs, Some(from), None) => write(
+                simd,
+                from,
+                to,
+                #[inline(always)]
+                |x| logs.apply(x),
+            ),
+            (Formula::ScaledLogs, Some(from), _) => write(
+                simd,
+                from,
+                to,
+                #[inline(always)]
+                |x| logs.apply(x) * subtract,
+            ),
+            (Formula::Logs, None, _) => write_over(
+                simd,
+                to,
+                #[inline(always)]
+                |x| logs.apply(x),
+            ),
+            // Logits are overwritten by no other formula.
+            (_, None, _) => {}
         }
     }
 }
@@ -141,5 +241,76 @@ fn write<S: Simd>(simd: S, from: &[f32], to: &mut [f32], f: impl Fn(S::Lanes) ->
         for part in 0..S::PARTS {
             f(simd.load_tail(from, part, 0.0)).store_tail(to, part);
         }
+    }
+}
+
+/// As [`write`], past the caches: whole lines but for the ends. Logits at `next` are asked for meanwhile, and for each
+/// page of results one line two pages ahead: such stores wait for the translation of addresses otherwise.
+#[inline(always)]
+fn write_past<S: Simd>(
+    simd: S,
+    from: &[f32],
+    to: &mut [f32],
+    next: &[f32],
+    f: impl Fn(S::Lanes) -> S::Lanes,
+) {
+    /// f32 of a page.
+    const PAGE: usize = 1024;
+    let lead = to.as_ptr().align_offset(64).min(to.len()) % LANES;
+    let (first, to) = to.split_at_mut(lead);
+    for part in 0..S::PARTS {
+        f(simd.load_tail(&from[..lead], part, 0.0)).store_tail(first, part);
+    }
+    let from = &from[lead..][..to.len()];
+    let (lines, tail) = to.as_chunks_mut::<LANES>();
+    let (from_lines, from_tail) = from.as_chunks::<LANES>();
+    for (i, (from, to)) in from_lines.iter().zip(lines).enumerate() {
+        simd.prefetch(next.as_ptr().wrapping_add(i * LANES));
+        if to.as_ptr().addr() / 4 % PAGE < LANES {
+            simd.prefetch(to.as_ptr().wrapping_add(2 * PAGE));
+        }
+        for part in 0..S::PARTS {
+            f(simd.load(from, part)).stream(to, part);
+        }
+    }
+    for part in 0..S::PARTS {
+        f(simd.load_tail(from_tail, part, 0.0)).store_tail(tail, part);
+    }
+    simd.fence();
+}
+
+/// As [`write`], of values and labels.
+#[inline(always)]
+fn write_two<S: Simd>(
+    simd: S,
+    from: &[f32],
+    labels: &[f32],
+    to: &mut [f32],
+    f: impl Fn(S::Lanes, S::Lanes) -> S::Lanes,
+) {
+    let (from, labels) = (&from[..to.len()], &labels[..to.len()]);
+    let (lines, tail) = to.as_chunks_mut::<LANES>();
+    let ((from, from_tail), (labels, label_tail)) = (from.as_chunks(), labels.as_chunks());
+    for ((from, label), to) in from.iter().zip(labels).zip(lines) {
+        for part in 0..S::PARTS {
+            f(simd.load(from, part), simd.load(label, part)).store(to, part);
+        }
+    }
+    for part in 0..S::PARTS {
+        f(simd.load_tail(from_tail, part, 0.0), simd.load_tail(label_tail, part, 0.0)).store_tail(tail, part);
+    }
+}
+
+/// As [`write`], over the values.
+#[inline(always)]
+fn write_over<S: Simd>(simd: S, to: &mut [f32], f: impl Fn(S::Lanes) -> S::Lanes) {
+    let (lines, tail) = to.as_chunks_mut::<LANES>();
+    for line in lines {
+        for part in 0..S::PARTS {
+            f(simd.load(line, part)).store(line, part);
+        }
+    }
+    for part in 0..S::PARTS {
+        f(simd.load_tail(tail, part, 0.0)).store_tail(tail, part);
     }
 }

@@ -4,4 +4,5 @@
 pub(crate) mod ends;
 pub(crate) mod exp;
 pub(crate) mod factor;
+pub(crate) mod log_sum_exp;
 pub(crate) mod math;

@@ -20,7 +20,15 @@ pub(crate) struct TileRowsMut<'a> {
     borrow: PhantomData<&'a mut [f32]>,
 }
 
-impl TileRows<'_> {
+impl<'a> TileRows<'a> {
+    /// Some classes of sixteen lines, `stride` apart.
+    #[inline(always)]
+    pub(crate) fn of_lines(lines: &'a [f32], stride: usize, class: usize, classes: usize) -> Self {
+        assert!(class + classes <= stride && lines.len() >= LANES * stride, "sixteen lines");
+        // SAFETY: each line has these classes.
+        unsafe { Self::new(core::array::from_fn(|i| lines.as_ptr().add(i * stride + class)), classes) }
+    }
+
     /// # Safety
     ///
     /// From each pointer on `classes` values can be read as long as the borrow lives.
@@ -54,7 +62,16 @@ impl TileRows<'_> {
     }
 }
 
-impl TileRowsMut<'_> {
+impl<'a> TileRowsMut<'a> {
+    /// As [`TileRows::of_lines`].
+    #[inline(always)]
+    pub(crate) fn of_lines(lines: &'a mut [f32], stride: usize, class: usize, classes: usize) -> Self {
+        assert!(class + classes <= stride && lines.len() >= LANES * stride, "sixteen lines");
+        let origin = lines.as_mut_ptr();
+        // SAFETY: each line has these classes, and they are nobody else's.
+        unsafe { Self::new(core::array::from_fn(|i| origin.add(i * stride + class)), classes) }
+    }
+
     /// # Safety
     ///
     /// From each pointer on `classes` values can be written, and nobody else uses them, as long as the borrow lives.

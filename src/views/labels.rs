@@ -206,6 +206,11 @@ impl<'a> RowLabels<'a> {
         self.labels.classes(first, self.ignored, to);
     }
 
+    /// Whether rows can be ignored because of their labels.
+    pub(crate) fn may_ignore(&self) -> bool {
+        self.ignored != Ignored::None
+    }
+
     /// The number of rows that are not ignored.
     pub(crate) fn used(&self) -> usize {
         match self.ignored {

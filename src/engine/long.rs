@@ -1,0 +1,127 @@
+//! A row that is shared by threads: parts of 32 blocks, always the same ones, whose sums are added in their order. The bits
+//! are those of a row that one thread reads, which adds the same parts.
+
+use super::parallel::Join;
+use super::rows::{Groups, Lines};
+use crate::kernels::group::Group;
+use crate::kernels::rows::{PART, RowSum, SumRows};
+use crate::kernels::write::{Formula, WriteRow};
+use crate::numbers::exp::{ROUNDER, Reference, too_large};
+use crate::simd::{LANES, Token};
+
+/// One read of a part of a row.
+struct Part<'a> {
+    token: Token,
+    join: Join,
+    reference: Reference,
+    logits: &'a [f32],
+    label: usize,
+    terms: &'a mut [f32],
+    sums: &'a mut [RowSum],
+}
+
+impl Part<'_> {
+    /// Reads the part, or its halves on two threads. Tells whether no term was too large.
+    fn read(self) -> bool {
+        let Self { token, join, reference, logits, label, terms, sums } = self;
+        let keep = !terms.is_empty();
+        if sums.len() == 1 {
+            let mut seen = [ROUNDER; LANES];
+            let stride = if keep { terms.len() } else { 0 };
+            token.run(SumRows {
+                rows: &[logits],
+                labels: &[label],
+                references: &[reference],
+                terms,
+                stride,
+                sums,
+                seen: &mut seen,
+                close: true,
+            });
+            return !too_large(&seen);
+        }
+        let half = sums.len() / 2;
+        let (logits, other_logits) = logits.split_at(half * PART);
+        let (terms, other_terms) = terms.split_at_mut(if keep { half * PART } else { 0 });
+        let (sums, other_sums) = sums.split_at_mut(half);
+        let other_label = label.wrapping_sub(half * PART);
+        let first = Part { token, join, reference, logits, label, terms, sums };
+        let (logits, label, terms, sums) = (other_logits, other_label, other_terms, other_sums);
+        let rest = Part { token, join, reference, logits, label, terms, sums };
+        let (mut a, mut b) = (true, true);
+        both(join, || a = first.read(), || b = rest.read());
+        a && b
+    }
+}
+
+/// Sums the terms of the one row of a group.
+pub(super) fn read(
+    groups: &mut Groups,
+    join: Join,
+    group: &mut Group,
+    lines: &Lines<'_>,
+    terms: &mut [f32],
+    references: &mut [Reference; LANES],
+    sums: &mut Vec<RowSum>,
+) {
+    let (logits, token) = (lines.logits[0], groups.token);
+    let mut sum = |group: &mut Group, terms: &mut [f32], reference| {
+        sums.clear();
+        sums.resize(logits.len().div_ceil(PART), RowSum::EMPTY);
+        let label = group.labels[0];
+        let tame = Part { token, join, reference, logits, label, terms, sums }.read();
+        group.ends.rest[0] = sums.iter().fold(0.0, |total, sum| total + sum.total);
+        tame
+    };
+    let tame = sum(group, terms, Reference::TAME);
+    group.max[0] = 0.0;
+    if tame && groups.tame.holds(group.ends.rest[0], group.ends.logit[0]) {
+        return;
+    }
+    groups.refer(group, lines, references);
+    if references[0] != Reference::TAME {
+        sum(group, terms, references[0]);
+    }
+}
+
+/// Writes the results of the one row of a group.
+#[expect(clippy::too_many_arguments, reason = "what one kernel needs, and who helps")]
+pub(super) fn write(
+    token: Token,
+    join: Join,
+    group: &Group,
+    formula: Formula,
+    from: &[f32],
+    labels: &[f32],
+    to: &mut [f32],
+) {
+    let half = to.len().div_ceil(PART) / 2 * PART;
+    if half == 0 {
+        return token.run(WriteRow { group, row: 0, formula, from: Some(from), labels, to, stream: None });
+    }
+    let (from, other_from) = from.split_at(half);
+    let (labels, other_labels) = labels.split_at(half.min(labels.len()));
+    let (to, other_to) = to.split_at_mut(half);
+    both(
+        join,
+        || write(token, join, group, formula, from, labels, to),
+        || write(token, join, group, formula, other_from, other_labels, other_to),
+    );
+}
+
+/// Runs two closures that are called once.
+fn both(join: Join, a: impl FnOnce() + Send, b: impl FnOnce() + Send) {
+    let (mut a, mut b) = (Some(a), Some(b));
+    join(
+        &mut || {
+            if let Some(a) = a.take() {
+                a();
+            }
+        },
+        &mut || {
+            if let Some(b) = b.take() {
+                b();
+            }
+        },
+    );
+}

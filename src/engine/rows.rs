@@ -1,0 +1,516 @@
+//! Groups of rows, from their logits to all that is asked for: read, settle, write.
+
+use super::call::{Call, Inputs, Source, Work};
+use super::options::Sums;
+use super::parallel::Join;
+use super::scratch::Scratch;
+use super::settle::{self, Masses};
+use super::total::Total;
+use super::{few, long, stream};
+use crate::kernels::few::SumFew;
+use crate::kernels::finish::Finish;
+use crate::kernels::gather::{Gather, Scatter};
+use crate::kernels::group::{Group, LossSum, NO_LABEL, Special};
+use crate::kernels::map::MapRow;
+use crate::kernels::maximum::{Argmax, Largest};
+use crate::kernels::rows::{RowSum, STEP, SumRows};
+use crate::kernels::write::{Formula, WriteRow};
+use crate::numbers::exp::{HEADROOM, ROUNDER, Reference, too_large};
+use crate::numbers::factor::narrow;
+use crate::simd::{LANES, Token};
+
+/// Up to so many classes rows go into the lanes: the order in which a row's terms are added depends on it.
+pub(crate) const FEW: usize = 63;
+
+/// Logits of a group whose terms are kept: these stay in the nearest cache until results are written.
+const NEAR: usize = 4096;
+
+/// Logits of a group that is copied: these stay in the next cache.
+const COPIED: usize = 128 * 1024;
+
+/// Runs a call, or a part of one, on this thread; where there is a `join`, long rows on several.
+pub(crate) fn run(token: Token, mut call: Call<'_>, scratch: &mut Scratch, join: Option<Join>) -> Total {
+    let (rows, classes) = (call.inputs.rows(), call.inputs.classes());
+    if rows == 0 {
+        return Total::default();
+    }
+    if classes <= FEW && rows >= 4 && call.is_simple() {
+        return few::run(token, call, scratch);
+    }
+    if stream::suits(&call) && join.is_none() {
+        return stream::run(token, call, scratch);
+    }
+    let mut groups = Groups::new(token, &call, join);
+    let mut first = 0;
+    let mut group = core::mem::take(&mut scratch.groups);
+    group.resize(group.len().max(1), Group::EMPTY);
+    group[0].clone_from(&Group::EMPTY);
+    while first < rows {
+        first = call.collect(first, &mut group[0], groups.at_once);
+        if group[0].len > 0 {
+            groups.group(&mut call, &mut group[0], scratch);
+        }
+    }
+    scratch.groups = group;
+    Total::of(&groups.losses)
+}
+
+/// What all groups of a call have in common.
+pub(super) struct Groups {
+    pub(super) token: Token,
+    join: Option<Join>,
+    pub(super) classes: usize,
+    at_once: usize,
+    /// From the terms of a row to those of the next.
+    pub(super) stride: usize,
+    /// Whether logits are copied before they are read: because of where they lie, or because they are mapped.
+    copies: bool,
+    copies_labels: bool,
+    /// Whether results are made elsewhere first.
+    copies_results: bool,
+    /// Whether results are multiplied by the slopes of a soft cap, or by what labels are made of.
+    slopes: bool,
+    pub(super) writes: bool,
+    pub(super) losses: LossSum,
+    pub(super) tame: Tame,
+}
+
+/// Which rows have the common reference: those whose largest logit is at least `low` and whose terms are not too large.
+#[derive(Clone, Copy)]
+pub(super) struct Tame {
+    pub(super) low: f32,
+    /// A sum above this has such a logit, however many classes it is of.
+    sum: f64,
+    /// Whether the last row that was read was not such a row.
+    wild: bool,
+}
+
+impl Tame {
+    pub(super) fn new(classes: usize) -> Self {
+        // So that no term that can matter to the smallest normal loss, of as many classes as there are, is below the
+        // lowest: a loss of 2^-126 is good to 2^-27 of it.
+        #[expect(clippy::cast_precision_loss, reason = "a bound")]
+        let classes = classes as f64;
+        let low = (classes.log2() + 27.0 - f64::from(HEADROOM)) * core::f64::consts::LN_2;
+        #[expect(clippy::cast_possible_truncation, reason = "a bound")]
+        Self { low: low as f32, sum: classes * classes * 134_217_728.0 * 1.01, wild: false }
+    }
+
+    /// Whether a row's sum, without its label, shows that its reference was right.
+    pub(super) fn holds(&self, rest: f64, logit: f32) -> bool {
+        rest < f64::from(f32::MAX) && (rest > self.sum || logit >= self.low)
+    }
+}
+
+/// The logits, and labels that are distributions, of a group's rows.
+pub(super) struct Lines<'a> {
+    pub(super) logits: [&'a [f32]; LANES],
+    pub(super) labels: Option<[&'a [f32]; LANES]>,
+}
+
+impl Groups {
+    pub(super) fn new(token: Token, call: &Call<'_>, join: Option<Join>) -> Self {
+        let (inputs, classes) = (&call.inputs, call.inputs.classes());
+        let writes = call.writes();
+        let slices = |stride: usize| stride == 1;
+        let source = inputs.logits.share().layout().class_stride;
+        let slopes = writes && call.has_slopes();
+        let copies = !slices(source) || !inputs.map.is_none() || slopes;
+        let copies_results = writes && (!slices(call.destination_stride()) || slopes);
+        let copies_labels = inputs.makes_labels()
+            || inputs.dense.is_some_and(|dense| !slices(dense.layout().class_stride));
+        // Neighbours in memory are read, and written, sixteen at a time.
+        let columns = !slices(source) || (writes && !slices(call.destination_stride()));
+        let at_once = if columns {
+            (COPIED / classes).clamp(LANES / 4, LANES)
+        } else if writes || copies || copies_labels {
+            (NEAR / classes).clamp(1, LANES)
+        } else {
+            LANES
+        };
+        Self {
+            token,
+            join,
+            classes,
+            at_once,
+            stride: classes.next_multiple_of(STEP),
+            copies,
+            copies_labels,
+            copies_results,
+            slopes,
+            writes,
+            losses: LossSum::EMPTY,
+            tame: Tame::new(classes),
+        }
+    }
+
+    /// Reads, settles and writes one group.
+    fn group(&mut self, call: &mut Call<'_>, group: &mut Group, scratch: &mut Scratch) {
+        let Scratch { terms, lines, labels, results, slopes, parts, .. } = scratch;
+        let (inputs, room) = (&call.inputs, LANES * self.stride);
+        if self.copies {
+            make_room(lines, room);
+            self.copy(inputs, group, lines, slopes);
+        }
+        if self.copies_labels {
+            make_room(labels, room);
+            if let Some(from) = inputs.dense {
+                self.token.run(Gather { from, group, to: labels, stride: self.stride });
+            }
+        }
+        if self.copies_results {
+            make_room(results, room);
+        }
+        if self.writes {
+            make_room(terms, self.at_once * self.stride);
+        }
+        let logits = self.lines(inputs, group, lines);
+        let mut masses = [Masses::default(); LANES];
+        let uniform = inputs.makes_labels()
+            && settle::make_labels(self, inputs, group, &logits, labels, &mut masses);
+        let view = Lines { logits, labels: self.label_lines(inputs, group, labels) };
+        let of_logits = matches!(inputs.work, Work::LogSoftmax | Work::LabelGradient(_));
+        let keep = self.writes && !of_logits;
+        let kept = if keep { &mut terms[..] } else { &mut [] };
+        self.read(&call.outputs.sums, group, &view, kept, parts);
+        settle::settle(self, inputs, &mut call.outputs, group, &view, &masses);
+        if !self.writes {
+            return;
+        }
+        let formula = settle::formula(inputs, uniform);
+        self.write(call, group, formula, [terms, lines, labels], results);
+        if self.slopes {
+            for (i, line) in results.chunks_mut(self.stride).take(group.len).enumerate() {
+                multiply(&mut line[..self.classes], &slopes[i * self.classes..]);
+            }
+        }
+        if self.copies_results && let Some(to) = call.destination() {
+            let (from, stride) = (&results[..], self.stride);
+            self.token.run(Scatter { from, stride, group, to: to.reborrow() });
+        }
+    }
+
+    /// Copies the logits of a group's rows, and maps them.
+    fn copy(&self, inputs: &Inputs<'_>, group: &Group, lines: &mut [f32], slopes: &mut Vec<f64>) {
+        let (from, stride, map) = (inputs.logits.share(), self.stride, inputs.map);
+        self.token.run(Gather { from, group, to: lines, stride });
+        if self.slopes {
+            slopes.resize(LANES * self.classes, 0.0);
+        }
+        if map.is_none() && !self.slopes {
+            return;
+        }
+        let of_labels = matches!(inputs.work, Work::LabelGradient(_));
+        for (i, line) in lines.chunks_mut(stride).take(group.len).enumerate() {
+            let (logits, row) = (&mut line[..self.classes], group.rows[i]);
+            let own = if self.slopes { &mut slopes[i * self.classes..][..self.classes] } else { &mut [] };
+            let of_map = if of_labels { &mut [] } else { &mut *own };
+            self.token.run(MapRow { map, row, logits, slopes: of_map });
+            if of_labels {
+                inputs.label_slopes(row, logits, own);
+            }
+        }
+    }
+
+    fn lines<'b>(&self, inputs: &'b Inputs<'_>, group: &Group, lines: &'b [f32]) -> [&'b [f32]; LANES] {
+        let mut logits: [&[f32]; LANES] = [&[]; LANES];
+        let source = inputs.logits.share();
+        for (i, to) in logits.iter_mut().take(group.len).enumerate() {
+            *to = if self.copies {
+                &lines[i * self.stride..][..self.classes]
+            } else {
+                source.row(group.rows[i])
+            };
+        }
+        logits
+    }
+
+    fn label_lines<'b>(
+        &self,
+        inputs: &'b Inputs<'_>,
+        group: &Group,
+        labels: &'b [f32],
+    ) -> Option<[&'b [f32]; LANES]> {
+        let mut lines: [&[f32]; LANES] = [&[]; LANES];
+        for (i, to) in lines.iter_mut().take(group.len).enumerate() {
+            *to = if self.copies_labels {
+                &labels[i * self.stride..][..self.classes]
+            } else {
+                inputs.dense?.row(group.rows[i])
+            };
+        }
+        Some(lines)
+    }
+
+    /// Sums the terms of a group's rows, all but the labels', and finds their references.
+    fn read(
+        &mut self,
+        sums: &Sums<'_>,
+        group: &mut Group,
+        lines: &Lines<'_>,
+        terms: &mut [f32],
+        parts: &mut Vec<RowSum>,
+    ) {
+        for i in 0..group.len {
+            group.ends.logit[i] = lines.logits[i].get(group.labels[i]).copied().unwrap_or(f32::NEG_INFINITY);
+        }
+        if let Sums::Saved(sums) = sums {
+            return self.known(group, lines, terms, sums);
+        }
+        let mut references = [Reference::TAME; LANES];
+        if self.classes <= FEW {
+            self.sum_few(group, lines, terms, &mut references);
+        } else if let (Some(join), 1) = (self.join, group.len) {
+            long::read(self, join, group, lines, terms, &mut references, parts);
+        } else {
+            self.sum_many(group, lines, terms, &mut references);
+        }
+        self.set_references(group, &references);
+    }
+
+    pub(super) fn set_references(&self, group: &mut Group, references: &[Reference; LANES]) {
+        for i in 0..group.len {
+            group.ends.pivot[i] = references[i].pivot;
+            group.ends.exponent[i] = references[i].exponent;
+        }
+    }
+
+    fn sum_few(
+        &self,
+        group: &mut Group,
+        lines: &Lines<'_>,
+        terms: &mut [f32],
+        references: &mut [Reference; LANES],
+    ) {
+        let len = group.len;
+        self.token.run(SumFew {
+            rows: &lines.logits[..len],
+            labels: &group.labels[..len],
+            terms: terms.as_chunks_mut().0,
+            rest: &mut group.ends.rest,
+            max: &mut group.max,
+            references,
+        });
+    }
+
+    /// Against the common reference first, unless the rows before had others; then, where that was not right, against
+    /// their own.
+    fn sum_many(
+        &mut self,
+        group: &mut Group,
+        lines: &Lines<'_>,
+        terms: &mut [f32],
+        references: &mut [Reference; LANES],
+    ) {
+        let len = group.len;
+        group.max = [0.0; LANES];
+        if self.tame.wild {
+            self.refer(group, lines, references);
+            self.sum(group, lines, terms, 0..len, references);
+            return;
+        }
+        let tame = self.sum(group, lines, terms, 0..len, references)
+            && (0..len).all(|i| self.tame.holds(group.ends.rest[i], group.ends.logit[i]));
+        if tame {
+            return;
+        }
+        self.read_again(group, lines, terms, references);
+    }
+
+    /// Sums the terms of a group whose rows were read against the common reference, where that was not right.
+    pub(super) fn read_again(
+        &mut self,
+        group: &mut Group,
+        lines: &Lines<'_>,
+        terms: &mut [f32],
+        references: &mut [Reference; LANES],
+    ) {
+        self.refer(group, lines, references);
+        for i in 0..group.len {
+            if references[i] != Reference::TAME {
+                self.sum(group, lines, terms, i..i + 1, references);
+            }
+        }
+    }
+
+    /// Finds the largest logits, and the references that they ask for.
+    pub(super) fn refer(&mut self, group: &mut Group, lines: &Lines<'_>, references: &mut [Reference; LANES]) {
+        let len = group.len;
+        let (rows, low) = (&lines.logits[..len], self.tame.low);
+        self.token.run(Largest { rows, low, max: &mut group.max, references });
+        self.tame.wild = references[..len].iter().any(|reference| *reference != Reference::TAME);
+    }
+
+    /// Sums the terms of some rows of a group, and tells whether none was too large.
+    fn sum(
+        &self,
+        group: &mut Group,
+        lines: &Lines<'_>,
+        terms: &mut [f32],
+        rows: core::ops::Range<usize>,
+        references: &[Reference; LANES],
+    ) -> bool {
+        let mut sums = [RowSum::EMPTY; LANES];
+        let mut seen = [ROUNDER; LANES];
+        let keep = !terms.is_empty();
+        self.token.run(SumRows {
+            rows: &lines.logits[rows.clone()],
+            labels: &group.labels[rows.clone()],
+            references: &references[rows.clone()],
+            terms: if keep { &mut terms[rows.start * self.stride..] } else { &mut [] },
+            stride: if keep { self.stride } else { 0 },
+            sums: &mut sums,
+            seen: &mut seen,
+            close: true,
+        });
+        for (i, sum) in rows.zip(&sums) {
+            group.ends.rest[i] = sum.total;
+        }
+        !too_large(&seen)
+    }
+
+    /// Takes sums that were saved, and makes the terms that results are made of.
+    fn known(
+        &mut self,
+        group: &mut Group,
+        lines: &Lines<'_>,
+        terms: &mut [f32],
+        sums: &[crate::LogSumExp],
+    ) {
+        let mut references = [Reference::TAME; LANES];
+        for i in 0..group.len {
+            references[i] = sums[group.rows[i]].reference();
+        }
+        if self.classes <= FEW {
+            let mut own = references;
+            self.sum_few(group, lines, terms, &mut own);
+            if own != references {
+                // A sum over more classes than there are here: against its reference.
+                self.sum(group, lines, terms, 0..group.len, &references);
+            }
+        } else {
+            self.sum(group, lines, terms, 0..group.len, &references);
+        }
+        self.set_references(group, &references);
+        for i in 0..group.len {
+            let saved = &sums[group.rows[i]];
+            group.max[i] = saved.max;
+            group.ends.rest[i] = saved.rest;
+            if saved.has_label != 0 {
+                group.ends.logit[i] = saved.logit;
+            }
+        }
+    }
+
+    /// The class of a row's largest logit, and the loss that a row with this label would have.
+    pub(super) fn of_largest(&self, logits: &[f32], reference: Reference) -> (usize, f64, Group) {
+        let class = self.token.run(Argmax { row: logits });
+        let mut group = Group { len: 1, ..Group::EMPTY };
+        group.labels[0] = class;
+        group.ends.logit[0] = logits[class];
+        let mut lines = Lines { logits: [&[]; LANES], labels: None };
+        lines.logits[0] = logits;
+        let mut references = [reference; LANES];
+        if self.classes <= FEW {
+            self.sum_few(&mut group, &lines, &mut [], &mut references);
+        } else {
+            self.sum(&mut group, &lines, &mut [], 0..1, &references);
+        }
+        self.set_references(&mut group, &references);
+        let mut sum = LossSum::EMPTY;
+        self.token.run(Finish {
+            groups: core::slice::from_mut(&mut group),
+            labels: true,
+            losses: Some(&mut sum),
+            logs: false,
+            factors: false,
+        });
+        (class, group.loss[0], group)
+    }
+
+    /// The sum of all terms of one row.
+    pub(super) fn whole(&self, logits: &[f32], reference: Reference) -> Group {
+        let mut group = Group { len: 1, ..Group::EMPTY };
+        let mut lines = Lines { logits: [&[]; LANES], labels: None };
+        lines.logits[0] = logits;
+        let mut references = [reference; LANES];
+        if self.classes <= FEW {
+            self.sum_few(&mut group, &lines, &mut [], &mut references);
+        } else {
+            self.sum(&mut group, &lines, &mut [], 0..1, &references);
+        }
+        self.set_references(&mut group, &references);
+        let groups = core::slice::from_mut(&mut group);
+        self.token.run(Finish { groups, labels: false, losses: None, logs: true, factors: false });
+        group
+    }
+
+    /// Writes the results of a group.
+    fn write(
+        &self,
+        call: &mut Call<'_>,
+        group: &Group,
+        formula: Formula,
+        [terms, lines, labels]: [&[f32]; 3],
+        results: &mut [f32],
+    ) {
+        let of_logits = matches!(formula, Formula::Logs | Formula::ScaledLogs);
+        let dense = call.inputs.dense;
+        let shared = match &call.inputs.logits {
+            Source::Shared(values) => Some(*values),
+            Source::Over(_) => None,
+        };
+        let Some(destination) = call.destination() else { return };
+        let mut destination = destination.reborrow();
+        let line = |i: usize| i * self.stride..i * self.stride + self.classes;
+        for i in 0..group.len {
+            let row = group.rows[i];
+            let from = if !of_logits {
+                Some(&terms[line(i)])
+            } else if self.copies {
+                Some(&lines[line(i)])
+            } else {
+                shared.map(|values| values.row(row))
+            };
+            let labels = if self.copies_labels {
+                &labels[line(i)]
+            } else {
+                dense.map_or(&[][..], |dense| dense.row(row))
+            };
+            let to = if self.copies_results {
+                &mut results[i * self.stride..][..self.classes]
+            } else {
+                destination.row_mut(row)
+            };
+            if group.special[i] != Special::No {
+                settle::write_special(formula, group, i, from, labels, to);
+                continue;
+            }
+            match (self.join, from) {
+                (Some(join), Some(from)) if group.len == 1 => {
+                    long::write(self.token, join, group, formula, from, labels, to);
+                }
+                _ => self.token.run(WriteRow { group, row: i, formula, from, labels, to, stream: None }),
+            }
+            if group.labels[i] != NO_LABEL && let Some(to) = to.get_mut(group.labels[i]) {
+                *to = group.at_label[i];
+            }
+        }
+    }
+}
+
+/// Multiplies results by factors.
+fn multiply(results: &mut [f32], factors: &[f64]) {
+    for (result, factor) in results.iter_mut().zip(factors) {
+        // A class that is masked has no part in anything, also where its result is infinite.
+        *result =
+            if *factor == 0.0 && !result.is_nan() { 0.0 } else { narrow(f64::from(*result) * factor) };
+    }
+}
+
+/// Makes room for so many values, whatever they are.
+pub(super) fn make_room(values: &mut Vec<f32>, len: usize) {
+    if values.len() < len {
+        values.resize(len, 0.0);
+    }
+}

@@ -1,0 +1,456 @@
+//! What becomes of rows once their sums are known: losses, statistics, and the coefficients of their results.
+//!
+//! For a row with target masses `q_i` the loss is `sum_i q_i (lse - x_i) + k lse^2`, and its gradient with respect to
+//! `x` is `(sum(q) + 2 k lse) p_i - q_i`. A class index is a mass of 1 at its class.
+
+use super::call::{Call, Inputs, Work};
+use super::options::{Outputs, Sums, set};
+use super::rows::{Groups, Lines};
+use crate::LogSumExp;
+use crate::kernels::finish::{Finish, SetFactors};
+use crate::kernels::group::{Group, LossSum, NO_LABEL, Special};
+use crate::kernels::masses::{Mass, Spread as Distances, Uniform, Weigh};
+use crate::kernels::maximum::Largest;
+use crate::kernels::write::Formula;
+use crate::numbers::exp::Reference;
+use crate::numbers::factor::{TOO_LARGE, narrow, narrow_normal};
+use crate::numbers::log_sum_exp::{weighed, z_loss};
+use crate::simd::LANES;
+
+/// Below this a logarithm next to 0 is taken again, without cancellation.
+const NEAR_ZERO: f64 = 0.25;
+
+/// What is made of a row's class index or distribution before it is read.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Masses {
+    /// The mass at the label, and that of every other class that takes part.
+    at_label: f64,
+    share: f64,
+    /// Of the classes that have a share, but for the label: their mass, and the distance of their logits from `origin`.
+    others: Mass,
+    origin: f64,
+}
+
+/// Makes the labels of a group's rows, where dense ones are changed or class indices become them. Tells of class indices
+/// whether all other classes of every row have the same mass, so that no labels are needed.
+pub(super) fn make_labels(
+    groups: &Groups,
+    inputs: &Inputs<'_>,
+    group: &Group,
+    logits: &[&[f32]; LANES],
+    labels: &mut [f32],
+    masses: &mut [Masses; LANES],
+) -> bool {
+    let mut uniform = inputs.dense.is_none() && inputs.weights.classes.is_none();
+    for i in 0..group.len {
+        let (logits, label) = (logits[i], group.labels[i]);
+        let smoothing = inputs.loss().smoothing;
+        let at_label = logits.get(label).copied();
+        let finite = |x: &f32| x.is_finite();
+        let origin =
+            at_label.filter(finite).or_else(|| logits.iter().copied().find(finite)).unwrap_or(0.0).into();
+        let all = groups.token.run(Uniform { logits, origin });
+        let line = &mut labels[i * groups.stride..][..groups.classes];
+        if inputs.dense.is_some() {
+            let (kept, share) = smoothing.dense_shares(all.mass);
+            for (to, x) in line.iter_mut().zip(logits) {
+                let share = if *x == f32::NEG_INFINITY { 0.0 } else { share };
+                *to = narrow(kept * f64::from(*to) + share);
+            }
+            weigh(inputs, group.rows[i], line);
+            continue;
+        }
+        let takes_part = at_label.is_some_and(|x| x != f32::NEG_INFINITY);
+        let (mass, share) = smoothing.shares(all.mass, takes_part);
+        #[expect(clippy::cast_precision_loss, reason = "a number of classes")]
+        let every = all.mass == groups.classes as f64;
+        uniform &= every;
+        // The label's own distance from the origin is 0 where it takes part.
+        let others = if takes_part { all.mass - 1.0 } else { all.mass };
+        masses[i] = Masses {
+            at_label: mass,
+            share,
+            others: Mass { mass: others, magnitude: others, distance: all.distance },
+            origin,
+        };
+    }
+    if !uniform && inputs.dense.is_none() {
+        for i in 0..group.len {
+            let (logits, label) = (logits[i], group.labels[i]);
+            let line = &mut labels[i * groups.stride..][..groups.classes];
+            let share = narrow(masses[i].share);
+            for (to, x) in line.iter_mut().zip(logits) {
+                *to = if *x == f32::NEG_INFINITY { 0.0 } else { share };
+            }
+            weigh(inputs, group.rows[i], line);
+            if let Some(to) = line.get_mut(label) {
+                *to = 0.0;
+            }
+            let origin = masses[i].origin;
+            masses[i].others = groups.token.run(Weigh { logits, labels: line, origin });
+            masses[i].share = 1.0;
+        }
+    }
+    uniform
+}
+
+/// Multiplies masses by the weights of classes, and takes masked ones out.
+fn weigh(inputs: &Inputs<'_>, row: usize, line: &mut [f32]) {
+    if let Some(weights) = inputs.weights.classes {
+        for (to, weight) in line.iter_mut().zip(weights) {
+            *to = if *weight == 0.0 && !to.is_nan() { 0.0 } else { *to * weight };
+        }
+    }
+    inputs.map.mask.fill(row, line, 0.0);
+}
+
+/// What results are made of.
+pub(super) fn formula(inputs: &Inputs<'_>, uniform: bool) -> Formula {
+    match inputs.work {
+        Work::Softmax => Formula::Scaled,
+        Work::LogSoftmax => Formula::Logs,
+        Work::LabelGradient(_) => Formula::ScaledLogs,
+        Work::Loss(_) | Work::LogSumExp => {
+            if inputs.dense.is_some() || (inputs.makes_labels() && !uniform) {
+                Formula::LessLabels
+            } else if inputs.makes_labels() {
+                Formula::Less
+            } else {
+                Formula::Scaled
+            }
+        }
+    }
+}
+
+/// Settles a group: writes what there is one of per row, and sets the coefficients of results.
+pub(super) fn settle(
+    groups: &mut Groups,
+    inputs: &Inputs<'_>,
+    outputs: &mut Outputs<'_>,
+    group: &mut Group,
+    lines: &Lines<'_>,
+    masses: &[Masses; LANES],
+) {
+    group.special = [Special::No; LANES];
+    match inputs.work {
+        Work::Loss(_) if is_plain(inputs, outputs, group) => plain(groups, outputs, group),
+        Work::Loss(_) => loss(groups, inputs, outputs, group, lines, masses),
+        Work::Softmax => {
+            finish(groups, group, false, false, true);
+        }
+        Work::LogSoftmax | Work::LabelGradient(_) => logarithms(groups, group, lines),
+        Work::LogSumExp => {
+            finish(groups, group, false, true, false);
+            for i in 0..group.len {
+                let value = log_sum_exp(groups, group, i, lines.logits[i]);
+                set(outputs.log_sum_exp, group.rows[i], value);
+            }
+        }
+    }
+    mark_special(inputs, group, groups.writes);
+}
+
+/// Whether all of a loss is done by kernels.
+fn is_plain(inputs: &Inputs<'_>, outputs: &Outputs<'_>, group: &Group) -> bool {
+    let loss = inputs.loss();
+    loss.smoothing.mass == 0.0
+        && loss.z_loss == 0.0
+        && inputs.labels.is_some()
+        && inputs.dense.is_none()
+        && outputs.are_losses()
+        && !(inputs.weights.classes.is_some() && group.weight[..group.len].contains(&0.0))
+        && group.max[..group.len].iter().all(|max| *max > f32::NEG_INFINITY)
+}
+
+fn finish(groups: &Groups, group: &mut Group, labels: bool, logs: bool, factors: bool) {
+    let groups_of_one = core::slice::from_mut(group);
+    groups.token.run(Finish { groups: groups_of_one, labels, losses: None, logs, factors });
+}
+
+fn plain(groups: &mut Groups, outputs: &mut Outputs<'_>, group: &mut Group) {
+    groups.token.run(Finish {
+        groups: core::slice::from_mut(group),
+        labels: true,
+        losses: Some(&mut groups.losses),
+        logs: false,
+        factors: groups.writes,
+    });
+    outputs.put_losses(group);
+}
+
+/// Notes the rows whose results are not what the formula makes of terms.
+pub(super) fn mark_special(inputs: &Inputs<'_>, group: &mut Group, writes: bool) {
+    if !writes {
+        return;
+    }
+    for i in 0..group.len {
+        let sum = group.ends.sum[i];
+        group.special[i] = if group.max[i] == f32::NEG_INFINITY {
+            if inputs.empty_is_zero { Special::Zero } else { Special::NotANumber }
+        } else if !(sum > 0.0 && sum.is_finite() && group.scale[i].is_finite()) {
+            Special::NotANumber
+        } else if group.scale[i].abs() > TOO_LARGE {
+            Special::Large
+        } else {
+            Special::No
+        };
+    }
+}
+
+/// Log-probabilities: the logarithms of sums, and, next to 0, the loss of the largest logit.
+fn logarithms(groups: &mut Groups, group: &mut Group, lines: &Lines<'_>) {
+    finish(groups, group, false, true, false);
+    if groups.classes > super::rows::FEW {
+        let mut references = [Reference::TAME; LANES];
+        let (rows, max) = (&lines.logits[..group.len], &mut group.max);
+        groups.token.run(Largest { rows, low: groups.tame.low, max, references: &mut references });
+    }
+    for i in 0..group.len {
+        let log = group.log[i];
+        group.factors.high[i] = narrow(log);
+        group.factors.low[i] = narrow(log - f64::from(group.factors.high[i]));
+        group.subtract[i] = narrow(group.scale[i]);
+        let below = f64::from(group.ends.pivot[i]) + log - f64::from(group.max[i]);
+        group.labels[i] = NO_LABEL;
+        if below < NEAR_ZERO {
+            let reference = reference(group, i);
+            let (class, loss, _) = groups.of_largest(lines.logits[i], reference);
+            group.labels[i] = class;
+            group.at_label[i] = 0.0 - narrow_normal(loss * group.scale[i]);
+        }
+    }
+}
+
+fn reference(group: &Group, i: usize) -> Reference {
+    Reference { pivot: group.ends.pivot[i], exponent: group.ends.exponent[i] }
+}
+
+/// The log-sum-exp of a row, of which the whole sum is known.
+///
+/// Identity: `m + ln(1 + R / e^m)`: next to 0 the sum itself, next to 1, would have no digits left.
+fn log_sum_exp(groups: &Groups, group: &Group, i: usize, logits: &[f32]) -> f32 {
+    if group.ends.sum[i].is_nan() || !group.ends.sum[i].is_finite() {
+        return if logits.iter().any(|x| x.is_nan()) { f32::NAN } else { f32::INFINITY };
+    }
+    if group.max[i] == f32::NEG_INFINITY {
+        return f32::NEG_INFINITY;
+    }
+    let value = f64::from(group.ends.pivot[i]) + group.log[i];
+    if value.abs() >= NEAR_ZERO {
+        return narrow(value);
+    }
+    let (class, loss, _) = groups.of_largest(logits, reference(group, i));
+    narrow(f64::from(logits[class]) + loss)
+}
+
+/// Losses with any options, and statistics.
+fn loss(
+    groups: &mut Groups,
+    inputs: &Inputs<'_>,
+    outputs: &mut Outputs<'_>,
+    group: &mut Group,
+    lines: &Lines<'_>,
+    masses: &[Masses; LANES],
+) {
+    let labelled = inputs.labels.is_some();
+    let mut ignored = LossSum::EMPTY;
+    groups.token.run(Finish {
+        groups: core::slice::from_mut(group),
+        labels: labelled,
+        losses: labelled.then_some(&mut ignored),
+        logs: true,
+        factors: false,
+    });
+    statistics(groups, inputs, outputs, group, lines);
+    for i in 0..group.len {
+        let row = group.rows[i];
+        let empty = group.max[i] == f32::NEG_INFINITY;
+        let parts = if inputs.dense.is_some() {
+            of_distribution(groups, inputs, group, i, lines)
+        } else {
+            of_index(inputs, group, i, &masses[i])
+        };
+        let log_sum_exp = f64::from(group.ends.pivot[i]) + group.log[i];
+        let z = inputs.loss().z_loss;
+        let squared = if z == 0.0 { 0.0 } else { z * (log_sum_exp * log_sum_exp) };
+        let mut value = weighed(inputs.weights.of_row(row), parts.loss + squared);
+        if empty {
+            value = if inputs.empty_is_zero { 0.0 } else { f64::NAN };
+        }
+        groups.losses.add_one(i, value);
+        // Not -0.
+        set(outputs.losses, row, narrow_normal(value + 0.0));
+        let slope = if z == 0.0 { 0.0 } else { 2.0 * z * log_sum_exp };
+        let scale = inputs.scale.of(row) * inputs.weights.of_row(row);
+        group.scale[i] = scale * (parts.mass + slope);
+        group.inverse_scale[i] = 1.0 / group.scale[i].abs();
+        group.subtract[i] = narrow(scale * parts.share);
+        let share = group.ends.rest[i] / group.ends.sum[i];
+        let at_label = if share < 0.5 {
+            // The label's own mass taken off first: nothing is left to cancel.
+            ((parts.mass - parts.at_label) + slope) - (parts.mass + slope) * share
+        } else {
+            (parts.mass + slope) * (group.ends.term[i] / group.ends.sum[i]) - parts.at_label
+        };
+        let keeps = inputs.map.mask.keeps(row, group.labels[i].min(groups.classes - 1), groups.classes);
+        group.at_label[i] = if keeps || at_label.is_nan() { narrow_normal(scale * at_label) } else { 0.0 };
+    }
+    if groups.writes {
+        groups.token.run(SetFactors { group });
+    }
+}
+
+/// What a loss is made of, beside weights of rows and z-loss.
+struct Parts {
+    loss: f64,
+    /// The mass of all classes, that at the label, and what the labels in lines are multiplied by.
+    mass: f64,
+    at_label: f64,
+    share: f64,
+}
+
+fn of_index(inputs: &Inputs<'_>, group: &Group, i: usize, masses: &Masses) -> Parts {
+    let weight = inputs.weights.of_class(group.labels[i]);
+    if inputs.loss().smoothing.mass == 0.0 {
+        return Parts { loss: weighed(weight, group.loss[i]), mass: weight, at_label: weight, share: 0.0 };
+    }
+    let Masses { at_label, share, others, origin } = *masses;
+    let at_label = at_label * weight;
+    let from_origin = (f64::from(group.ends.pivot[i]) - origin) + group.log[i];
+    let of_others = others.mass * from_origin + others.distance;
+    let loss = weighed(at_label, group.loss[i]) + weighed(share, of_others);
+    Parts { loss, mass: at_label + share * others.mass, at_label, share }
+}
+
+fn of_distribution(groups: &Groups, inputs: &Inputs<'_>, group: &Group, i: usize, lines: &Lines<'_>) -> Parts {
+    let (logits, labels) = (lines.logits[i], lines.labels.map_or(&[][..], |lines| lines[i]));
+    let pivot = f64::from(group.ends.pivot[i]);
+    let mut mass = groups.token.run(Weigh { logits, labels, origin: pivot });
+    let mut loss = weighed(mass.mass, group.log[i]) + mass.distance;
+    if loss < NEAR_ZERO * mass.magnitude {
+        // What is small is a difference of what is not: from the largest logit no part is negative.
+        let (class, of_max, _) = groups.of_largest(logits, reference(group, i));
+        mass = groups.token.run(Weigh { logits, labels, origin: f64::from(logits[class]) });
+        loss = weighed(mass.mass, of_max) + mass.distance;
+    }
+    let total = if inputs.loss().unit_mass { 1.0 } else { mass.mass };
+    Parts { loss, mass: total, at_label: 0.0, share: 1.0 }
+}
+
+/// Writes the statistics of a group that are wanted.
+fn statistics(
+    groups: &mut Groups,
+    inputs: &Inputs<'_>,
+    outputs: &mut Outputs<'_>,
+    group: &mut Group,
+    lines: &Lines<'_>,
+) {
+    if outputs.are_losses() {
+        return;
+    }
+    let wants_log = !(outputs.log_sum_exp.is_empty() && outputs.z_loss.is_empty());
+    for i in 0..group.len {
+        let (row, logits) = (group.rows[i], lines.logits[i]);
+        set(outputs.log_probability, row, 0.0 - narrow_normal(group.loss[i]));
+        if wants_log {
+            // Of all classes, as the operation has it.
+            let whole = groups.whole(logits, reference(group, i));
+            let value = log_sum_exp(groups, &whole, 0, logits);
+            set(outputs.log_sum_exp, row, value);
+            let exact = f64::from(whole.ends.pivot[0]) + whole.log[0];
+            let exact = if value.is_finite() { exact } else { value.into() };
+            set(outputs.z_loss, row, narrow(z_loss(inputs.loss().z_loss, exact)));
+        }
+        let saves = matches!(outputs.sums, Sums::Save(_));
+        if outputs.argmax.is_empty() && outputs.correct.is_empty() && outputs.entropy.is_empty() && !saves {
+            continue;
+        }
+        let (class, of_max, top) = groups.of_largest(logits, reference(group, i));
+        let max = logits[class];
+        set(outputs.argmax, row, class);
+        set(outputs.correct, row, class == group.labels[i] && !max.is_nan());
+        if !outputs.entropy.is_empty() {
+            let distance = groups.token.run(Distances { logits, reference: reference(group, i), max });
+            // NaN where there is no softmax.
+            let value = of_max + distance / top.ends.sum[0];
+            let value = if of_max.is_nan() || max == f32::NEG_INFINITY { f64::NAN } else { value };
+            let zero = max == f32::NEG_INFINITY && inputs.empty_is_zero;
+            set(outputs.entropy, row, if zero { 0.0 } else { narrow_normal(value) });
+        }
+        if let Sums::Save(sums) = &mut outputs.sums {
+            sums[row] = saved(group, i, (class, max));
+        }
+    }
+}
+
+/// What is kept of a row.
+fn saved(group: &Group, i: usize, (class, max): (usize, f32)) -> LogSumExp {
+    if max == f32::NEG_INFINITY {
+        return LogSumExp::EMPTY;
+    }
+    LogSumExp {
+        rest: group.ends.rest[i],
+        pivot: group.ends.pivot[i],
+        exponent: group.ends.exponent[i],
+        logit: group.ends.logit[i],
+        has_label: (group.labels[i] != NO_LABEL).into(),
+        max,
+        argmax: u32::try_from(class).unwrap_or(u32::MAX),
+    }
+}
+
+/// Writes the results of a row that are not what the formula makes of terms.
+pub(super) fn write_special(
+    formula: Formula,
+    group: &Group,
+    i: usize,
+    from: Option<&[f32]>,
+    labels: &[f32],
+    to: &mut [f32],
+) {
+    match group.special[i] {
+        Special::Zero => to.fill(0.0),
+        Special::Large => {
+            let factor = group.scale[i] / group.ends.sum[i];
+            let subtract = f64::from(group.subtract[i]);
+            for (class, to) in to.iter_mut().enumerate() {
+                let term = from.map_or(0.0, |from| f64::from(from[class]));
+                let less = match formula {
+                    Formula::Less => subtract,
+                    Formula::LessLabels => subtract * f64::from(labels[class]),
+                    Formula::Scaled | Formula::Logs | Formula::ScaledLogs => 0.0,
+                };
+                *to = narrow_normal(factor * term - less);
+            }
+            if let Some(to) = to.get_mut(group.labels[i]) {
+                *to = group.at_label[i];
+            }
+        }
+        Special::No | Special::NotANumber => to.fill(f32::NAN),
+    }
+}
+
+impl Call<'_> {
+    /// Whether results are multiplied by something for each class: the slopes of a soft cap, or what labels are made of.
+    pub(super) fn has_slopes(&self) -> bool {
+        let Inputs { work, map, weights, .. } = &self.inputs;
+        match work {
+            Work::LabelGradient(spread) => spread.mass > 0.0 || !weights.is_none() || !map.is_none(),
+            Work::Loss(_) => map.cap.is_some(),
+            Work::Softmax | Work::LogSoftmax | Work::LogSumExp => false,
+        }
+    }
+}
+
+impl Inputs<'_> {
+    /// What the gradient with respect to each label of a row is multiplied by.
+    pub(super) fn label_slopes(&self, row: usize, logits: &[f32], slopes: &mut [f64]) {
+        let Work::LabelGradient(spread) = self.work else { return };
+        let taking_part = logits.iter().fold(0.0, |n, x| if *x == f32::NEG_INFINITY { n } else { n + 1.0 });
+        let kept = if spread.mass == 0.0 { 1.0 } else { spread.dense_shares(taking_part).0 };
+        for (class, slope) in slopes.iter_mut().enumerate() {
+            *slope = kept * self.weights.of(row, class);
+        }
+        self.map.mask.fill(row, slopes, 0.0);
+    }
+}

@@ -1,0 +1,121 @@
+//! Rows of many classes whose results go elsewhere, beyond the caches: the results of one row and the terms of the next in
+//! turns of a block, so that the processor computes while results drain to memory.
+
+use super::call::{Call, Source, Work};
+use super::rows::{Groups, Lines, make_room};
+use super::scratch::Scratch;
+use super::settle;
+use super::total::Total;
+use crate::kernels::group::{Group, NO_LABEL, Special};
+use crate::kernels::rows::{BLOCK, PART, RowSum, SumRows};
+use crate::kernels::write::{Formula, WriteRow};
+use crate::numbers::exp::{ROUNDER, Reference, too_large};
+use crate::simd::LANES;
+use crate::simd::Token;
+
+/// Results of fewer values stay in the last cache, where plain stores are quicker.
+const BEYOND_CACHE: usize = 4 << 20;
+
+/// Whether a call is done in turns.
+pub(super) fn suits(call: &Call<'_>) -> bool {
+    let classes = call.inputs.classes();
+    let (Source::Shared(logits), Some(results)) = (&call.inputs.logits, &call.results) else { return false };
+    let logarithms = call.inputs.work == Work::LogSoftmax;
+    classes >= 2 * BLOCK
+        && call.all_rows.saturating_mul(classes) >= BEYOND_CACHE
+        && (call.is_simple() || logarithms)
+        && logits.layout().class_stride == 1
+        && results.layout().class_stride == 1
+}
+
+/// A row whose results are still to be written.
+struct Before {
+    row: usize,
+    group: Group,
+}
+
+pub(super) fn run(token: Token, mut call: Call<'_>, scratch: &mut Scratch) -> Total {
+    let mut groups = Groups::new(token, &call, None);
+    let rows = call.inputs.rows();
+    let stride = groups.stride;
+    // Logarithms are made of logits, which are read again.
+    let of_logits = call.inputs.work == Work::LogSoftmax;
+    make_room(&mut scratch.terms, stride + LANES);
+    let terms = &mut scratch.terms[..stride];
+    let mut before: Option<Before> = None;
+    let mut first = 0;
+    let mut group = Group::EMPTY;
+    while first < rows {
+        first = call.collect(first, &mut group, 1);
+        if group.len == 0 {
+            continue;
+        }
+        let row = group.rows[0];
+        let Source::Shared(source) = call.inputs.logits else { break };
+        let logits = source.row(row);
+        group.ends.logit[0] = logits.get(group.labels[0]).copied().unwrap_or(f32::NEG_INFINITY);
+        let (mut sum, mut seen) = (RowSum::EMPTY, [ROUNDER; LANES]);
+        for start in (0..groups.classes).step_by(BLOCK) {
+            let end = (start + BLOCK).min(groups.classes);
+            let block = &logits[start..end];
+            if let (Some(before), Some(results)) = (&before, &mut call.results) {
+                let from = if of_logits { source.row(before.row) } else { &*terms };
+                write(&groups, before, &from[start..end], &mut results.row_mut(before.row)[start..end], block, of_logits);
+            }
+            groups.token.run(SumRows {
+                rows: &[block],
+                labels: &[group.labels[0].wrapping_sub(start)],
+                references: &[Reference::TAME],
+                terms: if of_logits { &mut [] } else { &mut terms[start..] },
+                stride: if of_logits { 0 } else { stride - start },
+                sums: core::slice::from_mut(&mut sum),
+                seen: &mut seen,
+                close: end == groups.classes || end.is_multiple_of(PART),
+            });
+        }
+        if let (Some(before), Some(results)) = (&before, &mut call.results) {
+            finish(before, results.row_mut(before.row));
+        }
+        group.ends.rest[0] = sum.total;
+        group.max[0] = 0.0;
+        let mut references = [Reference::TAME; LANES];
+        let mut lines = Lines { logits: [&[]; LANES], labels: None };
+        lines.logits[0] = logits;
+        if too_large(&seen) || !groups.tame.holds(sum.total, group.ends.logit[0]) {
+            let kept = if of_logits { &mut [] } else { &mut *terms };
+            groups.read_again(&mut group, &lines, kept, &mut references);
+        }
+        groups.set_references(&mut group, &references);
+        let masses = [settle::Masses::default(); LANES];
+        settle::settle(&mut groups, &call.inputs, &mut call.outputs, &mut group, &lines, &masses);
+        before = Some(Before { row, group: group.clone() });
+    }
+    if let (Some(before), Some(results)) = (&before, &mut call.results) {
+        let Source::Shared(source) = call.inputs.logits else { return Total::of(&groups.losses) };
+        let from = if of_logits { source.row(before.row) } else { &terms[..groups.classes] };
+        let to = results.row_mut(before.row);
+        write(&groups, before, from, to, &[], of_logits);
+        finish(before, to);
+    }
+    Total::of(&groups.losses)
+}
+
+/// Writes some of the results of a row.
+fn write(groups: &Groups, before: &Before, from: &[f32], to: &mut [f32], next: &[f32], of_logits: bool) {
+    let formula = if of_logits { Formula::Logs } else { Formula::Scaled };
+    let group = &before.group;
+    if group.special[0] != Special::No {
+        return settle::write_special(formula, group, 0, Some(from), &[], to);
+    }
+    let (from, stream) = (Some(from), Some(next));
+    groups.token.run(WriteRow { group, row: 0, formula, from, labels: &[], to, stream });
+}
+
+/// Writes the result at the label.
+fn finish(before: &Before, to: &mut [f32]) {
+    let label = before.group.labels[0];
+    let plain = matches!(before.group.special[0], Special::No | Special::Large);
+    if plain && label != NO_LABEL && let Some(to) = to.get_mut(label) {
+        *to = before.group.at_label[0];
+    }
+}

@@ -1,0 +1,34 @@
+//! Sums of losses that do not depend on the order of the rows.
+
+use crate::kernels::group::LossSum;
+
+/// A sum as two f64, the second what additions to the first rounded away: 106 bits, far more than the f32 that becomes of
+/// it, so that no order of the rows and no number of threads changes that.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Total {
+    high: f64,
+    low: f64,
+}
+
+impl Total {
+    /// The sum of all lanes.
+    pub(crate) fn of(sum: &LossSum) -> Self {
+        sum.high.iter().chain(&sum.low).fold(Self::default(), |total, &value| total.plus(value))
+    }
+
+    /// With one value more (Knuth's two-sum).
+    pub(crate) fn plus(self, value: f64) -> Self {
+        let sum = self.high + value;
+        let added = sum - self.high;
+        Self { high: sum, low: self.low + ((self.high - (sum - added)) + (value - added)) }
+    }
+
+    pub(crate) fn merge(self, other: Self) -> Self {
+        self.plus(other.high).plus(other.low)
+    }
+
+    /// The sum; infinite and NaN as it would be without the second part.
+    pub(crate) fn value(self) -> f64 {
+        if self.high.is_finite() { self.high + self.low } else { self.high }
+    }
+}

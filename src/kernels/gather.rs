@@ -1,0 +1,105 @@
+//! Rows whose classes do not follow each other, to and from rows whose do.
+
+use super::Kernel;
+use super::group::Group;
+use crate::simd::strided::{Strided, StridedMut};
+use crate::simd::tile::{TileRows, TileRowsMut};
+use crate::simd::{LANES, Simd};
+
+/// Copies the rows of a group to lines that are `stride` apart.
+pub(crate) struct Gather<'a> {
+    pub(crate) from: Strided<'a>,
+    pub(crate) group: &'a Group,
+    pub(crate) to: &'a mut [f32],
+    pub(crate) stride: usize,
+}
+
+/// Classes that are turned at once.
+const TURN: usize = 64;
+
+impl Kernel for Gather<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, simd: S) {
+        let Self { from, group, to, stride } = self;
+        let classes = from.layout().classes;
+        if from.layout().class_stride == 1 {
+            for (row, to) in group.rows[..group.len].iter().zip(to.chunks_mut(stride)) {
+                to[..classes].copy_from_slice(from.row(*row));
+            }
+        } else if let Some(mut columns) = from.columns(&group.rows, group.len) {
+            let mut tile = [[0.0; LANES]; TURN];
+            for start in (0..classes).step_by(TURN) {
+                let len = (classes - start).min(TURN);
+                for (to, column) in tile[..len].iter_mut().zip(&mut columns) {
+                    *to = *column;
+                }
+                simd.turn_out(&tile[..len], &mut TileRowsMut::of_lines(to, stride, start, len));
+            }
+        } else {
+            for (row, to) in group.rows[..group.len].iter().zip(to.chunks_mut(stride)) {
+                for (class, to) in to[..classes].iter_mut().enumerate() {
+                    *to = from.get(*row, class);
+                }
+            }
+        }
+    }
+}
+
+/// Copies lines back to the rows of a group.
+pub(crate) struct Scatter<'a> {
+    pub(crate) from: &'a [f32],
+    pub(crate) stride: usize,
+    pub(crate) group: &'a Group,
+    pub(crate) to: StridedMut<'a>,
+}
+
+impl Kernel for Scatter<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, simd: S) {
+        let Self { from, stride, group, mut to } = self;
+        let classes = to.layout().classes;
+        let lines = from.chunks(stride);
+        if to.layout().class_stride == 1 {
+            for (row, from) in group.rows[..group.len].iter().zip(lines) {
+                to.row_mut(*row).copy_from_slice(&from[..classes]);
+            }
+        } else if let Some(mut columns) = to.columns_mut(&group.rows, group.len) {
+            let mut tile = [[0.0; LANES]; TURN];
+            for start in (0..classes).step_by(TURN) {
+                let len = (classes - start).min(TURN);
+                simd.turn_in(&TileRows::of_lines(from, stride, start, len), &mut tile[..len]);
+                for (from, column) in tile[..len].iter().zip(&mut columns) {
+                    *column = *from;
+                }
+            }
+        } else {
+            for (row, from) in group.rows[..group.len].iter().zip(lines) {
+                for (class, from) in from[..classes].iter().enumerate() {
+                    to.set(*row, class, *from);
+                }
+            }
+        }
+    }
+}
+
+/// Copies the rows of a group's lines, of at most `LANES` rows, to tiles: sixteen lines are read, the last of which
+/// may be those of rows before.
+pub(crate) struct Tile<'a> {
+    pub(crate) from: &'a [f32],
+    pub(crate) stride: usize,
+    pub(crate) to: &'a mut [[f32; LANES]],
+}
+
+impl Kernel for Tile<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, simd: S) {
+        let classes = self.to.len();
+        simd.turn_in(&TileRows::of_lines(self.from, self.stride, 0, classes), self.to);
+    }
+}

@@ -1,0 +1,112 @@
+//! The largest logit of rows, and where it is.
+
+use super::Kernel;
+use super::rows::{BLOCK, STEP};
+use crate::numbers::exp::{Exp, LaneReference, Reference, too_large};
+use crate::simd::{LANES, Lanes, Simd};
+
+/// Finds the largest logit of each row, of those that are not NaN, and the reference that the row's terms have.
+pub(crate) struct Largest<'a> {
+    pub(crate) rows: &'a [&'a [f32]],
+    /// Rows whose largest logit is at least this, and whose terms are not too large, have the common reference.
+    pub(crate) low: f32,
+    pub(crate) max: &'a mut [f32],
+    pub(crate) references: &'a mut [Reference],
+}
+
+impl Kernel for Largest<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, simd: S) {
+        let exp = Exp::new(simd);
+        let tame = LaneReference::splat(simd, Reference::TAME);
+        for ((row, max), reference) in self.rows.iter().zip(self.max).zip(self.references) {
+            *max = largest(simd, row);
+            let mut bits = [0.0; LANES];
+            for part in 0..S::PARTS {
+                exp.parts([simd.splat(*max)], &[tame]).shifted[0].store(&mut bits, part);
+            }
+            // A row of nothing but NaN is NaN against any reference.
+            *reference =
+                if *max < self.low || too_large(&bits) { Reference::for_max(*max) } else { Reference::TAME };
+        }
+    }
+}
+
+/// The largest logit of a row, of those that are not NaN.
+#[inline(always)]
+pub(super) fn largest<S: Simd>(simd: S, row: &[f32]) -> f32 {
+    let (steps, tail) = row.as_chunks::<STEP>();
+    let mut all = [f32::NEG_INFINITY; LANES];
+    for part in 0..S::PARTS {
+        let mut max = [simd.splat(f32::NEG_INFINITY); 4];
+        for step in steps {
+            for (max, from) in max.iter_mut().zip(step.as_chunks().0) {
+                *max = simd.load(from, part).max(*max);
+            }
+        }
+        for (max, from) in max.iter_mut().zip(tail.chunks(LANES)) {
+            *max = simd.load_tail(from, part, f32::NEG_INFINITY).max(*max);
+        }
+        let [a, b, c, d] = max;
+        a.max(b).max(c.max(d)).store(&mut all, part);
+    }
+    all.iter().fold(f32::NEG_INFINITY, |max, &x| if x > max { x } else { max })
+}
+
+/// Finds the index of the first NaN of a row, else of its first largest logit.
+pub(crate) struct Argmax<'a> {
+    pub(crate) row: &'a [f32],
+}
+
+impl Kernel for Argmax<'_> {
+    type Output = usize;
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, simd: S) -> usize {
+        let (mut max, mut start) = (f32::NEG_INFINITY, 0);
+        for (index, block) in self.row.chunks(BLOCK).enumerate() {
+            if may_hold_nan(simd, block)
+                && let Some(nan) = block.iter().position(|x| x.is_nan())
+            {
+                return index * BLOCK + nan;
+            }
+            let block_max = largest(simd, block);
+            if block_max > max {
+                (max, start) = (block_max, index * BLOCK);
+            }
+        }
+        start + first_index(&self.row[start..], max)
+    }
+}
+
+/// The index of the first logit that equals `max`; 0 where none does.
+#[inline(always)]
+fn first_index(logits: &[f32], max: f32) -> usize {
+    #[expect(clippy::float_cmp, reason = "the maximum is one of the logits")]
+    let is_max = |x: &f32| *x == max;
+    for (i, chunk) in logits.chunks(LANES).enumerate() {
+        // Without an early exit, so that it is a few vector instructions.
+        if chunk.iter().fold(false, |any, x| any | is_max(x)) {
+            return i * LANES + chunk.iter().position(is_max).unwrap_or(0);
+        }
+    }
+    0
+}
+
+/// Whether a NaN or an infinity is among the logits: 0 times either is NaN.
+#[inline(always)]
+fn may_hold_nan<S: Simd>(simd: S, logits: &[f32]) -> bool {
+    let zero = simd.splat(0.0);
+    let (groups, tail) = logits.as_chunks::<LANES>();
+    let mut all = [0.0; LANES];
+    for part in 0..S::PARTS {
+        let mut sum = [zero; 4];
+        for (i, group) in groups.iter().enumerate() {
+            sum[i % 4] = simd.load(group, part).mul_add(zero, sum[i % 4]);
+        }
+        ((sum[0] + sum[1]) + (sum[2] + sum[3])).store(&mut all, part);
+    }
+    tail.iter().any(|x| !x.is_finite()) || all.iter().any(|lane| lane.is_nan())
+}

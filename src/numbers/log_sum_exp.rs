@@ -1,0 +1,174 @@
+//! The sum of a row as it is saved, and how sums of parts of a row are put together.
+
+use core::f64::consts::LN_2;
+
+use super::exp::Reference;
+use super::math::{exp, ln, power_of_two};
+
+/// What is known of a row once it has been read: `sum e^x` over its classes, kept as it is so that nothing has been rounded
+/// away, with the logit of its label apart.
+///
+/// One value of 32 bytes per row is all that a later backward pass needs
+/// ([`CrossEntropy::backward`](crate::CrossEntropy::backward)), and two values of disjoint classes
+/// [merge](LogSumExp::merge) into that of both: of shards of a vocabulary, say.
+///
+/// ```
+/// let (first, rest) = (xent::LogSumExp::of(&[1.0, 2.0])?, xent::LogSumExp::of(&[3.0])?);
+/// assert_eq!(first.merge(rest).value(), 3.407_606); // ln(e + e^2 + e^3)
+/// # Ok::<(), xent::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[repr(C)]
+pub struct LogSumExp {
+    /// The sum without the label, in units of `e^pivot 2^exponent`.
+    pub(crate) rest: f64,
+    pub(crate) pivot: f32,
+    pub(crate) exponent: f32,
+    /// The label's logit, where there is a label.
+    pub(crate) logit: f32,
+    pub(crate) has_label: u32,
+    /// The largest logit, and its class.
+    pub(crate) max: f32,
+    pub(crate) argmax: u32,
+}
+
+impl LogSumExp {
+    /// The sum over no logits.
+    pub const EMPTY: Self = Self {
+        rest: 0.0,
+        pivot: 0.0,
+        exponent: 0.0,
+        logit: f32::NEG_INFINITY,
+        has_label: 0,
+        max: f32::NEG_INFINITY,
+        argmax: u32::MAX,
+    };
+
+    /// The log-sum-exp in f32: NaN if a logit is NaN, `+inf` if one is `+inf`, `-inf` if all are.
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "the result is f32")]
+    pub fn value(self) -> f32 {
+        self.to_f64() as f32
+    }
+
+    /// The log-sum-exp in f64.
+    #[must_use]
+    pub fn to_f64(self) -> f64 {
+        if self.max == f32::INFINITY && !self.rest.is_nan() {
+            return f64::INFINITY;
+        }
+        // The product is exact, and next to 1 where the logarithm is next to 0.
+        f64::from(self.pivot) + ln(self.sum() * power_of_two(self.exponent.into()))
+    }
+
+    /// The loss of the row, `lse - x_y`, without cancellation: what it was read with, or the merged parts of it, had a
+    /// label.
+    #[must_use]
+    pub fn loss(self) -> Option<f64> {
+        (self.has_label != 0).then(|| {
+            let term = self.term();
+            let log = if self.rest < term { super::math::ln_1p(self.rest / term) } else { f64::NAN };
+            if log.is_nan() { self.to_f64() - f64::from(self.logit) } else { log }
+        })
+    }
+
+    /// The z-loss of the row, `scale lse^2`, by itself; 0 for a row that is ignored, or without any logit but `-inf`,
+    /// and for a scale of 0 unless the log-sum-exp is NaN.
+    ///
+    /// ```
+    /// let sum = xent::LogSumExp::of(&[0.0, 0.0])?;
+    /// assert_eq!(sum.z_loss(0.5), 0.240_226_5); // ln(2)^2 / 2
+    /// # Ok::<(), xent::Error>(())
+    /// ```
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "the result is f32")]
+    pub fn z_loss(self, scale: f64) -> f32 {
+        z_loss(scale, self.to_f64()) as f32
+    }
+
+    /// Whether there is no logit but -inf.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.rest == 0.0 && (self.has_label == 0 || self.logit == f32::NEG_INFINITY)
+    }
+
+    /// The label's term, 0 where there is none.
+    fn term(self) -> f64 {
+        if self.has_label == 0 {
+            return 0.0;
+        }
+        exp(f64::from(self.logit) - f64::from(self.pivot) - f64::from(self.exponent) * LN_2)
+    }
+
+    /// The sum of all terms.
+    pub(crate) fn sum(self) -> f64 {
+        self.rest + self.term()
+    }
+
+    /// The reference, which the sum is in units of.
+    pub(crate) fn reference(self) -> Reference {
+        Reference { pivot: self.pivot, exponent: self.exponent }
+    }
+
+    /// What one unit of another reference is in units of this one's: exact where the pivots are equal, as they are for
+    /// logits within 264 of zero.
+    #[expect(clippy::float_cmp, reason = "pivots are the same number or not")]
+    fn scale_of(self, other: Reference) -> f64 {
+        let exponents = f64::from(other.exponent) - f64::from(self.exponent);
+        if other.pivot == self.pivot {
+            power_of_two(exponents)
+        } else {
+            exp(f64::from(other.pivot) - f64::from(self.pivot) + exponents * LN_2)
+        }
+    }
+
+    /// That of both runs of classes. The order matters to the last bit of the f64 sum. Of two labels the first is kept.
+    ///
+    /// The class of the largest logit counts from where `self` counts; `other` begins at its own 0.
+    #[must_use]
+    pub fn merge(self, other: Self) -> Self {
+        if other.is_empty() && other.has_label == 0 {
+            return self;
+        }
+        if self.is_empty() && self.has_label == 0 {
+            return other;
+        }
+        let (large, small) = if self.scale_of(other.reference()) > 1.0 { (other, self) } else { (self, other) };
+        let labelled = if self.has_label != 0 { self } else { other };
+        let second = if self.has_label != 0 && other.has_label != 0 { other.term() } else { 0.0 };
+        let unit = large.scale_of(small.reference());
+        let second = if second == 0.0 { 0.0 } else { second * large.scale_of(other.reference()) };
+        let top = if other.max > self.max { other } else { self };
+        Self {
+            rest: large.rest + small.rest * unit + second,
+            pivot: large.pivot,
+            exponent: large.exponent,
+            logit: labelled.logit,
+            has_label: labelled.has_label,
+            max: top.max,
+            argmax: top.argmax,
+        }
+    }
+}
+
+/// `scale lse^2`; 0 for no sum at all, and for a scale of 0 unless the log-sum-exp is NaN.
+pub(crate) fn z_loss(scale: f64, log_sum_exp: f64) -> f64 {
+    if log_sum_exp == f64::NEG_INFINITY { 0.0 } else { weighed(scale, log_sum_exp * log_sum_exp) }
+}
+
+/// `weight * value`; 0 for a weight of 0, also where the value is infinite. NaN stays NaN.
+#[inline(always)]
+pub(crate) fn weighed(weight: f64, value: f64) -> f64 {
+    if weight == 0.0 && !value.is_nan() { 0.0 } else { weight * value }
+}
+
+/// A value that another program saved. Gradients from it are as good as an f32 holds a log-sum-exp:
+/// relative errors of about `6e-8 * |value|`.
+impl From<f32> for LogSumExp {
+    fn from(value: f32) -> Self {
+        if value == f32::NEG_INFINITY {
+            return Self::EMPTY;
+        }
+        Self { pivot: value, rest: 1.0, max: value, ..Self::EMPTY }
+    }
+}
