@@ -134,6 +134,16 @@ pub enum Error {
         /// The length it should have.
         expected: usize,
     },
+    /// A sum that was saved for a row is one over nothing: it cannot be that of a row that counts.
+    EmptySum {
+        /// The row.
+        row: usize,
+    },
+    /// A statistic that is asked for is one of labels, and there are none.
+    NeedsLabels {
+        /// The statistic: `"log-probabilities"`, `"correct"`.
+        what: &'static str,
+    },
     /// The results do not fit in memory.
     OutOfMemory {
         /// How many values were to be allocated.
@@ -212,6 +222,13 @@ impl fmt::Display for Error {
             }
             Self::OptionLength { what, given, expected } => {
                 write!(f, "{what}: {given} values given; expected {expected}")
+            }
+            Self::EmptySum { row } => write!(
+                f,
+                "the log-sum-exp that was saved for row {row} is EMPTY, which no row of numbers has; expected what `forward` gave"
+            ),
+            Self::NeedsLabels { what } => {
+                write!(f, "{what} need labels, and none were given; call `statistics_into` with labels")
             }
             Self::OutOfMemory { values } => write!(f, "no memory for {values} results"),
             Self::UnknownBackend { name } => {

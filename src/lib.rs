@@ -1,24 +1,60 @@
-#![allow(dead_code, unused, missing_docs)]
+//! Softmax cross-entropy with logits on CPUs: exact at the edges, as fast as memory, the same bits
+//! everywhere.
+//!
+//! - One loss per row: [`sparse_softmax_cross_entropy_with_logits`] for class indices,
+//!   [`softmax_cross_entropy_with_logits`] for distributions.
+//! - Everything else about the loss is an option of [`CrossEntropy`]: reduction, weights, ignored rows, smoothing, masks,
+//!   gradients, a separate backward pass, statistics. What other libraries call them is in [`peers`].
+//! - Its family: [`NegativeLogLikelihood`], [`BinaryCrossEntropy`], [`KlDivergence`], [`SquaredError`], [`Hinge`].
+//! - Beside it: [`softmax`], [`log_softmax`], [`log_sum_exp`], [`row_max`], [`argmax`], and the gradients
+//!   [`softmax_gradient`] and [`log_softmax_gradient`].
+//!
+//! Every operation comes in up to three forms: it allocates its result, writes it into a buffer (`_into`), or
+//! over its input (`_in_place`). The last two allocate nothing per row or per class.
+//!
+//! Logits are [`Rows`]: a checked view of rows × classes f32, with a stride, or with the classes along any axis of an
+//! array. The instruction set is a
+//! [`Backend`], detected at run time. Work on more than about 32 000 logits runs on the
+//! [Rayon](https://docs.rs/rayon) pool the caller is in; no thread count changes a bit.
+//!
+//! ```
+//! use xent::{CrossEntropy, Reduction, Rows, RowsMut};
+//!
+//! let logits = [2.0, -5.0, 0.5, -0.1, 0.0, 0.0, 1.9, 1.4];
+//! let (rows, classes) = (2, 4);
+//! let (mut losses, mut gradient) = ([0.0; 2], [0.0; 8]);
+//!
+//! let summary = CrossEntropy::new().reduction(Reduction::Mean).loss_and_gradient_into(
+//!     &[0_u32, 3],
+//!     Rows::new(&logits, rows, classes)?,
+//!     &mut losses,
+//!     RowsMut::new(&mut gradient, rows, classes)?,
+//! )?;
+//! assert_eq!(summary.used_rows, 2);
+//! assert!((summary.value - 0.721_17).abs() < 1e-4);
+//! # Ok::<(), xent::Error>(())
+//! ```
+
 mod engine;
 mod error;
 mod kernels;
 mod numbers;
+mod ops;
 mod simd;
 mod views;
+
 pub use error::Error;
 pub use numbers::log_sum_exp::LogSumExp;
+pub use ops::*;
 pub use simd::Backend;
 pub use views::labels::{Labels, Targets};
 pub use views::rows::Rows;
 pub use views::rows_mut::RowsMut;
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Upstream<'a> { Uniform(f32), PerRow(&'a [f32]) }
-impl Upstream<'_> { fn of(&self, r: usize) -> f32 { match self { Self::Uniform(x) => *x, Self::PerRow(v) => v[r] } } fn split_at(self, r: usize) -> (Self, Self) { match self { Self::Uniform(_) => (self, self), Self::PerRow(v) => { let (a, b) = v.split_at(r); (Self::PerRow(a), Self::PerRow(b)) } } } }
-pub fn slice(op: u8, labels: &[u32], logits: Rows<'_>, losses: &mut [f32], out: Option<RowsMut<'_>>, backend: Backend) -> Result<f32, Error> {
-    use engine::*; use call::*; use options::*;
-    let (rows, classes) = (logits.rows(), logits.classes());
-    let mut inputs = Inputs::new(match op { 2 => Work::Softmax, 3 => Work::LogSoftmax, _ => Work::Loss(LossWork::default()) }, Source::Shared(logits.values()));
-    inputs.labels = if op >= 2 { None } else { Some(views::labels::RowLabels::new(labels.into(), rows, classes, Default::default())?) };
-    let call = Call::new(inputs, out.map(|o| o.into_values()), Outputs { losses: if op >= 2 { &mut [] } else { losses }, ..Outputs::default() });
-    Ok(parallel::run(call, Some(backend))?.value() as f32)
-}
+
+/// The examples of the README, run as doctests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
+#[doc = include_str!("../docs/peers.md")]
+pub mod peers {}

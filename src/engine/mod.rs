@@ -9,4 +9,4 @@ mod rows;
 mod scratch;
 mod settle;
 mod stream;
-mod total;
+pub(crate) mod total;

@@ -11,6 +11,7 @@ use super::rows;
 use super::scratch::Scratch;
 use super::total::Total;
 use crate::simd::{LANES, Token};
+use crate::views::rows::Execution;
 use crate::{Backend, Error};
 
 /// Up to this many logits run on the calling thread. Measured for loss and gradient on two cores: 64 x 1024
@@ -37,12 +38,13 @@ fn join(a: &mut (dyn FnMut() + Send), b: &mut (dyn FnMut() + Send)) {
     rayon::join(a, b);
 }
 
-/// Runs a call on the chosen backend, or on the process's.
-pub(crate) fn run(call: Call<'_>, backend: Option<Backend>) -> Result<Total, Error> {
-    let token = token(backend)?;
+/// Runs a call on the chosen backend, or on the process's, and on as many threads as it is worth.
+pub(crate) fn run(call: Call<'_>, execution: Execution) -> Result<Total, Error> {
+    let token = token(execution.backend)?;
     let (rows, classes) = (call.inputs.rows(), call.inputs.classes());
     // A view that repeats one row can have more logits than memory has bytes; they are counted, not held.
-    let serial = rows.saturating_mul(classes) <= SERIAL || (rows < 2 && classes < LONG);
+    let serial = execution.serial
+        || rows.saturating_mul(classes) <= SERIAL || (rows < 2 && classes < LONG);
     let threads = if serial { 1 } else { rayon::current_num_threads() };
     Ok(cut(token, call, threads))
 }

@@ -9,6 +9,7 @@ use super::rows::{Groups, Lines};
 use crate::LogSumExp;
 use crate::kernels::finish::{Finish, SetFactors};
 use crate::kernels::group::{Group, LossSum, NO_LABEL, Special};
+use crate::kernels::map::Mask;
 use crate::kernels::masses::{Mass, Spread as Distances, Uniform, Weigh};
 use crate::kernels::maximum::Largest;
 use crate::kernels::write::Formula;
@@ -157,6 +158,7 @@ fn is_plain(inputs: &Inputs<'_>, outputs: &Outputs<'_>, group: &Group) -> bool {
         && loss.z_loss == 0.0
         && inputs.labels.is_some()
         && inputs.dense.is_none()
+        && inputs.map.mask == Mask::None
         && outputs.are_losses()
         && !(inputs.weights.classes.is_some() && group.weight[..group.len].contains(&0.0))
         && group.max[..group.len].iter().all(|max| *max > f32::NEG_INFINITY)
@@ -449,7 +451,7 @@ impl Inputs<'_> {
         let taking_part = logits.iter().fold(0.0, |n, x| if *x == f32::NEG_INFINITY { n } else { n + 1.0 });
         let kept = if spread.mass == 0.0 { 1.0 } else { spread.dense_shares(taking_part).0 };
         for (class, slope) in slopes.iter_mut().enumerate() {
-            *slope = kept * self.weights.of(row, class);
+            *slope = kept * self.weights.of_class(class);
         }
         self.map.mask.fill(row, slopes, 0.0);
     }

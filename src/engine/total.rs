@@ -13,14 +13,17 @@ pub(crate) struct Total {
 impl Total {
     /// The sum of all lanes.
     pub(crate) fn of(sum: &LossSum) -> Self {
-        sum.high.iter().chain(&sum.low).fold(Self::default(), |total, &value| total.plus(value))
+        let lost = sum.low.iter().map(|&low| if low.is_nan() { 0.0 } else { low });
+        sum.high.iter().copied().chain(lost).fold(Self::default(), Self::plus)
     }
 
     /// With one value more (Knuth's two-sum).
     pub(crate) fn plus(self, value: f64) -> Self {
         let sum = self.high + value;
         let added = sum - self.high;
-        Self { high: sum, low: self.low + ((self.high - (sum - added)) + (value - added)) }
+        let lost = (self.high - (sum - added)) + (value - added);
+        // Of what is infinite nothing is lost.
+        Self { high: sum, low: if lost.is_nan() { self.low } else { self.low + lost } }
     }
 
     pub(crate) fn merge(self, other: Self) -> Self {

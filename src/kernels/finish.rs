@@ -35,13 +35,23 @@ impl Kernel for Finish<'_> {
                     loss.store(&mut group.loss, part);
                     let loss = loss * simd.load_wide(&group.weight, part);
                     loss.narrow(&mut group.results, part);
-                    sum.add(simd, part, loss);
+                    if group.len == LANES {
+                        sum.add(simd, part, loss);
+                    }
                 }
                 if self.logs {
                     group.ends.logs(simd, part).store(&mut group.log, part);
                 }
                 if self.factors {
                     factors(simd, part, group);
+                }
+            }
+            if let Some(sum) = &mut self.losses
+                && group.len < LANES
+            {
+                // Lanes without a row have losses, too.
+                for i in 0..group.len {
+                    sum.add_one(i, group.loss[i] * group.weight[i]);
                 }
             }
             for values in [&mut group.results, &mut group.at_label] {

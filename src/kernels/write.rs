@@ -107,6 +107,13 @@ impl Kernel for WriteTiles<'_> {
                     }
                 }
             }
+            if group.len < LANES {
+                // What is written twice must be the same.
+                for class in &mut *tile {
+                    let first = class[0];
+                    class[group.len..].fill(first);
+                }
+            }
             if results.layout().class_stride == 1 {
                 simd.turn_out(tile, &mut results.tile_mut(&group.rows));
             } else if let Some(columns) = results.columns_mut(&group.rows, group.len) {

@@ -44,8 +44,8 @@ const LN_2_8_HIGH: f32 = 1_420.0 / 16_384.0;
 const LN_2_8_LOW: f32 = -2.652_430_5e-5;
 const LOG2_E_8: f32 = 8.0 * core::f32::consts::LOG2_E;
 
-/// `e^r = 1 + r + c2 r^2 + c3 r^3 + c4 r^4` on `|r| <= ln(2) / 16`, relative error 4e-10 (0.004 ULP).
-const C: [f32; 3] = [0.5000782608985901, 0.16665101051330566, 0.0];
+/// `e^r = c0 + r + c2 r^2 + c3 r^3` on `|r| <= ln(2) / 16`, relative error 1.9e-8 (0.16 ULP); `c0 - 1` is in [`LOST`].
+const C: [f32; 2] = [0.500_078_26, 0.166_651_01];
 
 /// `2^(j / 8)`, rounded.
 const POWERS: [u32; 8] = [
@@ -59,8 +59,17 @@ const POWERS: [u32; 8] = [
     0x3fea_c0c7,
 ];
 
-/// What the rounding of `2^(j / 8)` lost, relative to it.
-const LOST: [f32; 8] = [-1.8369410881291515e-08f32, -3.0361569258730015e-08, 1.3564768863716381e-08, -4.936013198175715e-08, -1.2551403250071758e-09, -1.313607711495024e-08, -3.308901597165459e-08, -2.4497671446965796e-08];
+/// What the rounding of `2^(j / 8)` lost, relative to it, and the constant of the polynomial less 1.
+const LOST: [f32; 8] = [
+    -1.836_941_1e-8,
+    -3.036_157e-8,
+    1.356_476_9e-8,
+    -4.936_013e-8,
+    -1.255_140_3e-9,
+    -1.313_607_7e-8,
+    -3.308_901_6e-8,
+    -2.449_767_1e-8,
+];
 
 /// The bits of [`POWERS`] less what the shifted integer has in their place.
 const fn table() -> [f32; 8] {
@@ -144,7 +153,7 @@ pub(crate) struct Exp<S: Simd> {
     minus_high: S::Lanes,
     minus_low: S::Lanes,
     one: S::Lanes,
-    c: [S::Lanes; 3],
+    c: [S::Lanes; 2],
     table: S::Table,
     lost: S::Table,
 }
@@ -167,7 +176,7 @@ impl<S: Simd> Exp<S> {
             minus_high: simd.splat(-LN_2_8_HIGH),
             minus_low: simd.splat(-LN_2_8_LOW),
             one: simd.splat(1.0),
-            c: [simd.splat(C[0]), simd.splat(C[1]), simd.splat(C[2])],
+            c: [simd.splat(C[0]), simd.splat(C[1])],
             table: simd.table(&TABLE),
             lost: simd.table(&LOST),
         }
@@ -181,7 +190,7 @@ impl<S: Simd> Exp<S> {
         mut x: [S::Lanes; N],
         reference: &[LaneReference<S>; N],
     ) -> Parts<S, N> {
-        let [c2, c3, c4] = self.c;
+        let [c2, c3] = self.c;
         for i in 0..N {
             x[i] = reference[i].floor.max(x[i]);
         }
@@ -203,10 +212,7 @@ impl<S: Simd> Exp<S> {
             r[i] = k[i].mul_add(self.minus_low, r[i]);
         }
         let r = S::Lanes::in_step(r);
-        let mut q = r;
-        for i in 0..N {
-            q[i] = c3;
-        }
+        let mut q = [c3; N];
         for c in [c2, self.one] {
             q = S::Lanes::in_step(q);
             for i in 0..N {

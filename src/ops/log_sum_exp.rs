@@ -1,16 +1,15 @@
 //! Log-sum-exp.
 
-use super::places::in_place_of;
 use super::{allocate, expect_rows};
-use crate::kernel::log_sum_exp::LogSumExps;
-use crate::kernel::place::ReadOnly;
-use crate::kernel::rowwise::Rowwise;
-use crate::{Error, LogSumExp, Rows, parallel};
+use crate::engine::call::{Call, Inputs, LossWork, Source, Work};
+use crate::engine::options::{Outputs, Sums};
+use crate::engine::parallel;
+use crate::{Error, LogSumExp, Rows};
 
 /// The log-sum-exp of each row: `ln sum_j e^(x_j)`.
 ///
 /// Takes logits of rows × classes, gives one value per row. A row that holds NaN gives NaN, else one
-/// that holds `+inf` gives `+inf`, and one of nothing but `-inf` gives `-inf`. At most 2 ULP off; near
+/// that holds `+inf` gives `+inf`, and one of nothing but `-inf` gives `-inf`. At most 3 ULP off; near
 /// zero, of the larger of the result and the row's largest logit.
 ///
 /// # Errors
@@ -37,7 +36,9 @@ pub fn log_sum_exp(logits: Rows<'_>) -> Result<Vec<f32>, Error> {
 /// [`Error::RowCount`], [`Error::UnknownBackend`] and [`Error::UnavailableBackend`].
 pub fn log_sum_exp_into(logits: Rows<'_>, results: &mut [f32]) -> Result<(), Error> {
     expect_rows("results", results.len(), logits.rows())?;
-    in_place_of!(place = read_only(logits) => parallel::run(Rowwise(LogSumExps { logits: place, results }), logits.backend()))
+    let inputs = Inputs::new(Work::LogSumExp, Source::Shared(logits.values()));
+    let outputs = Outputs { log_sum_exp: results, ..Outputs::default() };
+    parallel::run(Call::new(inputs, None, outputs), logits.execution()).map(drop)
 }
 
 impl LogSumExp {
@@ -50,7 +51,10 @@ impl LogSumExp {
         let mut results = [Self::EMPTY];
         if !logits.is_empty() {
             let logits = Rows::new(logits, 1, logits.len())?;
-            parallel::run(Rowwise(LogSumExps { logits: ReadOnly(logits), results: &mut results }), None)?;
+            let inputs =
+                Inputs::new(Work::Loss(LossWork::default()), Source::Shared(logits.values()));
+            let outputs = Outputs { sums: Sums::Save(&mut results), ..Outputs::default() };
+            parallel::run(Call::new(inputs, None, outputs), logits.execution())?;
         }
         Ok(results[0])
     }

@@ -1,38 +1,25 @@
-//! The public operations, one family a file: validate completely, then hand a job to `parallel`.
+//! The public operations, one family a file: validate completely, then hand a call to the engine.
 //!
-//! What runs a job is never generic over the caller's types: kernels are compiled once, here, and not again in
+//! What runs a call is never generic over the caller's types: kernels are compiled once, here, and not again in
 //! every crate that calls them.
 
 mod cross_entropy;
-mod elements;
-mod hinge;
-mod likelihood;
 mod log_softmax;
 mod log_sum_exp;
-mod places;
-mod row_calls;
-mod row_max;
 mod softmax;
 
 pub use cross_entropy::{
-    CrossEntropy, Denominator, DenseGradient, EmptyMean, Loss, Reduction, Smoothing, Statistics, Summary,
-    Upstream, softmax_cross_entropy_with_logits, softmax_cross_entropy_with_logits_into,
+    CrossEntropy, Denominator, DenseGradient, EmptyMean, EmptyRows, Loss, Reduction, Smoothing, Statistics,
+    Summary, Upstream, softmax_cross_entropy_with_logits, softmax_cross_entropy_with_logits_into,
     sparse_softmax_cross_entropy_with_logits, sparse_softmax_cross_entropy_with_logits_into,
 };
-pub use elements::{BinaryCrossEntropy, ElementLoss, ElementReduction, KlDivergence, SquaredError};
-pub use hinge::{Hinge, HingePower};
-pub use likelihood::{NegativeLogLikelihood, Normalise};
-pub use log_softmax::{
-    log_softmax, log_softmax_gradient, log_softmax_gradient_in_place, log_softmax_gradient_into,
-    log_softmax_in_place, log_softmax_into,
-};
+pub use log_softmax::{log_softmax, log_softmax_in_place, log_softmax_into};
 pub use log_sum_exp::{log_sum_exp, log_sum_exp_into};
-pub use row_max::{argmax, argmax_into, row_max, row_max_into};
-pub use softmax::{
-    softmax, softmax_gradient, softmax_gradient_in_place, softmax_gradient_into, softmax_in_place,
-    softmax_into,
-};
+pub use softmax::{softmax, softmax_in_place, softmax_into};
 
+use crate::engine::call::{Call, Inputs, Source, Work};
+use crate::engine::options::Outputs;
+use crate::engine::parallel;
 use crate::{Error, Rows, RowsMut};
 
 /// `len` values to be written over, or an error where they do not fit in memory.
@@ -56,4 +43,19 @@ fn allocated(
 /// An error unless there is one value per row.
 const fn expect_rows(what: &'static str, given: usize, expected: usize) -> Result<(), Error> {
     if given == expected { Ok(()) } else { Err(Error::RowCount { what, given, expected }) }
+}
+
+/// Runs an operation without options whose results have the logits' shape.
+fn run_into(work: Work, logits: Rows<'_>, results: RowsMut<'_>) -> Result<(), Error> {
+    results.expect_shape("output", (logits.rows(), logits.classes()))?;
+    let inputs = Inputs::new(work, Source::Shared(logits.values()));
+    let call = Call::new(inputs, Some(results.into_values()), Outputs::default());
+    parallel::run(call, logits.execution()).map(drop)
+}
+
+/// As [`run_into`], over the logits.
+fn run_in_place(work: Work, logits: RowsMut<'_>) -> Result<(), Error> {
+    let execution = logits.execution();
+    let inputs = Inputs::new(work, Source::Over(logits.into_values()));
+    parallel::run(Call::new(inputs, None, Outputs::default()), execution).map(drop)
 }

@@ -1,19 +1,14 @@
-//! Softmax and the gradient through it.
+//! Softmax.
 
-use super::allocated;
-use super::places::in_place_of;
-use crate::kernel::lines::Lines;
-use crate::kernel::place::Place;
-use crate::kernel::rowwise::Rowwise;
-use crate::kernel::softmax::Softmax;
-use crate::kernel::softmax_gradient::{Softmax as Formula, Through};
-use crate::{Error, Rows, RowsMut, parallel};
+use super::{allocated, run_in_place, run_into};
+use crate::engine::call::Work;
+use crate::{Error, Rows, RowsMut};
 
 /// The softmax of each row: `e^(x_i) / sum_j e^(x_j)`.
 ///
 /// Takes logits of rows × classes, gives probabilities in the same shape, rows after each other. A row
 /// that holds NaN or `+inf`, or nothing but `-inf`, gives NaN; `-inf` elsewhere is a masked class of
-/// probability 0. At most 2.5 ULP off; results below the smallest normal number are 0.
+/// probability 0. At most 3 ULP off; results below the smallest normal number are 0.
 ///
 /// Formula: Bridle, "Probabilistic interpretation of feedforward classification network outputs" (1990).
 ///
@@ -47,7 +42,7 @@ pub fn softmax(logits: Rows<'_>) -> Result<Vec<f32>, Error> {
 /// # Ok::<(), xent::Error>(())
 /// ```
 pub fn softmax_into(logits: Rows<'_>, results: RowsMut<'_>) -> Result<(), Error> {
-    in_place_of!(place = out_of_place("output", logits, results) => parallel::run(Rowwise(Softmax(place)), logits.backend()))
+    run_into(Work::Softmax, logits, results)
 }
 
 /// As [`softmax`], over the logits.
@@ -65,57 +60,5 @@ pub fn softmax_into(logits: Rows<'_>, results: RowsMut<'_>) -> Result<(), Error>
 /// # Ok::<(), xent::Error>(())
 /// ```
 pub fn softmax_in_place(logits: RowsMut<'_>) -> Result<(), Error> {
-    let backend = logits.backend();
-    in_place_of!(place = in_place(logits) => parallel::run(Rowwise(Softmax(place)), backend))
-}
-
-/// The gradient with respect to the logits, from the output of [`softmax`] and the gradient with respect
-/// to it: `y_i (g_i - sum_j y_j g_j)`.
-///
-/// Both are rows × classes, as is the result. A class of probability 0 has gradient 0, whatever its
-/// upstream gradient. The backend is that of `output`.
-///
-/// # Errors
-///
-/// [`Error::ShapeMismatch`], [`Error::UnknownBackend`], [`Error::UnavailableBackend`] and
-/// [`Error::OutOfMemory`].
-///
-/// ```
-/// use xent::{Rows, softmax_gradient};
-///
-/// let (y, g) = ([0.25, 0.75], [1.0, 0.0]);
-/// let dx = softmax_gradient(Rows::new(&y, 1, 2)?, Rows::new(&g, 1, 2)?)?;
-/// assert_eq!(dx, [0.1875, -0.1875]);
-/// # Ok::<(), xent::Error>(())
-/// ```
-pub fn softmax_gradient(output: Rows<'_>, upstream: Rows<'_>) -> Result<Vec<f32>, Error> {
-    allocated(upstream, |results| softmax_gradient_into(output, upstream, results))
-}
-
-/// As [`softmax_gradient`], into a buffer of the same shape.
-///
-/// # Errors
-///
-/// [`Error::ShapeMismatch`], [`Error::UnknownBackend`] and [`Error::UnavailableBackend`].
-pub fn softmax_gradient_into(
-    output: Rows<'_>,
-    upstream: Rows<'_>,
-    results: RowsMut<'_>,
-) -> Result<(), Error> {
-    upstream.expect_shape("upstream gradient", (output.rows(), output.classes()))?;
-    in_place_of!(place = out_of_place("gradient", upstream, results) => run_gradient(output, place))
-}
-
-/// As [`softmax_gradient`], over the upstream gradient.
-///
-/// # Errors
-///
-/// [`Error::ShapeMismatch`], [`Error::UnknownBackend`] and [`Error::UnavailableBackend`].
-pub fn softmax_gradient_in_place(output: Rows<'_>, upstream: RowsMut<'_>) -> Result<(), Error> {
-    upstream.expect_shape("upstream gradient", (output.rows(), output.classes()))?;
-    in_place_of!(place = in_place(upstream) => run_gradient(output, place))
-}
-
-fn run_gradient(output: Rows<'_>, place: impl Place<Element = f32>) -> Result<(), Error> {
-    parallel::run(Through::<Formula, _>::new(Lines::new(output.values()), place), output.backend())
+    run_in_place(Work::Softmax, logits)
 }

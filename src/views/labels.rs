@@ -219,6 +219,11 @@ impl<'a> RowLabels<'a> {
         }
     }
 
+    /// Whether a row is not ignored.
+    pub(crate) fn is_used(&self, row: usize) -> bool {
+        self.labels.get(row).is_some_and(|label| !self.ignored.holds(label))
+    }
+
     /// The rows that are not ignored, with their classes.
     pub(crate) fn used_rows(&self) -> impl Iterator<Item = (usize, usize)> {
         (0..self.labels.len()).filter_map(|row| {

@@ -24,7 +24,15 @@ use crate::{Backend, Error};
 #[derive(Clone, Copy, Debug)]
 pub struct Rows<'a> {
     values: Strided<'a>,
-    backend: Option<Backend>,
+    execution: Execution,
+}
+
+/// Where a call runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Execution {
+    pub(crate) backend: Option<Backend>,
+    /// Whether the calling thread alone.
+    pub(crate) serial: bool,
 }
 
 impl<'a> Rows<'a> {
@@ -51,7 +59,7 @@ impl<'a> Rows<'a> {
         let (layout, span) = Layout::of_rows(rows, classes, stride)?;
         let values = Strided::new(data, layout, span);
         let values = values.ok_or_else(|| wrong_length(&layout, data.len(), span))?;
-        Ok(Self { values, backend: None })
+        Ok(Self { values, execution: Execution::default() })
     }
 
     /// Views all of `data`, an array of any shape in row-major order, with its classes along `axis`.
@@ -103,7 +111,7 @@ impl<'a> Rows<'a> {
         let values = Strided::new(data, layout, span);
         let given = data.len();
         let values = values.ok_or(Error::AxesLength { given, expected: span, shape, strides })?;
-        Ok(Self { values, backend: None })
+        Ok(Self { values, execution: Execution::default() })
     }
 
     /// Views an array of any layout, with its classes along an axis: rows are all other axes, in their order.
@@ -131,7 +139,7 @@ impl<'a> Rows<'a> {
         array: ndarray::ArrayView<'a, f32, D>,
         classes: ndarray::Axis,
     ) -> Result<Self, Error> {
-        Ok(Self { values: Strided::of_array(array, classes)?, backend: None })
+        Ok(Self { values: Strided::of_array(array, classes)?, execution: Execution::default() })
     }
 
     /// The same values as an array of outer × classes × inner. Outer and inner axes that lie evenly are one.
@@ -142,14 +150,31 @@ impl<'a> Rows<'a> {
     }
 
     /// A view of values that are known to be there.
-    pub(crate) fn of(values: Strided<'a>, backend: Option<Backend>) -> Self {
-        Self { values, backend }
+    pub(crate) fn of(values: Strided<'a>, execution: Execution) -> Self {
+        Self { values, execution }
     }
 
     /// The same view, for a call that runs on `backend`.
     #[must_use]
     pub const fn with_backend(mut self, backend: Backend) -> Self {
-        self.backend = Some(backend);
+        self.execution.backend = Some(backend);
+        self
+    }
+
+    /// The same view, for a call that runs on the calling thread alone, however large it is: inside of a loop that is
+    /// parallel itself, under a lock, or in a child process that was forked after the thread pool was started.
+    ///
+    /// ```
+    /// use xent::{Rows, log_sum_exp};
+    ///
+    /// let zeros = vec![0.0; 100_000];
+    /// let logits = Rows::new(&zeros, 10, 10_000)?.on_this_thread();
+    /// assert_eq!(log_sum_exp(logits)?, [10_000.0_f32.ln(); 10]);
+    /// # Ok::<(), xent::Error>(())
+    /// ```
+    #[must_use]
+    pub const fn on_this_thread(mut self) -> Self {
+        self.execution.serial = true;
         self
     }
 
@@ -216,7 +241,12 @@ impl<'a> Rows<'a> {
     /// The backend chosen for calls with this view.
     #[must_use]
     pub const fn backend(&self) -> Option<Backend> {
-        self.backend
+        self.execution.backend
+    }
+
+    /// Where calls with this view run.
+    pub(crate) const fn execution(&self) -> Execution {
+        self.execution
     }
 
     /// A row close to `near` where rows must be cut so that all lie at one stride.

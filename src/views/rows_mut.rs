@@ -1,7 +1,7 @@
 //! Checked views of memory that results are written to.
 
 use super::layout::Layout;
-use super::rows::{expect_shape, wrong_length};
+use super::rows::{Execution, expect_shape, wrong_length};
 use crate::simd::strided::StridedMut;
 use crate::simd::LANES;
 use crate::{Backend, Error, Rows};
@@ -12,7 +12,7 @@ use crate::{Backend, Error, Rows};
 #[derive(Debug)]
 pub struct RowsMut<'a> {
     values: StridedMut<'a>,
-    backend: Option<Backend>,
+    execution: Execution,
 }
 
 impl<'a> RowsMut<'a> {
@@ -46,7 +46,7 @@ impl<'a> RowsMut<'a> {
         }
         let given = data.len();
         let values = StridedMut::new(data, layout, span);
-        Ok(Self { values: values.ok_or_else(|| wrong_length(&layout, given, span))?, backend: None })
+        Ok(Self { values: values.ok_or_else(|| wrong_length(&layout, given, span))?, execution: Execution::default() })
     }
 
     /// As [`Rows::along_axis`].
@@ -85,7 +85,7 @@ impl<'a> RowsMut<'a> {
         let given = data.len();
         let values = StridedMut::new(data, layout, span);
         let values = values.ok_or(Error::AxesLength { given, expected: span, shape, strides })?;
-        Ok(Self { values, backend: None })
+        Ok(Self { values, execution: Execution::default() })
     }
 
     /// As [`Rows::from_ndarray`].
@@ -108,7 +108,7 @@ impl<'a> RowsMut<'a> {
         mut array: ndarray::ArrayViewMut<'a, f32, D>,
         classes: ndarray::Axis,
     ) -> Result<Self, Error> {
-        Ok(Self { values: StridedMut::of_array(&mut array, classes)?, backend: None })
+        Ok(Self { values: StridedMut::of_array(&mut array, classes)?, execution: Execution::default() })
     }
 
     /// The same values as [`Rows::to_ndarray`] has them.
@@ -121,7 +121,14 @@ impl<'a> RowsMut<'a> {
     /// The same view, for an in-place call that runs on `backend`.
     #[must_use]
     pub fn with_backend(mut self, backend: Backend) -> Self {
-        self.backend = Some(backend);
+        self.execution.backend = Some(backend);
+        self
+    }
+
+    /// As [`Rows::on_this_thread`], for an in-place call.
+    #[must_use]
+    pub fn on_this_thread(mut self) -> Self {
+        self.execution.serial = true;
         self
     }
 
@@ -152,7 +159,12 @@ impl<'a> RowsMut<'a> {
     /// The backend chosen for in-place calls with this view.
     #[must_use]
     pub const fn backend(&self) -> Option<Backend> {
-        self.backend
+        self.execution.backend
+    }
+
+    /// Where in-place calls with this view run.
+    pub(crate) const fn execution(&self) -> Execution {
+        self.execution
     }
 
     /// One row, `None` past the end, and where classes do not follow each other.
@@ -207,13 +219,13 @@ impl<'a> RowsMut<'a> {
     /// The same rows, shared.
     #[must_use]
     pub fn as_rows(&self) -> Rows<'_> {
-        Rows::of(self.values.share(), self.backend)
+        Rows::of(self.values.share(), self.execution)
     }
 
     /// A view of the same rows that lives shorter.
     #[must_use]
     pub fn reborrow(&mut self) -> RowsMut<'_> {
-        RowsMut { values: self.values.reborrow(), backend: self.backend }
+        RowsMut { values: self.values.reborrow(), execution: self.execution }
     }
 
     /// As [`Rows::seam`].
@@ -225,7 +237,7 @@ impl<'a> RowsMut<'a> {
     /// The first `row` rows and the others. `row` is at most the number of rows.
     pub(crate) fn split_at(self, row: usize) -> (Self, Self) {
         let (first, rest) = self.values.split_at(row);
-        (Self { values: first, ..self }, Self { values: rest, backend: self.backend })
+        (Self { values: first, ..self }, Self { values: rest, execution: self.execution })
     }
 
     /// An error unless this view, called `what`, has the shape of the logits.

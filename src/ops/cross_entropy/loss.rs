@@ -3,16 +3,12 @@
 use super::reduction::{Totals, summarise};
 use super::run::Buffers;
 use super::{CrossEntropy, Loss, Summary};
-use crate::kernel::epilogue::ScaledDifferences;
-use crate::kernel::loaded::{After, Loaded};
-use crate::kernel::log_softmax::LogSoftmax;
-use crate::kernel::map::Map;
-use crate::kernel::mixed::Spread;
-use crate::kernel::place::OutOfPlace;
-use crate::kernel::rowwise::Rowwise;
-use crate::kernel::scale::Sums;
+use crate::engine::call::{Call, Inputs, Source, Work};
+use crate::engine::options::{Outputs, Sums};
+use crate::engine::parallel;
+use crate::engine::total::Total;
 use crate::ops::{allocate, allocated};
-use crate::{Error, LogSumExp, Rows, RowsMut, Targets, parallel};
+use crate::{Error, LogSumExp, Rows, RowsMut, Targets};
 
 impl CrossEntropy<'_> {
     /// The loss of each row, and what they add up to.
@@ -79,7 +75,7 @@ impl CrossEntropy<'_> {
             summary = Some(self.loss_and_gradient_into(targets, logits, &mut rows, gradient)?);
             Ok(())
         })?;
-        let summary = summary.unwrap_or_else(|| summarise(&[], Totals::default(), self));
+        let summary = summary.unwrap_or_else(|| summarise(Total::default(), &[], Totals::default(), self));
         Ok((Loss { rows, summary }, gradient))
     }
 
@@ -160,7 +156,7 @@ impl CrossEntropy<'_> {
     ///
     /// # Errors
     ///
-    /// As [`loss`](Self::loss).
+    /// As [`loss`](Self::loss), and [`Error::EmptySum`] where a row that counts has a sum over nothing.
     pub fn backward<'t>(
         &self,
         targets: impl Into<Targets<'t>>,
@@ -182,7 +178,7 @@ impl CrossEntropy<'_> {
         sums: &[LogSumExp],
         gradient: RowsMut<'_>,
     ) -> Result<(), Error> {
-        self.run(targets.into(), Buffers::Apart(logits, gradient), &mut [], Sums::Saved(sums)).map(drop)
+        self.run_saved(targets.into(), Buffers::Apart(logits, gradient), sums)
     }
 
     /// As [`backward`](Self::backward), with the gradient over the logits.
@@ -196,7 +192,7 @@ impl CrossEntropy<'_> {
         logits: RowsMut<'_>,
         sums: &[LogSumExp],
     ) -> Result<(), Error> {
-        self.run(targets.into(), Buffers::Over(logits), &mut [], Sums::Saved(sums)).map(drop)
+        self.run_saved(targets.into(), Buffers::Over(logits), sums)
     }
 
     /// The gradient with respect to dense labels: `u (ln sum_j e^(x_j) - x_i)`, the negative log-softmax
@@ -227,15 +223,10 @@ impl CrossEntropy<'_> {
         gradient.expect_shape("gradient", (logits.rows(), logits.classes()))?;
         self.expect_lengths(logits.rows(), logits.classes())?;
         let scale = self.scale(self.dense_totals(logits.rows()))?.times(-1.0);
-        let plain =
-            self.smoothing == Spread::default() && self.weights.is_none() && self.map == Map::default();
-        if plain && logits.is_plain() && gradient.is_plain() {
-            let job =
-                LogSoftmax::<_, ScaledDifferences>::new(OutOfPlace { logits, results: gradient }, scale);
-            return parallel::run(Rowwise(job), logits.backend());
-        }
-        let after = if plain { After::Nothing } else { After::Labels(self.weights, self.smoothing) };
-        let place = Loaded::out_of_place(logits, gradient).mapped(self.map, after);
-        parallel::run(Rowwise(LogSoftmax::<_, ScaledDifferences>::new(place, scale)), logits.backend())
+        let mut inputs = Inputs::new(Work::LabelGradient(self.smoothing), Source::Shared(logits.values()));
+        (inputs.map, inputs.weights, inputs.scale) = (self.map, self.weights, scale);
+        inputs.empty_is_zero = self.zero_for_empty_rows();
+        let call = Call::new(inputs, Some(gradient.into_values()), Outputs::default());
+        parallel::run(call, logits.execution()).map(drop)
     }
 }

@@ -1,11 +1,10 @@
 //! The options of the loss.
 
-use super::{Denominator, EmptyMean, Reduction, Upstream};
+use super::{Denominator, EmptyMean, EmptyRows, Reduction, Upstream};
 use crate::Error;
-use crate::kernel::map::{Map, Mask};
-use crate::kernel::mixed::Spread;
-use crate::kernel::weights::Weights;
-use crate::labels::Ignored;
+use crate::engine::options::{Spread, Weights};
+use crate::kernels::map::{Map, Mask};
+use crate::views::labels::Ignored;
 
 /// Softmax cross-entropy with logits: a value with options, and every way to compute it.
 ///
@@ -17,7 +16,7 @@ use crate::labels::Ignored;
 /// |---|---|
 /// | [`loss`](Self::loss), [`loss_into`](Self::loss_into) | the loss |
 /// | [`loss_and_gradient`](Self::loss_and_gradient), [`_into`](Self::loss_and_gradient_into), [`_in_place`](Self::loss_and_gradient_in_place) | and its gradient with respect to the logits |
-/// | [`forward`](Self::forward), [`forward_into`](Self::forward_into) | the loss, and what a later backward pass needs: 16 bytes per row |
+/// | [`forward`](Self::forward), [`forward_into`](Self::forward_into) | the loss, and what a later backward pass needs: 32 bytes per row |
 /// | [`backward`](Self::backward), [`_into`](Self::backward_into), [`_in_place`](Self::backward_in_place) | the gradient, from what was saved |
 /// | [`statistics_into`](Self::statistics_into) | what a row's prediction is: argmax, entropy, ... |
 /// | [`label_gradient`](Self::label_gradient), [`_into`](Self::label_gradient_into) | the gradient with respect to dense labels |
@@ -46,6 +45,7 @@ pub struct CrossEntropy<'a> {
     pub(super) map: Map<'a>,
     pub(super) dense_gradient: DenseGradient,
     pub(super) upstream: Upstream<'a>,
+    pub(super) empty_rows: EmptyRows,
 }
 
 /// Which classes the mass goes to that label smoothing takes from a label.
@@ -65,8 +65,8 @@ pub enum DenseGradient {
     /// The derivative of the loss: `softmax_i sum(t) - t_i`.
     #[default]
     Derivative,
-    /// `softmax_i - t_i`, whatever the labels add up to, as in `TensorFlow`. Class indices have it too: with
-    /// weights it is `softmax_i - w_y [i == y]`.
+    /// `softmax_i - t_i`, whatever the labels add up to, as in `TensorFlow`. That of class indices is the derivative in any
+    /// case.
     ProbabilitiesMinusLabels,
 }
 
@@ -111,6 +111,23 @@ impl<'a> CrossEntropy<'a> {
         Self { empty_mean, ..self }
     }
 
+    /// What rows have that hold nothing but `-inf`, or whose classes are all masked: they have no softmax.
+    ///
+    /// ```
+    /// use xent::{CrossEntropy, EmptyRows, Reduction, Rows};
+    ///
+    /// let padded = CrossEntropy::new().empty_rows(EmptyRows::Zero).reduction(Reduction::Sum);
+    /// let logits = Rows::new(&[0.0, 0.0, f32::NEG_INFINITY, f32::NEG_INFINITY], 2, 2)?;
+    /// let (loss, gradient) = padded.loss_and_gradient(&[0_u8, 0], logits)?;
+    /// assert_eq!(loss.summary.value, core::f32::consts::LN_2);
+    /// assert_eq!(gradient, [-0.5, 0.5, 0.0, 0.0]);
+    /// # Ok::<(), xent::Error>(())
+    /// ```
+    #[must_use]
+    pub const fn empty_rows(self, empty_rows: EmptyRows) -> Self {
+        Self { empty_rows, ..self }
+    }
+
     /// The integer label of rows to ignore: any number, also outside of the classes. The logits of such a
     /// row are never read; its loss is 0 and its gradient exactly 0.
     #[must_use]
@@ -139,7 +156,7 @@ impl<'a> CrossEntropy<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::Option`] for a weight that is negative or not finite.
+    /// [`Error::Option`] for a weight that is not finite.
     ///
     /// ```
     /// use xent::{CrossEntropy, Denominator, Reduction, Rows};
@@ -156,12 +173,12 @@ impl<'a> CrossEntropy<'a> {
         Ok(Self { weights: Weights { classes: Some(weights), ..self.weights }, ..self })
     }
 
-    /// One weight per row, by which its loss and its gradient are multiplied. A row of weight 0 is taken for
-    /// ignored: it is never read. It still counts in [`Summary::used_rows`](crate::Summary::used_rows).
+    /// One weight per row, by which its loss and its gradient are multiplied; it may be negative, as an advantage in policy
+    /// gradients is. A row of weight 0 is taken for ignored: it is never read. It still counts in [`Summary::used_rows`](crate::Summary::used_rows).
     ///
     /// # Errors
     ///
-    /// [`Error::Option`] for a weight that is negative or not finite.
+    /// [`Error::Option`] for a weight that is not finite.
     pub fn row_weights(self, weights: &'a [f32]) -> Result<Self, Error> {
         expect_weights("row weight", weights)?;
         Ok(Self { weights: Weights { rows: Some(weights), ..self.weights }, ..self })
@@ -230,9 +247,9 @@ impl<'a> CrossEntropy<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::Option`] unless `scale` is a positive number.
+    /// [`Error::Option`] unless `scale` is a positive number that an f32 can hold.
     pub fn logit_scale(self, scale: f64) -> Result<Self, Error> {
-        expect("logit scale", scale, POSITIVE, scale > 0.0 && scale.is_finite())?;
+        expect("logit scale", scale, F32, is_positive_f32(scale))?;
         Ok(Self { map: Map { scale, ..self.map }, ..self })
     }
 
@@ -240,10 +257,10 @@ impl<'a> CrossEntropy<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::Option`] unless `temperature` is a positive number whose inverse is one.
+    /// [`Error::Option`] unless `temperature` is a positive number, and its inverse one that an f32 can hold.
     pub fn temperature(self, temperature: f64) -> Result<Self, Error> {
         let scale = 1.0 / temperature;
-        expect("temperature", temperature, POSITIVE, scale > 0.0 && scale.is_finite())?;
+        expect("temperature", temperature, F32, is_positive_f32(scale))?;
         self.logit_scale(scale)
     }
 
@@ -294,6 +311,13 @@ impl<'a> CrossEntropy<'a> {
 
 const POSITIVE: &str = "a positive number";
 const NOT_NEGATIVE: &str = "a number of at least 0";
+const FINITE: &str = "a finite number";
+const F32: &str = "a positive number that an f32 can hold";
+
+/// Whether a number is positive and neither too large nor too small for an f32: by others all logits become infinite, or 0.
+fn is_positive_f32(number: f64) -> bool {
+    (f64::from(f32::MIN_POSITIVE)..=f64::from(f32::MAX)).contains(&number)
+}
 
 /// An error unless a number is what an option can be.
 fn expect(what: &'static str, given: f64, expected: &'static str, good: bool) -> Result<(), Error> {
@@ -305,8 +329,7 @@ fn expect(what: &'static str, given: f64, expected: &'static str, good: bool) ->
 
 /// An error for the first weight that is none.
 fn expect_weights(what: &'static str, weights: &[f32]) -> Result<(), Error> {
-    // Not for NaN.
-    let bad = weights.iter().position(|&weight| !(weight >= 0.0 && weight.is_finite()));
+    let bad = weights.iter().position(|weight| !weight.is_finite());
     let Some(index) = bad else { return Ok(()) };
-    Err(Error::Option { what, index: Some(index), given: weights[index].to_string(), expected: NOT_NEGATIVE })
+    Err(Error::Option { what, index: Some(index), given: weights[index].to_string(), expected: FINITE })
 }

@@ -1,9 +1,11 @@
 //! From row losses to one number, and from one upstream gradient to the rows'.
 
 use super::CrossEntropy;
+use crate::engine::total::Total;
 
 /// How the losses of the rows become one number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Reduction {
     /// They do not: one loss per row.
     #[default]
@@ -16,6 +18,7 @@ pub enum Reduction {
 
 /// What [`Reduction::Mean`] divides by.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub enum Denominator {
     /// The number of rows that are not ignored.
     #[default]
@@ -31,11 +34,23 @@ pub enum Denominator {
 
 /// What the mean over no rows is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum EmptyMean {
     /// NaN, as in `PyTorch`, JAX and `TensorFlow`.
     #[default]
     Nan,
     /// 0, which does not poison a training run.
+    Zero,
+}
+
+/// What rows have that hold nothing but `-inf`, or whose classes are all masked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum EmptyRows {
+    /// A loss, a gradient and probabilities of NaN, as in `PyTorch` and JAX.
+    #[default]
+    Nan,
+    /// 0 everywhere: for padded batches, and for attention over nothing.
     Zero,
 }
 
@@ -79,7 +94,6 @@ impl<'a> From<&'a Vec<f32>> for Upstream<'a> {
 }
 
 impl Upstream<'_> {
-    #[inline(always)]
     pub(crate) fn of(&self, row: usize) -> f32 {
         match self {
             Self::Uniform(value) => *value,
@@ -100,6 +114,7 @@ impl Upstream<'_> {
 
 /// A loss, with one value per row.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Loss {
     /// The loss of each row, in nats; 0 for an ignored row.
     pub rows: Vec<f32>,
@@ -109,6 +124,7 @@ pub struct Loss {
 
 /// What the losses of the rows add up to.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Summary {
     /// The reduced loss. With [`Reduction::None`] the sum: the number of which a gradient with an upstream
     /// gradient of 1 is the gradient.
@@ -142,9 +158,14 @@ impl Denominator {
     }
 }
 
-/// Adds the losses in f64 and in the order of the rows, so that no thread count changes a bit.
-pub(in crate::ops) fn summarise(losses: &[f32], totals: Totals, options: &CrossEntropy<'_>) -> Summary {
-    let sum: f64 = losses.iter().fold(0.0, |sum, &loss| sum + f64::from(loss));
+/// What the losses of rows add up to, given their sum.
+pub(in crate::ops) fn summarise(
+    total: Total,
+    losses: &[f32],
+    totals: Totals,
+    options: &CrossEntropy<'_>,
+) -> Summary {
+    let sum = total.value();
     let value = match (options.reduction, options.empty_mean) {
         (Reduction::None | Reduction::Sum, _) => sum,
         (Reduction::Mean, empty) => match (options.denominator.of(totals), empty) {
@@ -155,7 +176,10 @@ pub(in crate::ops) fn summarise(losses: &[f32], totals: Totals, options: &CrossE
     };
     #[expect(clippy::cast_possible_truncation, reason = "the result is f32")]
     let value = value as f32;
-    let non_finite_rows = losses.iter().filter(|loss| !loss.is_finite()).count();
+    // Where the sum is finite, so are all losses; where it is larger than any f32, one may be.
+    let may_be_infinite = !(sum.abs() <= f64::from(f32::MAX)) || options.may_cancel();
+    let non_finite_rows =
+        if may_be_infinite { losses.iter().filter(|loss| !loss.is_finite()).count() } else { 0 };
     let Totals { used_rows, weight_sum, .. } = totals;
     Summary { value, used_rows, weight_sum, non_finite_rows }
 }

@@ -1,20 +1,17 @@
-//! From a call with its options to a job: validation, totals, and which operation it is.
+//! From a call with its options to data: validation, totals, and what becomes of each row.
 
 use super::reduction::{Totals, count, summarise};
-use super::{CrossEntropy, DenseGradient, Reduction, Summary, Upstream};
-use crate::kernel::dense::Dense;
-use crate::kernel::lines::Results;
-use crate::kernel::loaded::{After, Loaded};
-use crate::kernel::map::{Map, Mask};
-use crate::kernel::mixed::{Group, Mixed, RowTargets, Spread};
-use crate::kernel::place::Place;
-use crate::kernel::rowwise::Rowwise;
-use crate::kernel::scale::{Scale, Sums};
-use crate::kernel::sparse::Sparse;
-use crate::labels::RowLabels;
+use super::{CrossEntropy, Denominator, DenseGradient, EmptyRows, Reduction, Summary, Upstream};
+use crate::engine::call::{Call, Inputs, LossWork, Source, Work};
+use crate::engine::options::{Outputs, Scale, Sums};
+use crate::engine::parallel;
+use crate::engine::total::Total;
+use crate::kernels::map::Mask;
 use crate::ops::expect_rows;
-use crate::ops::places::in_place_of;
-use crate::{Backend, Error, Rows, RowsMut, Targets, parallel};
+use crate::simd::strided::{Strided, StridedMut};
+use crate::views::labels::RowLabels;
+use crate::views::rows::Execution;
+use crate::{Error, LogSumExp, Rows, RowsMut, Targets};
 
 impl CrossEntropy<'_> {
     /// Runs a call that gives losses, and adds them up.
@@ -25,135 +22,93 @@ impl CrossEntropy<'_> {
         losses: &mut [f32],
         sums: Sums<'_>,
     ) -> Result<Summary, Error> {
-        expect_rows("losses", losses.len(), buffers.rows())?;
-        let totals = self.run(targets, buffers, losses, sums)?;
-        Ok(summarise(losses, totals, self))
+        expect_rows("losses", losses.len(), buffers.shape().0)?;
+        let outputs = Outputs { losses: &mut *losses, sums, ..Outputs::default() };
+        let (totals, total) = self.run(Some(targets), buffers, outputs)?;
+        Ok(summarise(total, losses, totals, self))
     }
 
-    /// Runs a call, and gives what its rows count for.
-    pub(super) fn run(
+    /// Runs a call whose sums are known.
+    pub(super) fn run_saved(
         &self,
         targets: Targets<'_>,
         buffers: Buffers<'_>,
-        losses: &mut [f32],
-        sums: Sums<'_>,
-    ) -> Result<Totals, Error> {
-        if let Some(given) = sums.len() {
-            expect_rows("log-sum-exps", given, buffers.rows())?;
-        }
-        if let Buffers::Apart(logits, gradient) = &buffers {
-            gradient.expect_shape("gradient", (logits.rows(), logits.classes()))?;
-        }
-        let backend = buffers.backend();
-        let (rows, classes) = buffers.shape();
-        self.expect_lengths(rows, classes)?;
-        let (known, totals) = self.known(targets, rows, classes)?;
-        let scale = self.scale(totals)?;
-        let simple = self.is_plain()
-            && match known {
-                RowTargets::Sparse(_) => !self.unit_mass(),
-                RowTargets::Dense(_) => self.weights.classes.is_none(),
-            };
-        let given = Given { targets: known, scale, losses, sums };
-        match buffers {
-            Buffers::Read(logits) if simple => {
-                in_place_of!(place = read_only(logits) => self.run_simple(place, given, backend))
-            }
-            Buffers::Apart(logits, gradient) if simple => {
-                in_place_of!(place = out_of_place("gradient", logits, gradient) => self.run_simple(place, given, backend))
-            }
-            Buffers::Over(logits) if simple => {
-                in_place_of!(place = in_place(logits) => self.run_simple(place, given, backend))
-            }
-            Buffers::Read(logits) => self.run_mixed(Loaded::read_only(logits), given, backend),
-            Buffers::Apart(logits, gradient) => {
-                self.run_mixed(Loaded::out_of_place(logits, gradient), given, backend)
-            }
-            Buffers::Over(logits) => self.run_mixed(Loaded::in_place(logits), given, backend),
-        }
-        .map(|()| totals)
+        sums: &[LogSumExp],
+    ) -> Result<(), Error> {
+        let outputs = Outputs { sums: Sums::Saved(sums), ..Outputs::default() };
+        self.run(Some(targets), buffers, outputs).map(drop)
     }
 
-    /// Whether all options are arithmetic at the ends of rows.
-    pub(super) fn is_plain(&self) -> bool {
-        self.smoothing == Spread::default() && self.z_loss == 0.0 && self.map == Map::default()
+    /// Validates a call completely, runs it, and gives what its rows count for and the sum of their losses.
+    pub(super) fn run(
+        &self,
+        targets: Option<Targets<'_>>,
+        buffers: Buffers<'_>,
+        outputs: Outputs<'_>,
+    ) -> Result<(Totals, Total), Error> {
+        let (rows, classes) = buffers.shape();
+        if let Some(given) = outputs.sums.len() {
+            expect_rows("log-sum-exps", given, rows)?;
+        }
+        if let Buffers::Apart(_, gradient) = &buffers {
+            gradient.expect_shape("gradient", (rows, classes))?;
+        }
+        self.expect_lengths(rows, classes)?;
+        let (labels, dense, totals) = self.validated(targets, rows, classes)?;
+        if let Sums::Saved(sums) = &outputs.sums {
+            self.expect_sums(sums, labels.as_ref())?;
+        }
+        let execution = buffers.execution();
+        let (logits, results) = buffers.into_values();
+        let scale = self.scale(totals)?.times(self.map.scale);
+        let work = Work::Loss(LossWork {
+            smoothing: self.smoothing,
+            z_loss: self.z_loss,
+            unit_mass: self.dense_gradient == DenseGradient::ProbabilitiesMinusLabels,
+        });
+        let (map, weights, empty_is_zero) = (self.map, self.weights, self.zero_for_empty_rows());
+        let inputs = Inputs { work, logits, dense, labels, map, weights, scale, empty_is_zero };
+        let total = parallel::run(Call::new(inputs, results, outputs), execution)?;
+        Ok((totals, total))
+    }
+
+    pub(super) fn zero_for_empty_rows(&self) -> bool {
+        self.empty_rows == EmptyRows::Zero
     }
 
     /// Validates targets, and adds up what they count for.
-    pub(super) fn known<'t>(
+    #[expect(clippy::type_complexity, reason = "one kind of targets or the other, and their totals")]
+    fn validated<'t>(
         &'t self,
-        targets: Targets<'t>,
+        targets: Option<Targets<'t>>,
         rows: usize,
         classes: usize,
-    ) -> Result<(RowTargets<'t>, Totals), Error> {
+    ) -> Result<(Option<RowLabels<'t>>, Option<Strided<'t>>, Totals), Error> {
         match targets {
-            Targets::Sparse(labels) => {
+            None => Ok((None, None, self.dense_totals(rows))),
+            Some(Targets::Sparse(labels)) => {
                 let labels = RowLabels::new(labels, rows, classes, self.ignored)?;
                 let totals = self.totals(rows, &labels);
-                Ok((RowTargets::Sparse(labels), totals))
+                Ok((Some(labels), None, totals))
             }
-            Targets::Dense(labels) => {
+            Some(Targets::Dense(labels)) => {
                 labels.expect_shape("labels", (rows, classes))?;
-                Ok((RowTargets::Dense(labels), self.dense_totals(rows)))
+                Ok((None, Some(labels.values()), self.dense_totals(rows)))
             }
         }
     }
 
-    /// Runs a call whose options are arithmetic at the ends of rows.
-    fn run_simple<P: Place>(
-        &self,
-        place: P,
-        given: Given<'_>,
-        backend: Option<Backend>,
-    ) -> Result<(), Error> {
-        let Given { targets, scale, losses, sums } = given;
-        let weights = self.weights;
-        match targets {
-            RowTargets::Sparse(labels) => {
-                parallel::run(Rowwise(Sparse { place, labels, weights, scale, losses, sums }), backend)
-            }
-            RowTargets::Dense(labels) => {
-                let unit_mass = self.unit_mass();
-                let job = Dense { place, labels, weights, scale, unit_mass, losses, sums, first: 0 };
-                parallel::run(Rowwise(job), backend)
-            }
+    /// An error unless each row that counts has a sum over something.
+    fn expect_sums(&self, sums: &[LogSumExp], labels: Option<&RowLabels<'_>>) -> Result<(), Error> {
+        let counts = |row: &usize| {
+            self.weights.rows.is_none_or(|weights| weights[*row] != 0.0)
+                && labels.is_none_or(|labels| labels.is_used(*row))
+        };
+        let empty = sums.iter().enumerate().filter(|(_, sum)| sum.is_empty() && !self.zero_for_empty_rows());
+        match empty.map(|(row, _)| row).find(counts) {
+            Some(row) => Err(Error::EmptySum { row }),
+            None => Ok(()),
         }
-    }
-
-    /// Runs a call with any options.
-    fn run_mixed<'a, R: Results<'a>>(
-        &'a self,
-        place: Loaded<'a, R>,
-        given: Given<'a>,
-        backend: Option<Backend>,
-    ) -> Result<(), Error> {
-        parallel::run(Rowwise(self.mixed(place, given)), backend)
-    }
-
-    /// The loss with any options.
-    pub(super) fn mixed<'a, R: Results<'a>>(
-        &'a self,
-        place: Loaded<'a, R>,
-        given: Given<'a>,
-    ) -> Mixed<'a, R> {
-        let Given { targets, scale, losses, sums } = given;
-        let after = if R::WRITES && self.map.cap.is_some() { After::Slope } else { After::Nothing };
-        Mixed {
-            place: place.mapped(self.map, after),
-            targets,
-            weights: self.weights,
-            smoothing: self.smoothing,
-            z_loss: self.z_loss,
-            unit_mass: self.unit_mass(),
-            scale: scale.times(self.map.scale),
-            losses,
-            sums,
-            group: Group::default(),
-        }
-    }
-
-    fn unit_mass(&self) -> bool {
-        self.dense_gradient == DenseGradient::ProbabilitiesMinusLabels
     }
 
     /// An error unless all options have the lengths that the logits need.
@@ -189,7 +144,10 @@ impl CrossEntropy<'_> {
 
     /// What rows with distributions count for.
     pub(in crate::ops) fn dense_totals(&self, rows: usize) -> Totals {
-        let weight_sum = (0..rows).fold(0.0, |sum, row| sum + self.weights.of_row(row));
+        let weight_sum = match self.weights.rows {
+            None => count(rows),
+            Some(weights) => weights.iter().fold(0.0, |sum, &weight| sum + f64::from(weight)),
+        };
         Totals { rows, used_rows: rows, weight_sum }
     }
 
@@ -206,19 +164,22 @@ impl CrossEntropy<'_> {
             Reduction::Mean => match self.denominator.of(totals) {
                 // There is nothing to have a gradient.
                 0.0 => 0.0,
+                negative if negative < 0.0 && self.denominator == Denominator::Weights => {
+                    let (what, given) = ("sum of weights", negative.to_string());
+                    let expected = "a positive number, for a mean by weights";
+                    return Err(Error::Option { what, index: None, given, expected });
+                }
                 denominator => 1.0 / denominator,
             },
         };
         Ok(Scale { upstream: self.upstream, constant })
     }
-}
 
-/// What a call is given beside its buffers.
-pub(super) struct Given<'a> {
-    pub(super) targets: RowTargets<'a>,
-    pub(super) scale: Scale<'a>,
-    pub(super) losses: &'a mut [f32],
-    pub(super) sums: Sums<'a>,
+    /// Whether losses may be of both signs, so that large ones cancel in a sum.
+    pub(super) fn may_cancel(&self) -> bool {
+        let negative = |weights: Option<&[f32]>| weights.is_some_and(|all| all.iter().any(|w| *w < 0.0));
+        negative(self.weights.rows) || negative(self.weights.classes)
+    }
 }
 
 /// The buffers of a call.
@@ -231,7 +192,7 @@ pub(super) enum Buffers<'a> {
     Over(RowsMut<'a>),
 }
 
-impl Buffers<'_> {
+impl<'a> Buffers<'a> {
     /// Rows and classes.
     fn shape(&self) -> (usize, usize) {
         match self {
@@ -240,14 +201,20 @@ impl Buffers<'_> {
         }
     }
 
-    fn rows(&self) -> usize {
-        self.shape().0
+    fn execution(&self) -> Execution {
+        match self {
+            Self::Read(logits) | Self::Apart(logits, _) => logits.execution(),
+            Self::Over(logits) => logits.execution(),
+        }
     }
 
-    fn backend(&self) -> Option<Backend> {
+    fn into_values(self) -> (Source<'a>, Option<StridedMut<'a>>) {
         match self {
-            Self::Read(logits) | Self::Apart(logits, _) => logits.backend(),
-            Self::Over(logits) => logits.backend(),
+            Self::Read(logits) => (Source::Shared(logits.values()), None),
+            Self::Apart(logits, gradient) => {
+                (Source::Shared(logits.values()), Some(gradient.into_values()))
+            }
+            Self::Over(logits) => (Source::Over(logits.into_values()), None),
         }
     }
 }
