@@ -212,12 +212,13 @@ impl<S: Simd> Exp<S> {
             r[i] = k[i].mul_add(self.minus_low, r[i]);
         }
         let r = S::Lanes::in_step(r);
-        let mut q = [c3; N];
-        for c in [c2, self.one] {
-            q = S::Lanes::in_step(q);
-            for i in 0..N {
-                q[i] = q[i].mul_add(r[i], c);
-            }
+        let mut q = r;
+        for i in 0..N {
+            q[i] = c3.mul_add(r[i], c2);
+        }
+        let mut q = S::Lanes::in_step(q);
+        for i in 0..N {
+            q[i] = q[i].mul_add(r[i], self.one);
         }
         let mut q = S::Lanes::in_step(q);
         for i in 0..N {
