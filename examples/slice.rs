@@ -37,8 +37,16 @@ fn main() {
             let mut cells = vec![];
             for op in std::env::var("OPS").map(|s| s.bytes().map(|b| b - 48).collect::<Vec<u8>>()).unwrap_or(vec![1, 0, 2]) {
                 let (min, med) = measure(150, || {
+                    let logits = Rows::new(&x, rows, c).unwrap().with_backend(b);
                     let o = RowsMut::new(&mut out, rows, c).unwrap();
-                    slice(op, &labels, Rows::new(&x, rows, c).unwrap(), &mut losses, (op > 0).then_some(o), b).unwrap();
+                    match op {
+                        0 => { CrossEntropy::new().loss_into(&labels, logits, &mut losses).unwrap(); }
+                        1 => { CrossEntropy::new().loss_and_gradient_into(&labels, logits, &mut losses, o).unwrap(); }
+                        3 => { log_softmax_into(logits, o).unwrap(); }
+                        4 => { softmax_in_place(o.with_backend(b)).unwrap(); }
+                        5 => { log_sum_exp_into(logits, &mut losses).unwrap(); }
+                        _ => { softmax_into(logits, o).unwrap(); }
+                    }
                 });
                 cells.push(format!("{:.3} ({:.3})", min / n, med / n));
             }
