@@ -37,6 +37,7 @@ impl Part<'_> {
                 sums,
                 seen: &mut seen,
                 close: true,
+                ahead: false,
             });
             return !too_large(&seen);
         }

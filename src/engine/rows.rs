@@ -362,6 +362,7 @@ impl Groups {
             sums: &mut sums,
             seen: &mut seen,
             close: true,
+            ahead: false,
         });
         for (i, sum) in rows.zip(&sums) {
             group.ends.rest[i] = sum.total;

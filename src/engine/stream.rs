@@ -8,10 +8,17 @@ use super::settle;
 use super::total::Total;
 use crate::kernels::group::{Group, NO_LABEL, Special};
 use crate::kernels::rows::{BLOCK, PART, RowSum, SumRows};
-use crate::kernels::write::{Formula, WriteRow};
+use crate::kernels::write::{Fence, Formula, WriteRow};
 use crate::numbers::exp::{ROUNDER, Reference, too_large};
 use crate::simd::LANES;
 use crate::simd::Token;
+
+
+
+
+
+
+
 
 /// Results of fewer values stay in the last cache, where plain stores are quicker.
 const BEYOND_CACHE: usize = 4 << 20;
@@ -55,12 +62,18 @@ pub(super) fn run(token: Token, mut call: Call<'_>, scratch: &mut Scratch) -> To
         let logits = source.row(row);
         group.ends.logit[0] = logits.get(group.labels[0]).copied().unwrap_or(f32::NEG_INFINITY);
         let (mut sum, mut seen) = (RowSum::EMPTY, [ROUNDER; LANES]);
+        let mut written = 0;
         for start in (0..groups.classes).step_by(BLOCK) {
             let end = (start + BLOCK).min(groups.classes);
             let block = &logits[start..end];
             if let (Some(before), Some(results)) = (&before, &mut call.results) {
                 let from = if of_logits { source.row(before.row) } else { &*terms };
-                write(&groups, before, &from[start..end], &mut results.row_mut(before.row)[start..end], block, of_logits);
+                let to = results.row_mut(before.row);
+                // Up to the next whole line of the results.
+                let odd = if end == groups.classes { 0 } else { to[end..].as_ptr().align_offset(64) % LANES };
+                let until = (end + odd).min(groups.classes);
+                write(&groups, before, &from[written..until], &mut to[written..until], block, of_logits);
+                written = until;
             }
             groups.token.run(SumRows {
                 rows: &[block],
@@ -71,6 +84,7 @@ pub(super) fn run(token: Token, mut call: Call<'_>, scratch: &mut Scratch) -> To
                 sums: core::slice::from_mut(&mut sum),
                 seen: &mut seen,
                 close: end == groups.classes || end.is_multiple_of(PART),
+                ahead: true,
             });
         }
         if let (Some(before), Some(results)) = (&before, &mut call.results) {
@@ -97,6 +111,7 @@ pub(super) fn run(token: Token, mut call: Call<'_>, scratch: &mut Scratch) -> To
         write(&groups, before, from, to, &[], of_logits);
         finish(before, to);
     }
+    token.run(Fence);
     Total::of(&groups.losses)
 }
 

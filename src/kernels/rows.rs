@@ -48,6 +48,8 @@ pub(crate) struct SumRows<'a> {
     pub(crate) seen: &'a mut [f32; LANES],
     /// Whether the rows, or their parts, end here.
     pub(crate) close: bool,
+    /// Whether logits are asked for before they are needed.
+    pub(crate) ahead: bool,
 }
 
 impl Kernel for SumRows<'_> {
@@ -55,17 +57,19 @@ impl Kernel for SumRows<'_> {
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
-        let Self { rows, labels, references, terms, stride, sums, seen, close } = self;
+        let Self { rows, labels, references, terms, stride, sums, seen, close, ahead } = self;
         let mut lines = terms.chunks_mut(stride.max(1));
         for (((row, &label), reference), sum) in rows.iter().zip(labels).zip(references).zip(sums) {
             let keep = lines.next();
             let mut row = Row { simd, row, label, reference: *reference, sum, seen };
             #[expect(clippy::float_cmp, reason = "0 is exact")]
-            match (keep, reference.pivot != 0.0) {
-                (None, false) => row.read::<false, false>(&mut []),
-                (None, true) => row.read::<true, false>(&mut []),
-                (Some(terms), false) => row.read::<false, true>(terms),
-                (Some(terms), true) => row.read::<true, true>(terms),
+            match (keep, reference.pivot != 0.0, ahead) {
+                (None, false, false) => row.read::<false, false, false>(&mut []),
+                (None, false, true) => row.read::<false, false, true>(&mut []),
+                (None, true, _) => row.read::<true, false, false>(&mut []),
+                (Some(terms), false, false) => row.read::<false, true, false>(terms),
+                (Some(terms), false, true) => row.read::<false, true, true>(terms),
+                (Some(terms), true, _) => row.read::<true, true, false>(terms),
             }
             if close {
                 row.sum.close(simd);
@@ -95,7 +99,7 @@ struct Row<'a, S> {
 
 impl<S: Simd> Row<'_, S> {
     #[inline(always)]
-    fn read<const PIVOT: bool, const KEEP: bool>(&mut self, terms: &mut [f32]) {
+    fn read<const PIVOT: bool, const KEEP: bool, const AHEAD: bool>(&mut self, terms: &mut [f32]) {
         for (i, block) in self.row.chunks(BLOCK).enumerate() {
             if i > 0 && i.is_multiple_of(PART / BLOCK) {
                 self.sum.close(self.simd);
@@ -104,16 +108,16 @@ impl<S: Simd> Row<'_, S> {
             let terms = if KEEP { &mut terms[start..(start + block.len()).next_multiple_of(STEP)] } else { &mut [] };
             let label = self.label.wrapping_sub(start);
             if label < block.len() {
-                self.block::<PIVOT, KEEP, true>(block, label, terms);
+                self.block::<PIVOT, KEEP, true, AHEAD>(block, label, terms);
             } else {
-                self.block::<PIVOT, KEEP, false>(block, label, terms);
+                self.block::<PIVOT, KEEP, false, AHEAD>(block, label, terms);
             }
         }
     }
 
     /// Adds the terms of a block; with `MASK` those of all its classes but the label.
     #[inline(always)]
-    fn block<const PIVOT: bool, const KEEP: bool, const MASK: bool>(
+    fn block<const PIVOT: bool, const KEEP: bool, const MASK: bool, const AHEAD: bool>(
         &mut self,
         block: &[f32],
         label: usize,
@@ -137,6 +141,9 @@ impl<S: Simd> Row<'_, S> {
             };
             let mut lines = terms.as_chunks_mut::<STEP>().0.iter_mut();
             for (i, step) in steps.iter().enumerate() {
+                if AHEAD {
+                    prefetch(simd, step);
+                }
                 let mut x = [simd.splat(0.0); 4];
                 for (x, from) in x.iter_mut().zip(step.as_chunks().0) {
                     *x = simd.load(from, part);
@@ -157,6 +164,14 @@ impl<S: Simd> Row<'_, S> {
             add.low.store(&mut self.sum.low, part);
             add.seen.store(self.seen, part);
         }
+    }
+}
+
+/// Asks for the logits a block ahead.
+#[inline(always)]
+fn prefetch<S: Simd>(simd: S, step: &[f32; STEP]) {
+    for line in step.as_chunks::<LANES>().0 {
+        simd.prefetch(line.as_ptr().wrapping_add(BLOCK));
     }
 }
 

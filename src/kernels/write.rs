@@ -2,7 +2,7 @@
 
 use super::Kernel;
 use super::group::{Group, NO_LABEL};
-use super::rows::STEP;
+use super::rows::{BLOCK, STEP};
 use crate::numbers::factor::Factors;
 use crate::simd::strided::StridedMut;
 use crate::simd::{LANES, Lanes, Simd};
@@ -272,9 +272,10 @@ fn write_past<S: Simd>(
     let (lines, tail) = to.as_chunks_mut::<LANES>();
     let (from_lines, from_tail) = from.as_chunks::<LANES>();
     for (i, (from, to)) in from_lines.iter().zip(lines).enumerate() {
+        // A block ahead of what is read next.
         simd.prefetch(next.as_ptr().wrapping_add(i * LANES));
         if to.as_ptr().addr() / 4 % PAGE < LANES {
-            simd.prefetch(to.as_ptr().wrapping_add(2 * PAGE));
+            simd.prefetch(to.as_ptr().wrapping_add(2 * PAGE + PAGE / 4));
         }
         for part in 0..S::PARTS {
             f(simd.load(from, part)).stream(to, part);
@@ -283,7 +284,18 @@ fn write_past<S: Simd>(
     for part in 0..S::PARTS {
         f(simd.load_tail(from_tail, part, 0.0)).store_tail(tail, part);
     }
-    simd.fence();
+}
+
+/// Makes results that went past the caches visible to other threads.
+pub(crate) struct Fence;
+
+impl Kernel for Fence {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, simd: S) {
+        simd.fence();
+    }
 }
 
 /// As [`write`], of values and labels.
