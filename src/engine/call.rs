@@ -242,11 +242,10 @@ impl<'a> Call<'a> {
         }
         let Inputs { weights, scale, .. } = &self.inputs;
         if was != group.len || !weights.is_none() || !scale.is_uniform() {
-            for i in 0..LANES {
+            for i in 0..group.len {
                 let (row, label) = (group.rows[i], group.labels[i]);
-                let takes_part = i < group.len;
-                group.weight[i] = if takes_part { weights.of(row, label) } else { 0.0 };
-                group.scale[i] = if takes_part { scale.of(row) * group.weight[i] } else { 1.0 };
+                group.weight[i] = weights.of(row, label);
+                group.scale[i] = scale.of(row) * group.weight[i];
                 group.inverse_scale[i] = 1.0 / group.scale[i].abs();
             }
         }

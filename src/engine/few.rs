@@ -15,13 +15,14 @@ use crate::simd::{LANES, Token};
 const NEAR: usize = 256;
 
 /// Runs a call of which everything follows from the sums of rows.
-pub(super) fn run(token: Token, mut call: Call<'_>, scratch: &mut Scratch) -> Total {
+pub(super) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch) -> Total {
     let (rows, classes) = (call.inputs.rows(), call.inputs.classes());
     let at_once = (NEAR / classes).clamp(2, TILES) & !1;
     let Scratch { tiles, groups, .. } = scratch;
     tiles.resize(at_once * classes, [0.0; LANES]);
-    groups.clear();
-    groups.resize(at_once.min(rows.div_ceil(LANES)), Group::EMPTY);
+    groups.resize(at_once.max(groups.len()), Group::EMPTY);
+    let groups = &mut groups[..at_once.min(rows.div_ceil(LANES))];
+    groups.iter_mut().for_each(|group| group.len = 0);
     let labels = matches!(call.inputs.work, Work::Loss(_));
     let writes = call.writes();
     let mut losses = LossSum::EMPTY;

@@ -35,6 +35,7 @@ impl Part<'_> {
                 terms,
                 stride,
                 sums,
+                open: true,
                 seen: &mut seen,
                 close: true,
                 ahead: false,

@@ -28,7 +28,7 @@ const TASK: usize = 16 * 1024;
 const LONG: usize = 64 * 1024;
 
 thread_local! {
-    static SCRATCH: Cell<Scratch> = const { Cell::new(Scratch::new()) };
+    static SCRATCH: Cell<Option<Box<Scratch>>> = const { Cell::new(None) };
 }
 
 /// Runs two closures, perhaps on two threads.
@@ -43,9 +43,13 @@ pub(crate) fn run(call: Call<'_>, execution: Execution) -> Result<Total, Error> 
     let token = token(execution.backend)?;
     let (rows, classes) = (call.inputs.rows(), call.inputs.classes());
     // A view that repeats one row can have more logits than memory has bytes; they are counted, not held.
-    let serial = execution.serial
+    let alone = execution.serial
         || rows.saturating_mul(classes) <= SERIAL || (rows < 2 && classes < LONG);
-    let threads = if serial { 1 } else { rayon::current_num_threads() };
+    let threads = if alone { 1 } else { rayon::current_num_threads() };
+    let mut call = call;
+    if threads == 1 && call.seam(rows / 2).is_none() {
+        return Ok(serial(token, &mut call, None));
+    }
     Ok(cut(token, call, threads))
 }
 
@@ -58,13 +62,13 @@ pub(crate) fn token(backend: Option<Backend>) -> Result<Token, Error> {
 }
 
 /// Halves a call until its rows lie at one stride and are few enough for one thread.
-fn cut(token: Token, call: Call<'_>, threads: usize) -> Total {
+fn cut(token: Token, mut call: Call<'_>, threads: usize) -> Total {
     let (rows, classes) = (call.inputs.rows(), call.inputs.classes());
     let at = match call.seam(rows / 2) {
         Some(seam) => seam,
-        None if threads == 1 => return serial(token, call, None),
-        None if classes >= LONG && rows < 2 * threads => return serial(token, call, Some(join)),
-        None if rows <= (TASK / classes).max(1) => return serial(token, call, None),
+        None if threads == 1 => return serial(token, &mut call, None),
+        None if classes >= LONG && rows < 2 * threads => return serial(token, &mut call, Some(join)),
+        None if rows <= (TASK / classes).max(1) => return serial(token, &mut call, None),
         // Sixteen rows are what goes into the lanes at once.
         None => (rows / 2).next_multiple_of(LANES).min(rows - 1),
     };
@@ -77,7 +81,7 @@ fn cut(token: Token, call: Call<'_>, threads: usize) -> Total {
 }
 
 /// Runs a call on this thread, with the thread's scratch; with others, within rows, where there is a `join`.
-fn serial(token: Token, call: Call<'_>, join: Option<Join>) -> Total {
+fn serial(token: Token, call: &mut Call<'_>, join: Option<Join>) -> Total {
     with_scratch(|scratch| rows::run(token, call, scratch, join))
 }
 
@@ -85,9 +89,9 @@ fn serial(token: Token, call: Call<'_>, join: Option<Join>) -> Total {
 pub(crate) fn with_scratch<R>(run: impl FnOnce(&mut Scratch) -> R) -> R {
     // Taken out and put back: a panic in between leaves an empty scratch, which is a good one. Where the thread ends and a
     // destructor calls, there may be no place for it any more.
-    let mut scratch = SCRATCH.try_with(Cell::take).unwrap_or_default();
+    let mut scratch = SCRATCH.try_with(Cell::take).ok().flatten().unwrap_or_default();
     let result = run(&mut scratch);
     // What cannot be kept is dropped.
-    let _ = SCRATCH.try_with(|kept| kept.set(scratch));
+    let _ = SCRATCH.try_with(|kept| kept.set(Some(scratch)));
     result
 }

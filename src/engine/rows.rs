@@ -14,9 +14,10 @@ use crate::kernels::group::{Group, LossSum, NO_LABEL, Special};
 use crate::kernels::map::MapRow;
 use crate::kernels::maximum::{Argmax, Largest};
 use crate::kernels::rows::{RowSum, STEP, SumRows};
-use crate::kernels::write::{Formula, WriteRow};
+use crate::kernels::write::{Formula, WriteRow, WriteRows};
 use crate::numbers::exp::{HEADROOM, ROUNDER, Reference, too_large};
 use crate::numbers::factor::narrow;
+use crate::numbers::math::power_of_two;
 use crate::simd::{LANES, Token};
 
 /// Up to so many classes rows go into the lanes: the order in which a row's terms are added depends on it.
@@ -29,7 +30,7 @@ const NEAR: usize = 4096;
 const COPIED: usize = 128 * 1024;
 
 /// Runs a call, or a part of one, on this thread; where there is a `join`, long rows on several.
-pub(crate) fn run(token: Token, mut call: Call<'_>, scratch: &mut Scratch, join: Option<Join>) -> Total {
+pub(crate) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch, join: Option<Join>) -> Total {
     let (rows, classes) = (call.inputs.rows(), call.inputs.classes());
     if rows == 0 {
         return Total::default();
@@ -37,21 +38,22 @@ pub(crate) fn run(token: Token, mut call: Call<'_>, scratch: &mut Scratch, join:
     if classes <= FEW && rows >= 4 && call.is_simple() {
         return few::run(token, call, scratch);
     }
-    if stream::suits(&call) && join.is_none() {
+    if stream::suits(call) && join.is_none() {
         return stream::run(token, call, scratch);
     }
-    let mut groups = Groups::new(token, &call, join);
-    let mut first = 0;
+    let mut groups = Groups::new(token, call, join, &mut scratch.sums);
     let mut group = core::mem::take(&mut scratch.groups);
     group.resize(group.len().max(1), Group::EMPTY);
-    group[0].clone_from(&Group::EMPTY);
+    group[0].len = 0;
+    let mut first = 0;
     while first < rows {
         first = call.collect(first, &mut group[0], groups.at_once);
         if group[0].len > 0 {
-            groups.group(&mut call, &mut group[0], scratch);
+            groups.group(call, &mut group[0], scratch);
         }
     }
     scratch.groups = group;
+    scratch.sums = groups.sums;
     Total::of(&groups.losses)
 }
 
@@ -73,6 +75,7 @@ pub(super) struct Groups {
     pub(super) writes: bool,
     pub(super) losses: LossSum,
     pub(super) tame: Tame,
+    sums: Vec<RowSum>,
 }
 
 /// Which rows have the common reference: those whose largest logit is at least `low` and whose terms are not too large.
@@ -89,11 +92,10 @@ impl Tame {
     pub(super) fn new(classes: usize) -> Self {
         // So that no term that can matter to the smallest normal loss, of as many classes as there are, is below the
         // lowest: a loss of 2^-126 is good to 2^-27 of it.
-        #[expect(clippy::cast_precision_loss, reason = "a bound")]
-        let classes = classes as f64;
-        let low = (classes.log2() + 27.0 - f64::from(HEADROOM)) * core::f64::consts::LN_2;
-        #[expect(clippy::cast_possible_truncation, reason = "a bound")]
-        Self { low: low as f32, sum: classes * classes * 134_217_728.0 * 1.01, wild: false }
+        let bits = classes.next_power_of_two().trailing_zeros();
+        #[expect(clippy::cast_precision_loss, reason = "less than a hundred")]
+        let low = (bits as f32 + 27.5 - HEADROOM) * core::f32::consts::LN_2;
+        Self { low, sum: power_of_two(f64::from(2 * bits + 28)), wild: false }
     }
 
     /// Whether a row's sum, without its label, shows that its reference was right.
@@ -109,7 +111,8 @@ pub(super) struct Lines<'a> {
 }
 
 impl Groups {
-    pub(super) fn new(token: Token, call: &Call<'_>, join: Option<Join>) -> Self {
+    pub(super) fn new(token: Token, call: &Call<'_>, join: Option<Join>, sums: &mut Vec<RowSum>) -> Self {
+        sums.resize(LANES, RowSum::EMPTY);
         let (inputs, classes) = (&call.inputs, call.inputs.classes());
         let writes = call.writes();
         let slices = |stride: usize| stride == 1;
@@ -141,12 +144,13 @@ impl Groups {
             writes,
             losses: LossSum::EMPTY,
             tame: Tame::new(classes),
+            sums: core::mem::take(sums),
         }
     }
 
     /// Reads, settles and writes one group.
     fn group(&mut self, call: &mut Call<'_>, group: &mut Group, scratch: &mut Scratch) {
-        let Scratch { terms, lines, labels, results, slopes, parts, .. } = scratch;
+        let Scratch { terms, lines, labels, results, slopes, parts, masses, .. } = scratch;
         let (inputs, room) = (&call.inputs, LANES * self.stride);
         if self.copies {
             make_room(lines, room);
@@ -165,15 +169,17 @@ impl Groups {
             make_room(terms, self.at_once * self.stride);
         }
         let logits = self.lines(inputs, group, lines);
-        let mut masses = [Masses::default(); LANES];
-        let uniform = inputs.makes_labels()
-            && settle::make_labels(self, inputs, group, &logits, labels, &mut masses);
+        let mut uniform = false;
+        if inputs.makes_labels() {
+            masses.resize(LANES, Masses::default());
+            uniform = settle::make_labels(self, inputs, group, &logits, labels, masses);
+        }
         let view = Lines { logits, labels: self.label_lines(inputs, group, labels) };
         let of_logits = matches!(inputs.work, Work::LogSoftmax | Work::LabelGradient(_));
         let keep = self.writes && !of_logits;
         let kept = if keep { &mut terms[..] } else { &mut [] };
         self.read(&call.outputs.sums, group, &view, kept, parts);
-        settle::settle(self, inputs, &mut call.outputs, group, &view, &masses);
+        settle::settle(self, inputs, &mut call.outputs, group, &view, masses);
         if !self.writes {
             return;
         }
@@ -343,28 +349,29 @@ impl Groups {
 
     /// Sums the terms of some rows of a group, and tells whether none was too large.
     fn sum(
-        &self,
+        &mut self,
         group: &mut Group,
         lines: &Lines<'_>,
         terms: &mut [f32],
         rows: core::ops::Range<usize>,
         references: &[Reference; LANES],
     ) -> bool {
-        let mut sums = [RowSum::EMPTY; LANES];
         let mut seen = [ROUNDER; LANES];
         let keep = !terms.is_empty();
+        let sums = &mut self.sums[..rows.len()];
         self.token.run(SumRows {
             rows: &lines.logits[rows.clone()],
             labels: &group.labels[rows.clone()],
             references: &references[rows.clone()],
             terms: if keep { &mut terms[rows.start * self.stride..] } else { &mut [] },
             stride: if keep { self.stride } else { 0 },
-            sums: &mut sums,
+            sums: &mut *sums,
+            open: true,
             seen: &mut seen,
             close: true,
             ahead: false,
         });
-        for (i, sum) in rows.zip(&sums) {
+        for (i, sum) in rows.zip(sums) {
             group.ends.rest[i] = sum.total;
         }
         !too_large(&seen)
@@ -404,7 +411,7 @@ impl Groups {
     }
 
     /// The class of a row's largest logit, and the loss that a row with this label would have.
-    pub(super) fn of_largest(&self, logits: &[f32], reference: Reference) -> (usize, f64, Group) {
+    pub(super) fn of_largest(&mut self, logits: &[f32], reference: Reference) -> (usize, f64, Group) {
         let class = self.token.run(Argmax { row: logits });
         let mut group = Group { len: 1, ..Group::EMPTY };
         group.labels[0] = class;
@@ -430,7 +437,7 @@ impl Groups {
     }
 
     /// The sum of all terms of one row.
-    pub(super) fn whole(&self, logits: &[f32], reference: Reference) -> Group {
+    pub(super) fn whole(&mut self, logits: &[f32], reference: Reference) -> Group {
         let mut group = Group { len: 1, ..Group::EMPTY };
         let mut lines = Lines { logits: [&[]; LANES], labels: None };
         lines.logits[0] = logits;
@@ -463,6 +470,11 @@ impl Groups {
         };
         let Some(destination) = call.destination() else { return };
         let mut destination = destination.reborrow();
+        let plain = formula == Formula::Scaled && !self.copies_results && self.join.is_none();
+        if plain && group.special[..group.len].iter().all(|special| *special == Special::No) {
+            let (from, stride) = (terms, self.stride);
+            return self.token.run(WriteRows { group, from, stride, results: destination });
+        }
         let line = |i: usize| i * self.stride..i * self.stride + self.classes;
         for i in 0..group.len {
             let row = group.rows[i];

@@ -1,5 +1,6 @@
 //! What each thread keeps between calls, so that a call allocates nothing.
 
+use super::settle::Masses;
 use crate::kernels::group::Group;
 use crate::kernels::rows::RowSum;
 use crate::simd::LANES;
@@ -19,8 +20,10 @@ pub(crate) struct Scratch {
     pub(crate) results: Vec<f32>,
     /// Slopes of a soft cap.
     pub(crate) slopes: Vec<f64>,
-    /// Sums of the parts of a long row.
+    /// Sums of the rows of a group, and of the parts of a long row.
+    pub(crate) sums: Vec<RowSum>,
     pub(crate) parts: Vec<RowSum>,
+    pub(crate) masses: Vec<Masses>,
 }
 
 impl Scratch {
@@ -33,7 +36,9 @@ impl Scratch {
             labels: Vec::new(),
             results: Vec::new(),
             slopes: Vec::new(),
+            sums: Vec::new(),
             parts: Vec::new(),
+            masses: Vec::new(),
         }
     }
 }

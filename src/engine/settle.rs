@@ -23,7 +23,7 @@ const NEAR_ZERO: f64 = 0.25;
 
 /// What is made of a row's class index or distribution before it is read.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Masses {
+pub(crate) struct Masses {
     /// The mass at the label, and that of every other class that takes part.
     at_label: f64,
     share: f64,
@@ -40,7 +40,7 @@ pub(super) fn make_labels(
     group: &Group,
     logits: &[&[f32]; LANES],
     labels: &mut [f32],
-    masses: &mut [Masses; LANES],
+    masses: &mut [Masses],
 ) -> bool {
     let mut uniform = inputs.dense.is_none() && inputs.weights.classes.is_none();
     for i in 0..group.len {
@@ -130,7 +130,7 @@ pub(super) fn settle(
     outputs: &mut Outputs<'_>,
     group: &mut Group,
     lines: &Lines<'_>,
-    masses: &[Masses; LANES],
+    masses: &[Masses],
 ) {
     group.special = [Special::No; LANES];
     match inputs.work {
@@ -230,7 +230,7 @@ fn reference(group: &Group, i: usize) -> Reference {
 /// The log-sum-exp of a row, of which the whole sum is known.
 ///
 /// Identity: `m + ln(1 + R / e^m)`: next to 0 the sum itself, next to 1, would have no digits left.
-fn log_sum_exp(groups: &Groups, group: &Group, i: usize, logits: &[f32]) -> f32 {
+fn log_sum_exp(groups: &mut Groups, group: &Group, i: usize, logits: &[f32]) -> f32 {
     if group.ends.sum[i].is_nan() || !group.ends.sum[i].is_finite() {
         return if logits.iter().any(|x| x.is_nan()) { f32::NAN } else { f32::INFINITY };
     }
@@ -252,7 +252,7 @@ fn loss(
     outputs: &mut Outputs<'_>,
     group: &mut Group,
     lines: &Lines<'_>,
-    masses: &[Masses; LANES],
+    masses: &[Masses],
 ) {
     let labelled = inputs.labels.is_some();
     let mut ignored = LossSum::EMPTY;
@@ -270,7 +270,7 @@ fn loss(
         let parts = if inputs.dense.is_some() {
             of_distribution(groups, inputs, group, i, lines)
         } else {
-            of_index(inputs, group, i, &masses[i])
+            of_index(inputs, group, i, masses.get(i).copied().unwrap_or_default())
         };
         let log_sum_exp = f64::from(group.ends.pivot[i]) + group.log[i];
         let z = inputs.loss().z_loss;
@@ -311,12 +311,12 @@ struct Parts {
     share: f64,
 }
 
-fn of_index(inputs: &Inputs<'_>, group: &Group, i: usize, masses: &Masses) -> Parts {
+fn of_index(inputs: &Inputs<'_>, group: &Group, i: usize, masses: Masses) -> Parts {
     let weight = inputs.weights.of_class(group.labels[i]);
     if inputs.loss().smoothing.mass == 0.0 {
         return Parts { loss: weighed(weight, group.loss[i]), mass: weight, at_label: weight, share: 0.0 };
     }
-    let Masses { at_label, share, others, origin } = *masses;
+    let Masses { at_label, share, others, origin } = masses;
     let at_label = at_label * weight;
     let from_origin = (f64::from(group.ends.pivot[i]) - origin) + group.log[i];
     let of_others = others.mass * from_origin + others.distance;
@@ -324,7 +324,7 @@ fn of_index(inputs: &Inputs<'_>, group: &Group, i: usize, masses: &Masses) -> Pa
     Parts { loss, mass: at_label + share * others.mass, at_label, share }
 }
 
-fn of_distribution(groups: &Groups, inputs: &Inputs<'_>, group: &Group, i: usize, lines: &Lines<'_>) -> Parts {
+fn of_distribution(groups: &mut Groups, inputs: &Inputs<'_>, group: &Group, i: usize, lines: &Lines<'_>) -> Parts {
     let (logits, labels) = (lines.logits[i], lines.labels.map_or(&[][..], |lines| lines[i]));
     let pivot = f64::from(group.ends.pivot[i]);
     let mut mass = groups.token.run(Weigh { logits, labels, origin: pivot });

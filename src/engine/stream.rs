@@ -41,8 +41,8 @@ struct Before {
     group: Group,
 }
 
-pub(super) fn run(token: Token, mut call: Call<'_>, scratch: &mut Scratch) -> Total {
-    let mut groups = Groups::new(token, &call, None);
+pub(super) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch) -> Total {
+    let mut groups = Groups::new(token, call, None, &mut scratch.sums);
     let rows = call.inputs.rows();
     let stride = groups.stride;
     // Logarithms are made of logits, which are read again.
@@ -82,6 +82,7 @@ pub(super) fn run(token: Token, mut call: Call<'_>, scratch: &mut Scratch) -> To
                 terms: if of_logits { &mut [] } else { &mut terms[start..] },
                 stride: if of_logits { 0 } else { stride - start },
                 sums: core::slice::from_mut(&mut sum),
+                open: start == 0,
                 seen: &mut seen,
                 close: end == groups.classes || end.is_multiple_of(PART),
                 ahead: true,
@@ -100,8 +101,7 @@ pub(super) fn run(token: Token, mut call: Call<'_>, scratch: &mut Scratch) -> To
             groups.read_again(&mut group, &lines, kept, &mut references);
         }
         groups.set_references(&mut group, &references);
-        let masses = [settle::Masses::default(); LANES];
-        settle::settle(&mut groups, &call.inputs, &mut call.outputs, &mut group, &lines, &masses);
+        settle::settle(&mut groups, &call.inputs, &mut call.outputs, &mut group, &lines, &[]);
         before = Some(Before { row, group: group.clone() });
     }
     if let (Some(before), Some(results)) = (&before, &mut call.results) {

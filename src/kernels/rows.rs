@@ -9,7 +9,7 @@
 //! step that keeps what it rounds away: 1.75 additions for each vector.
 
 use super::Kernel;
-use crate::numbers::exp::{Exp, LaneReference, Reference};
+use crate::numbers::exp::{Exp, LaneReference, Parts, Reference};
 use crate::simd::{LANES, Lanes, Simd};
 
 /// Logits of a step: four arrays of sixteen.
@@ -44,6 +44,8 @@ pub(crate) struct SumRows<'a> {
     pub(crate) terms: &'a mut [f32],
     pub(crate) stride: usize,
     pub(crate) sums: &'a mut [RowSum],
+    /// Whether the rows begin here.
+    pub(crate) open: bool,
     /// The bits of all that goes into terms, for [`too_large`](crate::numbers::exp::too_large).
     pub(crate) seen: &'a mut [f32; LANES],
     /// Whether the rows, or their parts, end here.
@@ -57,10 +59,13 @@ impl Kernel for SumRows<'_> {
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
-        let Self { rows, labels, references, terms, stride, sums, seen, close, ahead } = self;
+        let Self { rows, labels, references, terms, stride, sums, open, seen, close, ahead } = self;
         let mut lines = terms.chunks_mut(stride.max(1));
         for (((row, &label), reference), sum) in rows.iter().zip(labels).zip(references).zip(sums) {
             let keep = lines.next();
+            if open {
+                *sum = RowSum::EMPTY;
+            }
             let mut row = Row { simd, row, label, reference: *reference, sum, seen };
             #[expect(clippy::float_cmp, reason = "0 is exact")]
             match (keep, reference.pivot != 0.0, ahead) {
@@ -98,60 +103,103 @@ struct Row<'a, S> {
 }
 
 impl<S: Simd> Row<'_, S> {
+    /// Where a vector has fewer than sixteen lanes each part of a block is a pass over it: a block stays in the nearest
+    /// cache.
+    const BLOCK: usize = if S::PARTS == 1 { PART } else { BLOCK };
+
     #[inline(always)]
     fn read<const PIVOT: bool, const KEEP: bool, const AHEAD: bool>(&mut self, terms: &mut [f32]) {
-        for (i, block) in self.row.chunks(BLOCK).enumerate() {
-            if i > 0 && i.is_multiple_of(PART / BLOCK) {
+        let mut copy = [[f32::NEG_INFINITY; LANES]; 4];
+        if self.row.len() <= BLOCK {
+            // A short row would wait for the copy: its label's term is taken out where it is.
+            let label = self.label;
+            return if label < self.row.len() {
+                self.block::<PIVOT, KEEP, AHEAD, true>(self.row, label, &copy, terms);
+            } else {
+                self.block::<PIVOT, KEEP, AHEAD, false>(self.row, usize::MAX, &copy, terms);
+            };
+        }
+        // In place of the label's logit there is -inf: its step is read from a copy.
+        if let Some(&logit) = self.row.get(self.label) {
+            let step = &self.row[self.label / STEP * STEP..];
+            let flat = copy.as_flattened_mut();
+            match step.first_chunk::<STEP>() {
+                Some(step) => flat.copy_from_slice(step),
+                None => flat[..step.len()].copy_from_slice(step),
+            }
+            flat[self.label % STEP] = f32::NEG_INFINITY;
+            self.see(logit);
+        }
+        for (i, block) in self.row.chunks(Self::BLOCK).enumerate() {
+            let start = i * Self::BLOCK;
+            if i > 0 && start.is_multiple_of(PART) {
                 self.sum.close(self.simd);
             }
-            let start = i * BLOCK;
-            let terms = if KEEP { &mut terms[start..(start + block.len()).next_multiple_of(STEP)] } else { &mut [] };
-            let label = self.label.wrapping_sub(start);
-            if label < block.len() {
-                self.block::<PIVOT, KEEP, true, AHEAD>(block, label, terms);
-            } else {
-                self.block::<PIVOT, KEEP, false, AHEAD>(block, label, terms);
-            }
+            let terms =
+                if KEEP { &mut terms[start..(start + block.len()).next_multiple_of(STEP)] } else { &mut [] };
+            let label = (self.label / STEP).wrapping_sub(start / STEP);
+            self.block::<PIVOT, KEEP, AHEAD, false>(block, label, &copy, terms);
         }
     }
 
-    /// Adds the terms of a block; with `MASK` those of all its classes but the label.
+    /// Notes the bits of the label's term.
     #[inline(always)]
-    fn block<const PIVOT: bool, const KEEP: bool, const MASK: bool, const AHEAD: bool>(
+    fn see(&mut self, logit: f32) {
+        let exp = Exp::new(self.simd);
+        let reference = LaneReference::splat(self.simd, self.reference);
+        let bits = exp.shifted(self.simd.splat(logit) - reference.pivot, &reference);
+        for part in 0..S::PARTS {
+            self.simd.load(self.seen, part).or(bits).store(self.seen, part);
+        }
+    }
+
+    /// Adds the terms of a block. The step with the label is that of the copy; or, with `MASK`, the label is a class, and
+    /// its term is not added.
+    #[inline(always)]
+    fn block<const PIVOT: bool, const KEEP: bool, const AHEAD: bool, const MASK: bool>(
         &mut self,
         block: &[f32],
         label: usize,
+        copy: &[[f32; LANES]; 4],
         terms: &mut [f32],
     ) {
         let simd = self.simd;
         let exp = Exp::new(simd);
         let reference = [LaneReference::splat(simd, self.reference); 4];
         let (steps, tail) = block.as_chunks::<STEP>();
+        let steps = steps.as_flattened().as_chunks::<LANES>().0.as_chunks::<4>().0;
         for part in 0..S::PARTS {
             let mut add = Adder::<S, PIVOT, MASK> {
+                label,
                 simd,
                 exp,
                 reference,
-                label,
                 part,
                 high: simd.load(&self.sum.high, part),
                 low: simd.load(&self.sum.low, part),
                 seen: simd.load(self.seen, part),
                 pending: [simd.splat(0.0); 4],
+                rest: simd.splat(0.0),
             };
             let mut lines = terms.as_chunks_mut::<STEP>().0.iter_mut();
             for (i, step) in steps.iter().enumerate() {
                 if AHEAD {
                     prefetch(simd, step);
                 }
-                let mut x = [simd.splat(0.0); 4];
-                for (x, from) in x.iter_mut().zip(step.as_chunks().0) {
-                    *x = simd.load(from, part);
-                }
+                // Chosen without a branch, which would be foreseen for one row and not for the next.
+                let step: &[[f32; LANES]; 4] = if !MASK && i == label { copy } else { step };
+                // One by one: a loop would forget how many there are.
+                let x = [
+                    simd.load(&step[0], part),
+                    simd.load(&step[1], part),
+                    simd.load(&step[2], part),
+                    simd.load(&step[3], part),
+                ];
                 let to = if KEEP { lines.next() } else { None };
                 add.step(x, i, to);
             }
             if !tail.is_empty() {
+                let tail = if !MASK && steps.len() == label { &copy.as_flattened()[..tail.len()] } else { tail };
                 let mut x = [simd.splat(f32::NEG_INFINITY); 4];
                 for (x, from) in x.iter_mut().zip(tail.chunks(LANES)) {
                     *x = simd.load_tail(from, part, f32::NEG_INFINITY);
@@ -169,49 +217,60 @@ impl<S: Simd> Row<'_, S> {
 
 /// Asks for the logits a block ahead.
 #[inline(always)]
-fn prefetch<S: Simd>(simd: S, step: &[f32; STEP]) {
-    for line in step.as_chunks::<LANES>().0 {
+fn prefetch<S: Simd>(simd: S, step: &[[f32; LANES]; 4]) {
+    for line in step {
         simd.prefetch(line.as_ptr().wrapping_add(BLOCK));
     }
 }
 
 /// Adds steps of four vectors.
 struct Adder<S: Simd, const PIVOT: bool, const MASK: bool> {
+    label: usize,
     simd: S,
     exp: Exp<S>,
     reference: [LaneReference<S>; 4],
-    label: usize,
     part: usize,
     high: S::Lanes,
     low: S::Lanes,
     seen: S::Lanes,
-    /// The terms of the step before: to add them at once would fill the processor's window with what cannot start yet.
+    /// The powers of the step before, and what its terms have beyond them: to add them at once would fill the processor's
+    /// window with what cannot start yet.
     pending: [S::Lanes; 4],
+    rest: S::Lanes,
 }
 
 impl<S: Simd, const PIVOT: bool, const MASK: bool> Adder<S, PIVOT, MASK> {
     #[inline(always)]
-    fn step(&mut self, x: [S::Lanes; 4], index: usize, to: Option<&mut [f32; STEP]>) {
-        let (mut terms, shifted) = self.exp.terms::<4, PIVOT>(x, &self.reference);
+    fn step(&mut self, mut x: [S::Lanes; 4], index: usize, to: Option<&mut [f32; STEP]>) {
+        if PIVOT {
+            for x in &mut x {
+                *x = *x - self.reference[0].pivot;
+            }
+        }
+        let Parts { mut power, q, shifted } = self.exp.parts(x, &self.reference);
         self.add_pending();
         for shifted in shifted {
             self.seen = self.seen.or(shifted);
         }
         if let Some(to) = to {
-            for (to, term) in to.as_chunks_mut().0.iter_mut().zip(terms) {
-                term.store(to, self.part);
+            for (i, to) in to.as_chunks_mut().0.iter_mut().enumerate() {
+                power[i].mul_add(q[i], power[i]).store(to, self.part);
             }
         }
         if MASK {
-            #[expect(clippy::cast_possible_truncation, reason = "a class of a block, or any other number")]
+            #[expect(clippy::cast_possible_truncation, reason = "a class of a block")]
             let label = self.simd.splat(f32::from_bits(self.label.wrapping_sub(index * STEP) as u32));
-            for (term, numbers) in terms.iter_mut().zip(&NUMBERS) {
-                *term = term.zero_where_same(self.simd.load(numbers, self.part), label);
+            for (power, numbers) in power.iter_mut().zip(&NUMBERS) {
+                *power = power.zero_where_same(self.simd.load(numbers, self.part), label);
             }
         }
-        self.pending = terms;
+        // A term that is added has not been rounded: the largest one's error would be that of the sum.
+        let rest = power[1].mul_add(q[1], power[0] * q[0]);
+        self.rest = power[3].mul_add(q[3], power[2].mul_add(q[2], rest));
+        self.pending = S::Lanes::in_step(power);
     }
 
+    /// Adds the powers of the step before, and what their terms have beyond them.
     #[inline(always)]
     fn add_pending(&mut self) {
         let [a, b, c, d] = self.pending;
@@ -219,7 +278,7 @@ impl<S: Simd, const PIVOT: bool, const MASK: bool> Adder<S, PIVOT, MASK> {
         // Knuth's two-sum: either may be the larger one.
         let high = self.high + sum;
         let part = high - self.high;
-        self.low = self.low + ((self.high - (high - part)) + (sum - part));
+        self.low = (self.low + self.rest) + ((self.high - (high - part)) + (sum - part));
         self.high = high;
     }
 }

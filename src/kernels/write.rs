@@ -138,6 +138,37 @@ impl Kernel for WriteTiles<'_> {
     }
 }
 
+/// Writes `f t` for the terms of a group's rows, `stride` apart.
+pub(crate) struct WriteRows<'a> {
+    pub(crate) group: &'a Group,
+    pub(crate) from: &'a [f32],
+    pub(crate) stride: usize,
+    pub(crate) results: StridedMut<'a>,
+}
+
+impl Kernel for WriteRows<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, simd: S) {
+        let Self { group, from, stride, mut results } = self;
+        for (i, from) in from.chunks(stride).enumerate().take(group.len) {
+            let to = results.row_mut(group.rows[i]);
+            let factors = RowFactors::splat(simd, &group.factors, i);
+            write(
+                simd,
+                from,
+                to,
+                #[inline(always)]
+                |term| factors.apply(term),
+            );
+            if let Some(to) = to.get_mut(group.labels[i]) {
+                *to = group.at_label[i];
+            }
+        }
+    }
+}
+
 /// Writes the results of one row, or of some of its classes.
 pub(crate) struct WriteRow<'a> {
     pub(crate) group: &'a Group,

@@ -182,6 +182,12 @@ impl<S: Simd> Exp<S> {
         }
     }
 
+    /// The integer of [`Parts::shifted`] alone.
+    #[inline(always)]
+    pub(crate) fn shifted(&self, x: S::Lanes, reference: &LaneReference<S>) -> S::Lanes {
+        reference.floor.max(x).mul_add(self.log2_e_8, reference.rounder)
+    }
+
     /// The parts of terms, given `x - pivot`. Several vectors go through it in step, so that the latencies of one are
     /// filled by the others. NaN gives NaN.
     #[inline(always)]
