@@ -71,7 +71,7 @@ impl Source<'_> {
         }
     }
 
-    fn split_at(self, row: usize) -> (Self, Self) {
+    pub(super) fn split_at(self, row: usize) -> (Self, Self) {
         match self {
             Self::Shared(values) => {
                 let rest = values.layout().rows - row;
