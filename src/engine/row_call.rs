@@ -11,7 +11,7 @@ use crate::kernels::gather::{Gather, Scatter};
 use crate::kernels::gradient::{Gradient, Through};
 use crate::kernels::group::{Group, NO_LABEL};
 use crate::kernels::group_rows::{GroupRows, GroupRowsMut};
-use crate::kernels::maximum::Argmax;
+use crate::kernels::maximum::GroupArgmax;
 use crate::kernels::row_losses::{RowFormula, RowLosses};
 use crate::numbers::factor::narrow;
 use crate::simd::strided::{Strided, StridedMut};
@@ -229,12 +229,12 @@ impl<'a> RowCall<'a> {
         let second = self.second.map(|from| lines.read(from));
         match self.work {
             RowWork::Maximum => {
-                let inputs = lines.read(self.inputs.share());
-                for i in 0..group.len {
-                    let row = inputs.row(group, i, classes);
-                    let class = token.run(Argmax { row });
+                let logits = lines.read(self.inputs.share());
+                let mut largest = [0; LANES];
+                token.run(GroupArgmax { group, classes, logits, to: &mut largest });
+                for (i, class) in largest.into_iter().enumerate().take(group.len) {
                     set(self.indices, group.rows[i], class);
-                    set(self.values, group.rows[i], row[class]);
+                    set(self.values, group.rows[i], logits.row(group, i, classes)[class]);
                 }
             }
             RowWork::Gradient(through) => {

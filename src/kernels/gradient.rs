@@ -83,25 +83,25 @@ impl Room {
 fn through_softmax<S: Simd>(simd: S, y: &[f32], upstream: Option<&[f32]>, to: &mut [f32]) {
     let mut dot = Sums::new(simd);
     for_pairs(
+        simd,
         (y, 0.0),
         upstream.unwrap_or(to),
         #[inline(always)]
         |y, g| {
-            let mut kept = [0.0; LANES];
-            for part in 0..S::PARTS {
-                simd.load(g, part).zero_where_zero(simd.load(y, part)).store(&mut kept, part);
-            }
             for part in 0..S::WIDE_PARTS {
-                dot.add(part, simd.widen(y, part) * simd.widen(&kept, part));
+                dot.add(part, simd.widen(y, part) * simd.widen(g, part));
             }
         },
     );
     let dot = dot.total();
+    // Only there may be a class of probability 0 whose upstream gradient is not a number, or infinite.
+    let dot = if dot.is_nan() { dot_of_positive(y, upstream.unwrap_or(to)) } else { dot };
     let Room { down, up } = Room::beside(dot, ROUNDS_AWAY);
     let (high, low) = split(dot * f64::from(down));
     let (high, low) = (simd.splat(high), simd.splat(low));
     let (down, up) = (simd.splat(down), simd.splat(up));
     for_steps(
+        simd,
         y,
         upstream,
         to,
@@ -117,6 +117,12 @@ fn through_softmax<S: Simd>(simd: S, y: &[f32], upstream: Option<&[f32]>, to: &m
     );
 }
 
+/// `sum_j y_j g_j` without classes of probability 0.
+fn dot_of_positive(y: &[f32], g: &[f32]) -> f64 {
+    let pairs = y.iter().zip(g).filter(|(y, _)| **y != 0.0);
+    pairs.fold(0.0, |sum, (y, g)| sum + f64::from(*y) * f64::from(*g))
+}
+
 /// `g_i - e^(z_i) sum_j g_j`.
 #[inline(always)]
 fn through_log_softmax<S: Simd>(simd: S, z: &[f32], upstream: Option<&[f32]>, to: &mut [f32]) {
@@ -124,6 +130,7 @@ fn through_log_softmax<S: Simd>(simd: S, z: &[f32], upstream: Option<&[f32]>, to
     // As many of these are used as sixteen lanes have parts.
     let mut largest = [simd.splat(f32::NEG_INFINITY); LANES];
     for_pairs(
+        simd,
         (z, f32::NEG_INFINITY),
         upstream.unwrap_or(to),
         #[inline(always)]
@@ -151,6 +158,7 @@ fn through_log_softmax<S: Simd>(simd: S, z: &[f32], upstream: Option<&[f32]>, to
     let (down, up) = (simd.splat(down), simd.splat(up));
     let unscale = factor.unscale * down;
     for_steps(
+        simd,
         z,
         upstream,
         to,
@@ -257,10 +265,10 @@ pub(super) fn sum_of(mut all: [f64; LANES]) -> f64 {
 
 /// Up to sixteen values, and others behind them.
 #[inline(always)]
-fn filled(values: &[f32], with: f32) -> [f32; LANES] {
-    let mut all = [with; LANES];
-    for (to, value) in all.iter_mut().zip(values) {
-        *to = *value;
+fn filled<S: Simd>(simd: S, values: &[f32], with: f32) -> [f32; LANES] {
+    let mut all = [0.0; LANES];
+    for part in 0..S::PARTS {
+        simd.load_tail(values, part, with).store(&mut all, part);
     }
     all
 }
@@ -268,19 +276,25 @@ fn filled(values: &[f32], with: f32) -> [f32; LANES] {
 /// Calls `f` with sixteen values of each of two rows at a time; beyond their ends the first is what is given with it, and
 /// the second 0.
 #[inline(always)]
-fn for_pairs((a, beyond): (&[f32], f32), b: &[f32], mut f: impl FnMut(&[f32; LANES], &[f32; LANES])) {
+fn for_pairs<S: Simd>(
+    simd: S,
+    (a, beyond): (&[f32], f32),
+    b: &[f32],
+    mut f: impl FnMut(&[f32; LANES], &[f32; LANES]),
+) {
     let ((a, a_tail), (b, b_tail)) = (a.as_chunks(), b.as_chunks());
     for (a, b) in a.iter().zip(b) {
         f(a, b);
     }
     if !a_tail.is_empty() {
-        f(&filled(a_tail, beyond), &filled(b_tail, 0.0));
+        f(&filled(simd, a_tail, beyond), &filled(simd, b_tail, 0.0));
     }
 }
 
 /// Calls `f` with sixteen values of a row, of the upstream gradient, which may be where results go, and with their place.
 #[inline(always)]
-fn for_steps(
+fn for_steps<S: Simd>(
+    simd: S,
     row: &[f32],
     upstream: Option<&[f32]>,
     to: &mut [f32],
@@ -300,10 +314,12 @@ fn for_steps(
         }
     }
     if !tail.is_empty() {
-        let upstream = filled(upstream_tail.unwrap_or(tail), 0.0);
+        let upstream = filled(simd, upstream_tail.unwrap_or(tail), 0.0);
         let mut results = [0.0; LANES];
-        f(&filled(row_tail, 0.0), &upstream, &mut results);
-        tail.copy_from_slice(&results[..tail.len()]);
+        f(&filled(simd, row_tail, 0.0), &upstream, &mut results);
+        for part in 0..S::PARTS {
+            simd.load(&results, part).store_tail(tail, part);
+        }
     }
 }
 
