@@ -191,6 +191,14 @@ impl<'a> RowCall<'a> {
 
     /// Fills a group with rows from `first` on that are not ignored. What ignored rows have is written at once.
     fn collect(&mut self, first: usize, group: &mut Group, rows: usize) {
+        if !matches!(self.work, RowWork::Loss(_)) {
+            // No row is ignored, and none has a label or a weight.
+            group.len = rows;
+            for (i, row) in group.rows.iter_mut().enumerate() {
+                *row = first + if i < rows { i } else { 0 };
+            }
+            return;
+        }
         let mut labels = [NO_LABEL; LANES];
         if let Some(all) = &self.labels {
             all.classes(first, &mut labels[..rows]);

@@ -106,13 +106,10 @@ fn through_softmax<S: Simd>(simd: S, y: &[f32], upstream: Option<&[f32]>, to: &m
         upstream,
         to,
         #[inline(always)]
-        |y, g, to| {
-            for part in 0..S::PARTS {
-                let (y, g) = (simd.load(y, part), simd.load(g, part));
-                // A class of probability 0 takes no part, as in the sum.
-                let difference = (g.zero_where_zero(y) * down - high) - low;
-                ((difference * y) * up).zero_where_zero(y).store(to, part);
-            }
+        |y, g| {
+            // A class of probability 0 takes no part, as in the sum.
+            let difference = (g.zero_where_zero(y) * down - high) - low;
+            ((difference * y) * up).zero_where_zero(y)
         },
     );
 }
@@ -163,17 +160,14 @@ fn through_log_softmax<S: Simd>(simd: S, z: &[f32], upstream: Option<&[f32]>, to
         upstream,
         to,
         #[inline(always)]
-        |z, g, to| {
-            for part in 0..S::PARTS {
-                let ([term], _) = exp.terms::<1, true>([simd.load(z, part)], &[lanes]);
-                let (product, g) = (factor.scaled(term), simd.load(g, part));
-                let result = if S::FUSED {
-                    // Rounded once, only a result can be too large.
-                    product.mul_add(factor.unscale, g)
-                } else {
-                    product.mul_add(unscale, g * down) * up
-                };
-                result.store(to, part);
+        |z, g| {
+            let ([term], _) = exp.terms::<1, true>([z], &[lanes]);
+            let product = factor.scaled(term);
+            if S::FUSED {
+                // Rounded once, only a result can be too large.
+                product.mul_add(factor.unscale, g)
+            } else {
+                product.mul_add(unscale, g * down) * up
             }
         },
     );
@@ -291,35 +285,37 @@ fn for_pairs<S: Simd>(
     }
 }
 
-/// Calls `f` with sixteen values of a row, of the upstream gradient, which may be where results go, and with their place.
+/// Writes what `f` makes of the values of a row and of the upstream gradient, which may be where results go.
 #[inline(always)]
 fn for_steps<S: Simd>(
     simd: S,
     row: &[f32],
     upstream: Option<&[f32]>,
     to: &mut [f32],
-    mut f: impl FnMut(&[f32; LANES], &[f32; LANES], &mut [f32; LANES]),
+    mut f: impl FnMut(S::Lanes, S::Lanes) -> S::Lanes,
 ) {
     let (row, row_tail) = row.as_chunks();
     let (upstream, upstream_tail) = upstream.map(<[f32]>::as_chunks).unzip();
     let (to, tail) = to.as_chunks_mut();
     if let Some(upstream) = upstream {
         for ((row, upstream), to) in row.iter().zip(upstream).zip(to) {
-            f(row, upstream, to);
+            for part in 0..S::PARTS {
+                f(simd.load(row, part), simd.load(upstream, part)).store(to, part);
+            }
         }
     } else {
         for (row, to) in row.iter().zip(to) {
-            let upstream = *to;
-            f(row, &upstream, to);
+            for part in 0..S::PARTS {
+                f(simd.load(row, part), simd.load(to, part)).store(to, part);
+            }
         }
     }
-    if !tail.is_empty() {
-        let upstream = filled(simd, upstream_tail.unwrap_or(tail), 0.0);
-        let mut results = [0.0; LANES];
-        f(&filled(simd, row_tail, 0.0), &upstream, &mut results);
-        for part in 0..S::PARTS {
-            simd.load(&results, part).store_tail(tail, part);
-        }
+    if tail.is_empty() {
+        return;
+    }
+    for part in 0..S::PARTS {
+        let g = simd.load_tail(upstream_tail.unwrap_or(tail), part, 0.0);
+        f(simd.load_tail(row_tail, part, 0.0), g).store_tail(tail, part);
     }
 }
 
