@@ -132,8 +132,8 @@ fn through_log_softmax<S: Simd>(simd: S, z: &[f32], upstream: Option<&[f32]>, to
         upstream.unwrap_or(to),
         #[inline(always)]
         |z, g| {
-            for part in 0..S::PARTS {
-                largest[part] = simd.load(z, part).max(largest[part]);
+            for (part, largest) in largest.iter_mut().enumerate().take(S::PARTS) {
+                *largest = simd.load(z, part).max(*largest);
             }
             for part in 0..S::WIDE_PARTS {
                 sum.add(part, simd.widen(g, part));
@@ -142,8 +142,8 @@ fn through_log_softmax<S: Simd>(simd: S, z: &[f32], upstream: Option<&[f32]>, to
     );
     let sum = sum.total();
     let mut max = [f32::NEG_INFINITY; LANES];
-    for part in 0..S::PARTS {
-        largest[part].store(&mut max, part);
+    for (part, largest) in largest.iter().enumerate().take(S::PARTS) {
+        largest.store(&mut max, part);
     }
     let max = max.iter().fold(f32::NEG_INFINITY, |max, &x| if x > max { x } else { max });
     let reference = Reference::for_max(max);

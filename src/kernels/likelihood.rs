@@ -117,7 +117,7 @@ impl Likelihood {
                 *to = f64::from(*x);
             }
             let mut logs = values;
-            let any = mass.iter().fold(false, |any, mass| any | (*mass != 0.0));
+            let any = mass.iter().any(|mass| *mass != 0.0);
             if any && self.given != Given::LogProbabilities {
                 for (log, x) in logs.iter_mut().zip(x) {
                     *log = chain.clipped(*x);

@@ -51,7 +51,7 @@ impl Kernel for RowLosses<'_> {
     #[inline(always)]
     fn eval<S: Simd>(self, _simd: S) {
         let Self { formula, group, classes, inputs, dense, class_weights, mut gradient, losses } = self;
-        for i in 0..group.len {
+        for (i, loss) in losses.iter_mut().enumerate().take(group.len) {
             let row = Row {
                 inputs: inputs.row(group, i, classes),
                 label: group.labels[i],
@@ -61,7 +61,7 @@ impl Kernel for RowLosses<'_> {
                 scale: group.scale[i],
             };
             let gradient = gradient.as_mut().map(|gradient| gradient.row_mut(group, i, classes));
-            losses[i] = match formula {
+            *loss = match formula {
                 RowFormula::Hinge(hinge) => hinge.row(row, gradient),
                 RowFormula::Likelihood(likelihood) => likelihood.row(row, gradient),
             };
