@@ -244,17 +244,17 @@ impl<S: Simd> Sums<S> {
     }
 }
 
-/// The sum of sixteen numbers, by halves.
+/// The sum of sixteen numbers, by halves: each sum is a new value, so that all stay in registers.
 #[inline(always)]
-pub(super) fn sum_of(mut all: [f64; LANES]) -> f64 {
-    let mut width = LANES / 2;
-    while width > 0 {
-        for i in 0..width {
-            all[i] += all[i + width];
-        }
-        width /= 2;
+pub(super) fn sum_of(all: [f64; LANES]) -> f64 {
+    let (mut eight, mut four) = ([0.0; 8], [0.0; 4]);
+    for i in 0..8 {
+        eight[i] = all[i] + all[i + 8];
     }
-    all[0]
+    for i in 0..4 {
+        four[i] = eight[i] + eight[i + 4];
+    }
+    (four[0] + four[2]) + (four[1] + four[3])
 }
 
 /// Up to sixteen values, and others behind them.
