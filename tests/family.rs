@@ -57,14 +57,17 @@ fn check_elements(
     want: impl Fn(usize) -> (f64, f64),
     reduction: f64,
 ) {
+    let (mut sum, mut magnitude) = (0.0, 0.0);
     for (i, (&loss, &gradient)) in loss.values.iter().zip(&gradient).enumerate() {
         let (of_loss, of_gradient) = want(i);
+        (sum, magnitude) = (sum + of_loss, magnitude + of_loss.abs());
         errors.within(ROUNDED_ONCE, "loss", backend, loss, of_loss);
         // A difference of two parts in f64.
         errors.within(1.0, "gradient", backend, gradient, of_gradient / reduction);
     }
-    let sum = loss.values.iter().fold(0.0, |sum, &loss| sum + f64::from(loss));
-    assert_same_bits("the reduced loss", &[loss.value], &[ulp::round(sum / reduction)]);
+    // Of the losses before they were rounded, in ULP of what is added up.
+    let want = common::property::Want::from(sum / reduction).in_ulp_of(magnitude / reduction);
+    errors.within(ROUNDED_ONCE, "reduced loss", backend, loss.value, want);
 }
 
 #[test]
@@ -327,6 +330,93 @@ fn a_target_of_zero_has_no_divergence() {
     let divergence = KlDivergence::new().log_targets(true);
     let loss = divergence.loss(Rows::new(&logs, 1, 2).expect("a row"), inputs).expect("a call");
     assert_same_bits("divergences", &loss.values, &[0.0, 0.0]);
+}
+
+/// Weights of 0 for a row that only fills up a batch, and holds anything.
+#[test]
+fn an_element_of_weight_zero_is_taken_out_whatever_it_holds() {
+    for backend in backends() {
+        let (t, x) = ([0.5, 0.5, f32::NAN, 0.5], [-0.5, -1.0, -INF, f32::NAN]);
+        let inputs = Rows::new(&x, 2, 2).expect("rows").with_backend(backend);
+        let targets = Rows::new(&t, 2, 2).expect("rows");
+        let weights = Rows::new(&[1.0, 1.0, 0.0, -0.0], 2, 2).expect("rows");
+        let check = |(loss, gradient): (xent::ElementLoss, Vec<f32>)| {
+            assert_same_bits("padding", &loss.values[2..], &[0.0; 2]);
+            assert_same_bits("padding", &gradient[2..], &[0.0; 2]);
+            assert!(loss.value.is_finite());
+        };
+        let divergence = KlDivergence::new().weights(weights);
+        let result = divergence.loss_and_gradient(targets, inputs).expect("a valid call");
+        assert!((result.0.value - 0.056_852_82).abs() < 1e-8);
+        check(result);
+        check(divergence.log_targets(true).loss_and_gradient(targets, inputs).expect("a valid call"));
+        let binary = BinaryCrossEntropy::new().weights(weights);
+        check(binary.loss_and_gradient(targets, inputs).expect("a valid call"));
+        let squared = SquaredError::new().weights(weights);
+        check(squared.loss_and_gradient(targets, inputs).expect("a valid call"));
+    }
+}
+
+#[test]
+fn losses_of_elements_need_no_buffer_for_each() {
+    // One row and more than one thread takes, of one vector and more.
+    for (rows, classes) in [(1, 1), (7, 37), (1500, 40)] {
+        let rng = &mut Rng::with_seed(3);
+        let (x, t) = (fractions(rows * classes, rng), fractions(rows * classes, rng));
+        let targets = Rows::new(&t, rows, classes).expect("rows");
+        for backend in backends() {
+            let inputs = Rows::new(&x, rows, classes).expect("rows").with_backend(backend);
+            let loss = KlDivergence::new().reduction(ElementReduction::BatchMean);
+            let (all, want) = loss.loss_and_gradient(targets, inputs).expect("a valid call");
+            let (mut of_rows, mut gradient) = (vec![9.0; rows], vec![9.0; rows * classes]);
+            let into = RowsMut::new(&mut gradient, rows, classes).expect("rows");
+            let values = [
+                loss.value(targets, inputs),
+                loss.row_losses_into(targets, inputs, &mut of_rows),
+                loss.gradient_into(targets, inputs, into),
+            ];
+            for value in values {
+                assert_same_bits("reduced losses", &[value.expect("a valid call")], &[all.value]);
+            }
+            assert_same_bits("gradients", &gradient, &want);
+            for (got, losses) in of_rows.iter().zip(all.values.chunks(classes)) {
+                let sum = losses.iter().fold(0.0, |sum, &loss| sum + f64::from(loss));
+                let size = losses.iter().fold(0.0, |sum, &loss| sum + f64::from(loss.abs()));
+                assert!((f64::from(*got) - sum).abs() <= 1.2e-7 * size, "{got}, not {sum}");
+            }
+            let short = loss.row_losses_into(targets, inputs, &mut of_rows[1..]);
+            assert!(matches!(short, Err(Error::RowCount { what: "losses", .. })));
+        }
+    }
+}
+
+#[test]
+fn any_finite_number_is_a_weight_of_a_row() {
+    let (x, labels) = ([0.5, 0.25, 0.5, 0.75, f32::NAN, 0.5], [0_u8, 1, 0]);
+    let (weights, one) = ([-2.0, 1.0, 0.0], [1.0; 3]);
+    for backend in backends() {
+        let inputs = Rows::new(&x, 3, 2).expect("rows").with_backend(backend);
+        let check = |plain: (xent::Loss, Vec<f32>), weighted: (xent::Loss, Vec<f32>)| {
+            for row in 0..3 {
+                let weight = weights[row];
+                let times = |value: f32| if weight == 0.0 { 0.0 } else { weight * value };
+                assert_same_bits("losses", &[weighted.0.rows[row]], &[times(plain.0.rows[row])]);
+                for i in 2 * row..2 * row + 2 {
+                    assert!((weighted.1[i] - times(plain.1[i])).abs() <= 1e-6 * times(plain.1[i]).abs());
+                }
+            }
+            let sum = weighted.0.rows.iter().sum::<f32>();
+            assert!((weighted.0.summary.value - sum).abs() <= 1e-6 * sum.abs());
+        };
+        let hinge = |weights| Hinge::new().row_weights(weights).expect("weights");
+        let call = |weights| hinge(weights).loss_and_gradient(&labels, inputs).expect("a valid call");
+        check(call(&one), call(&weights));
+        let likelihood = NegativeLogLikelihood::of_probabilities(0.0, Normalise::Never).expect("a clip");
+        let likelihood = |weights| likelihood.row_weights(weights).expect("weights");
+        let call = |weights| likelihood(weights).loss_and_gradient(&labels, inputs).expect("a valid call");
+        check(call(&one), call(&weights));
+    }
+    assert!(matches!(Hinge::new().row_weights(&[INF]), Err(Error::Option { what: "row weight", .. })));
 }
 
 #[test]

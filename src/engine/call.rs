@@ -71,7 +71,7 @@ impl Source<'_> {
         }
     }
 
-    fn split_at(self, row: usize) -> (Self, Self) {
+    pub(super) fn split_at(self, row: usize) -> (Self, Self) {
         match self {
             Self::Shared(values) => {
                 let rest = values.layout().rows - row;
@@ -120,7 +120,8 @@ impl<'a> Inputs<'a> {
 
     /// Whether results may be multiplied by what is too large for them to be written as they mostly are.
     fn may_be_large(&self) -> bool {
-        let largest = |values: &[f32]| values.iter().fold(0.0_f32, |max, x| if x.abs() > max { x.abs() } else { max });
+        let largest =
+            |values: &[f32]| values.iter().fold(0.0_f32, |max, x| if x.abs() > max { x.abs() } else { max });
         let weight = self.weights.rows.map_or(1.0, |weights| f64::from(largest(weights)));
         // Not for NaN.
         !(self.scale.largest().abs() * weight <= TOO_LARGE)
@@ -197,7 +198,11 @@ impl<'a> Call<'a> {
             Work::Softmax => true,
             Work::LogSoftmax | Work::LabelGradient(_) | Work::LogSumExp => false,
         };
-        of_sums && dense.is_none() && map.is_none() && weights.classes.is_none() && self.outputs.are_losses()
+        of_sums
+            && dense.is_none()
+            && map.is_none()
+            && weights.classes.is_none()
+            && self.outputs.are_losses()
             && !(self.writes() && self.inputs.may_be_large())
     }
 

@@ -5,6 +5,7 @@ mod few;
 mod long;
 pub(crate) mod options;
 pub(crate) mod parallel;
+pub(crate) mod row_call;
 mod rows;
 mod scratch;
 mod settle;

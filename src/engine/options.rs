@@ -1,7 +1,7 @@
 //! What a call has beside its views: weights, factors, smoothing, and where what there is one of per row goes.
 
+use crate::Upstream;
 use crate::numbers::log_sum_exp::LogSumExp;
-use crate::{Upstream};
 
 /// Weights of classes and of rows, 1 where there are none.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

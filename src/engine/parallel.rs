@@ -7,6 +7,7 @@
 use std::cell::Cell;
 
 use super::call::Call;
+use super::row_call::RowCall;
 use super::rows;
 use super::scratch::Scratch;
 use super::total::Total;
@@ -38,16 +39,71 @@ fn join(a: &mut (dyn FnMut() + Send), b: &mut (dyn FnMut() + Send)) {
     rayon::join(a, b);
 }
 
+/// What can be cut between its rows.
+pub(crate) trait Cut: Send + Sized {
+    /// Whether several threads can work off one row.
+    const CUTS_WITHIN_ROWS: bool;
+
+    fn shape(&self) -> (usize, usize);
+    /// A row close to `near` where rows must be cut so that those of each view lie at one stride.
+    fn seam(&self, near: usize) -> Option<usize>;
+    /// The first `row` rows and the others.
+    fn split_at(self, row: usize) -> (Self, Self);
+    /// Works rows off on this thread, and gives the sum of their losses; with others, within rows, where there is a
+    /// `join`.
+    fn run(&mut self, token: Token, scratch: &mut Scratch, join: Option<Join>) -> Total;
+}
+
+impl Cut for Call<'_> {
+    const CUTS_WITHIN_ROWS: bool = true;
+
+    fn shape(&self) -> (usize, usize) {
+        (self.inputs.rows(), self.inputs.classes())
+    }
+
+    fn seam(&self, near: usize) -> Option<usize> {
+        self.seam(near)
+    }
+
+    fn split_at(self, row: usize) -> (Self, Self) {
+        self.split_at(row)
+    }
+
+    fn run(&mut self, token: Token, scratch: &mut Scratch, join: Option<Join>) -> Total {
+        rows::run(token, self, scratch, join)
+    }
+}
+
+impl Cut for RowCall<'_> {
+    const CUTS_WITHIN_ROWS: bool = false;
+
+    fn shape(&self) -> (usize, usize) {
+        (self.rows(), self.classes())
+    }
+
+    fn seam(&self, near: usize) -> Option<usize> {
+        self.seam(near)
+    }
+
+    fn split_at(self, row: usize) -> (Self, Self) {
+        self.split_at(row)
+    }
+
+    fn run(&mut self, token: Token, scratch: &mut Scratch, _join: Option<Join>) -> Total {
+        RowCall::run(self, token, scratch)
+    }
+}
+
 /// Runs a call on the chosen backend, or on the process's, and on as many threads as it is worth.
-pub(crate) fn run(call: Call<'_>, execution: Execution) -> Result<Total, Error> {
+pub(crate) fn run(call: impl Cut, execution: Execution) -> Result<Total, Error> {
     let token = token(execution.backend)?;
-    let (rows, classes) = (call.inputs.rows(), call.inputs.classes());
+    let (rows, classes) = call.shape();
     // A view that repeats one row can have more logits than memory has bytes; they are counted, not held.
-    let alone = execution.serial
-        || rows.saturating_mul(classes) <= SERIAL || (rows < 2 && classes < LONG);
+    let alone = execution.serial || rows.saturating_mul(classes) <= SERIAL || (rows < 2 && classes < LONG);
     let threads = if alone { 1 } else { rayon::current_num_threads() };
     let mut call = call;
     if threads == 1 && call.seam(rows / 2).is_none() {
+        // Without moving it, which takes a while where there is but one row.
         return Ok(serial(token, &mut call, None));
     }
     Ok(cut(token, call, threads))
@@ -62,12 +118,14 @@ pub(crate) fn token(backend: Option<Backend>) -> Result<Token, Error> {
 }
 
 /// Halves a call until its rows lie at one stride and are few enough for one thread.
-fn cut(token: Token, mut call: Call<'_>, threads: usize) -> Total {
-    let (rows, classes) = (call.inputs.rows(), call.inputs.classes());
+fn cut<C: Cut>(token: Token, mut call: C, threads: usize) -> Total {
+    let (rows, classes) = call.shape();
     let at = match call.seam(rows / 2) {
         Some(seam) => seam,
         None if threads == 1 => return serial(token, &mut call, None),
-        None if classes >= LONG && rows < 2 * threads => return serial(token, &mut call, Some(join)),
+        None if C::CUTS_WITHIN_ROWS && classes >= LONG && rows < 2 * threads => {
+            return serial(token, &mut call, Some(join));
+        }
         None if rows <= (TASK / classes).max(1) => return serial(token, &mut call, None),
         // Sixteen rows are what goes into the lanes at once.
         None => (rows / 2).next_multiple_of(LANES).min(rows - 1),
@@ -81,8 +139,8 @@ fn cut(token: Token, mut call: Call<'_>, threads: usize) -> Total {
 }
 
 /// Runs a call on this thread, with the thread's scratch; with others, within rows, where there is a `join`.
-fn serial(token: Token, call: &mut Call<'_>, join: Option<Join>) -> Total {
-    with_scratch(|scratch| rows::run(token, call, scratch, join))
+fn serial(token: Token, call: &mut impl Cut, join: Option<Join>) -> Total {
+    with_scratch(|scratch| call.run(token, scratch, join))
 }
 
 /// Lends the thread's scratch.

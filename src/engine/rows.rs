@@ -120,8 +120,8 @@ impl Groups {
         let slopes = writes && call.has_slopes();
         let copies = !slices(source) || !inputs.map.is_none() || slopes;
         let copies_results = writes && (!slices(call.destination_stride()) || slopes);
-        let copies_labels = inputs.makes_labels()
-            || inputs.dense.is_some_and(|dense| !slices(dense.layout().class_stride));
+        let copies_labels =
+            inputs.makes_labels() || inputs.dense.is_some_and(|dense| !slices(dense.layout().class_stride));
         // Neighbours in memory are read, and written, sixteen at a time.
         let columns = !slices(source) || (writes && !slices(call.destination_stride()));
         let at_once = if columns {
@@ -190,7 +190,9 @@ impl Groups {
                 multiply(&mut line[..self.classes], &slopes[i * self.classes..]);
             }
         }
-        if self.copies_results && let Some(to) = call.destination() {
+        if self.copies_results
+            && let Some(to) = call.destination()
+        {
             let (from, stride) = (&results[..], self.stride);
             self.token.run(Scatter { from, stride, group, to: to.reborrow() });
         }
@@ -340,7 +342,12 @@ impl Groups {
     }
 
     /// Finds the largest logits, and the references that they ask for.
-    pub(super) fn refer(&mut self, group: &mut Group, lines: &Lines<'_>, references: &mut [Reference; LANES]) {
+    pub(super) fn refer(
+        &mut self,
+        group: &mut Group,
+        lines: &Lines<'_>,
+        references: &mut [Reference; LANES],
+    ) {
         let len = group.len;
         let (rows, low) = (&lines.logits[..len], self.tame.low);
         self.token.run(Largest { rows, low, max: &mut group.max, references });
@@ -378,13 +385,7 @@ impl Groups {
     }
 
     /// Takes sums that were saved, and makes the terms that results are made of.
-    fn known(
-        &mut self,
-        group: &mut Group,
-        lines: &Lines<'_>,
-        terms: &mut [f32],
-        sums: &[crate::LogSumExp],
-    ) {
+    fn known(&mut self, group: &mut Group, lines: &Lines<'_>, terms: &mut [f32], sums: &[crate::LogSumExp]) {
         let mut references = [Reference::TAME; LANES];
         for i in 0..group.len {
             references[i] = sums[group.rows[i]].reference();
@@ -505,7 +506,9 @@ impl Groups {
                 }
                 _ => self.token.run(WriteRow { group, row: i, formula, from, labels, to, stream: None }),
             }
-            if group.labels[i] != NO_LABEL && let Some(to) = to.get_mut(group.labels[i]) {
+            if group.labels[i] != NO_LABEL
+                && let Some(to) = to.get_mut(group.labels[i])
+            {
                 *to = group.at_label[i];
             }
         }
@@ -516,8 +519,7 @@ impl Groups {
 fn multiply(results: &mut [f32], factors: &[f64]) {
     for (result, factor) in results.iter_mut().zip(factors) {
         // A class that is masked has no part in anything, also where its result is infinite.
-        *result =
-            if *factor == 0.0 && !result.is_nan() { 0.0 } else { narrow(f64::from(*result) * factor) };
+        *result = if *factor == 0.0 && !result.is_nan() { 0.0 } else { narrow(f64::from(*result) * factor) };
     }
 }
 

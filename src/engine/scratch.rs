@@ -25,20 +25,3 @@ pub(crate) struct Scratch {
     pub(crate) parts: Vec<RowSum>,
     pub(crate) masses: Vec<Masses>,
 }
-
-impl Scratch {
-    pub(crate) const fn new() -> Self {
-        Self {
-            tiles: Vec::new(),
-            groups: Vec::new(),
-            terms: Vec::new(),
-            lines: Vec::new(),
-            labels: Vec::new(),
-            results: Vec::new(),
-            slopes: Vec::new(),
-            sums: Vec::new(),
-            parts: Vec::new(),
-            masses: Vec::new(),
-        }
-    }
-}

@@ -324,7 +324,13 @@ fn of_index(inputs: &Inputs<'_>, group: &Group, i: usize, masses: Masses) -> Par
     Parts { loss, mass: at_label + share * others.mass, at_label, share }
 }
 
-fn of_distribution(groups: &mut Groups, inputs: &Inputs<'_>, group: &Group, i: usize, lines: &Lines<'_>) -> Parts {
+fn of_distribution(
+    groups: &mut Groups,
+    inputs: &Inputs<'_>,
+    group: &Group,
+    i: usize,
+    lines: &Lines<'_>,
+) -> Parts {
     let (logits, labels) = (lines.logits[i], lines.labels.map_or(&[][..], |lines| lines[i]));
     let pivot = f64::from(group.ends.pivot[i]);
     let mut mass = groups.token.run(Weigh { logits, labels, origin: pivot });

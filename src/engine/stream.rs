@@ -13,13 +13,6 @@ use crate::numbers::exp::{ROUNDER, Reference, too_large};
 use crate::simd::LANES;
 use crate::simd::Token;
 
-
-
-
-
-
-
-
 /// Results of fewer values stay in the last cache, where plain stores are quicker.
 const BEYOND_CACHE: usize = 4 << 20;
 
@@ -130,7 +123,10 @@ fn write(groups: &Groups, before: &Before, from: &[f32], to: &mut [f32], next: &
 fn finish(before: &Before, to: &mut [f32]) {
     let label = before.group.labels[0];
     let plain = matches!(before.group.special[0], Special::No | Special::Large);
-    if plain && label != NO_LABEL && let Some(to) = to.get_mut(label) {
+    if plain
+        && label != NO_LABEL
+        && let Some(to) = to.get_mut(label)
+    {
         *to = before.group.at_label[0];
     }
 }

@@ -5,7 +5,7 @@
 
 use super::Kernel;
 use super::rows::STEP;
-use super::tiles::{bias, room_for};
+use super::tiles::bias;
 use crate::numbers::exp::{Exp, LaneReference, Reference};
 use crate::simd::{LANES, Lanes, Simd};
 

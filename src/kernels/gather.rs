@@ -85,21 +85,3 @@ impl Kernel for Scatter<'_> {
         }
     }
 }
-
-/// Copies the rows of a group's lines, of at most `LANES` rows, to tiles: sixteen lines are read, the last of which
-/// may be those of rows before.
-pub(crate) struct Tile<'a> {
-    pub(crate) from: &'a [f32],
-    pub(crate) stride: usize,
-    pub(crate) to: &'a mut [[f32; LANES]],
-}
-
-impl Kernel for Tile<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn eval<S: Simd>(self, simd: S) {
-        let classes = self.to.len();
-        simd.turn_in(&TileRows::of_lines(self.from, self.stride, 0, classes), self.to);
-    }
-}

@@ -1,6 +1,8 @@
 //! The largest logit of rows, and where it is.
 
 use super::Kernel;
+use super::group::Group;
+use super::group_rows::GroupRows;
 use super::rows::{BLOCK, STEP};
 use crate::numbers::exp::{Exp, LaneReference, Reference, too_large};
 use crate::simd::{LANES, Lanes, Simd};
@@ -65,20 +67,44 @@ impl Kernel for Argmax<'_> {
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) -> usize {
-        let (mut max, mut start) = (f32::NEG_INFINITY, 0);
-        for (index, block) in self.row.chunks(BLOCK).enumerate() {
-            if may_hold_nan(simd, block)
-                && let Some(nan) = block.iter().position(|x| x.is_nan())
-            {
-                return index * BLOCK + nan;
-            }
-            let block_max = largest(simd, block);
-            if block_max > max {
-                (max, start) = (block_max, index * BLOCK);
-            }
-        }
-        start + first_index(&self.row[start..], max)
+        argmax(simd, self.row)
     }
+}
+
+/// As [`Argmax`], of each row of a group.
+pub(crate) struct GroupArgmax<'a> {
+    pub(crate) group: &'a Group,
+    pub(crate) classes: usize,
+    pub(crate) logits: GroupRows<'a>,
+    pub(crate) to: &'a mut [usize; LANES],
+}
+
+impl Kernel for GroupArgmax<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, simd: S) {
+        for i in 0..self.group.len {
+            self.to[i] = argmax(simd, self.logits.row(self.group, i, self.classes));
+        }
+    }
+}
+
+#[inline(always)]
+fn argmax<S: Simd>(simd: S, row: &[f32]) -> usize {
+    let (mut max, mut start) = (f32::NEG_INFINITY, 0);
+    for (index, block) in row.chunks(BLOCK).enumerate() {
+        if may_hold_nan(simd, block)
+            && let Some(nan) = block.iter().position(|x| x.is_nan())
+        {
+            return index * BLOCK + nan;
+        }
+        let block_max = largest(simd, block);
+        if block_max > max {
+            (max, start) = (block_max, index * BLOCK);
+        }
+    }
+    start + first_index(&row[start..], max)
 }
 
 /// The index of the first logit that equals `max`; 0 where none does.

@@ -3,13 +3,18 @@
 //! A kernel handles up to sixteen rows, or a few tiles of sixteen, and is generic over the lanes and nothing else. What
 //! rows are, where they lie and what becomes of their results is data.
 
+pub(crate) mod elements;
 pub(crate) mod few;
 pub(crate) mod finish;
 pub(crate) mod gather;
+pub(crate) mod gradient;
 pub(crate) mod group;
+pub(crate) mod group_rows;
+pub(crate) mod likelihood;
 pub(crate) mod map;
 pub(crate) mod masses;
 pub(crate) mod maximum;
+pub(crate) mod row_losses;
 pub(crate) mod rows;
 pub(crate) mod tiles;
 pub(crate) mod write;

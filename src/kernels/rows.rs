@@ -199,7 +199,8 @@ impl<S: Simd> Row<'_, S> {
                 add.step(x, i, to);
             }
             if !tail.is_empty() {
-                let tail = if !MASK && steps.len() == label { &copy.as_flattened()[..tail.len()] } else { tail };
+                let tail =
+                    if !MASK && steps.len() == label { &copy.as_flattened()[..tail.len()] } else { tail };
                 let mut x = [simd.splat(f32::NEG_INFINITY); 4];
                 for (x, from) in x.iter_mut().zip(tail.chunks(LANES)) {
                     *x = simd.load_tail(from, part, f32::NEG_INFINITY);

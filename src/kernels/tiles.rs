@@ -84,7 +84,10 @@ impl Kernel for SumTiles<'_> {
         }
         let pairs = tiles.chunks_mut(2 * classes);
         for ((groups, sums), pair) in groups.chunks(2).zip(all.chunks_mut(2)).zip(pairs) {
-            let pivots = groups.iter().fold(0, |all, group| group.ends.pivot.iter().fold(all, |all, x| all | x.to_bits())) != 0;
+            let pivots = groups
+                .iter()
+                .fold(0, |all, group| group.ends.pivot.iter().fold(all, |all, x| all | x.to_bits()))
+                != 0;
             match (pivots, keep) {
                 (false, false) => sum_pair::<S, false, false>(simd, groups, sums, pair, classes),
                 (false, true) => sum_pair::<S, false, true>(simd, groups, sums, pair, classes),
@@ -97,7 +100,8 @@ impl Kernel for SumTiles<'_> {
                 (simd.load(&sums.high, part) - simd.load(&sums.bias, part)).store(&mut sums.high, part);
             }
             for part in 0..S::WIDE_PARTS {
-                (simd.widen(&sums.high, part) + simd.widen(&sums.low, part)).store(&mut group.ends.rest, part);
+                (simd.widen(&sums.high, part) + simd.widen(&sums.low, part))
+                    .store(&mut group.ends.rest, part);
             }
         }
     }
@@ -211,7 +215,8 @@ fn columns<S: Simd, const N: usize, const PIVOT: bool, const KEEP: bool>(
         let (group, sums) = if i < N / 2 { (ga, &sums[0]) } else { (gb, &sums[1]) };
         let part = part + i % (N / 2);
         let ends = &group.ends;
-        references[i] = LaneReference::new(simd, simd.load(&ends.pivot, part), simd.load(&ends.exponent, part));
+        references[i] =
+            LaneReference::new(simd, simd.load(&ends.pivot, part), simd.load(&ends.exponent, part));
         high[i] = simd.load(&sums.high, part);
     }
     for (a, b) in a.iter_mut().zip(b) {

@@ -2,7 +2,7 @@
 
 use super::Kernel;
 use super::group::{Group, NO_LABEL};
-use super::rows::{BLOCK, STEP};
+use super::rows::STEP;
 use crate::numbers::factor::Factors;
 use crate::simd::strided::StridedMut;
 use crate::simd::{LANES, Lanes, Simd};

@@ -48,16 +48,8 @@ const LOG2_E_8: f32 = 8.0 * core::f32::consts::LOG2_E;
 const C: [f32; 3] = [0.5, 0.166_686_24, 0.041_663_405];
 
 /// `2^(j / 8)`, rounded.
-const POWERS: [u32; 8] = [
-    0x3f80_0000,
-    0x3f8b_95c2,
-    0x3f98_37f0,
-    0x3fa5_fed7,
-    0x3fb5_04f3,
-    0x3fc5_672a,
-    0x3fd7_44fd,
-    0x3fea_c0c7,
-];
+const POWERS: [u32; 8] =
+    [0x3f80_0000, 0x3f8b_95c2, 0x3f98_37f0, 0x3fa5_fed7, 0x3fb5_04f3, 0x3fc5_672a, 0x3fd7_44fd, 0x3fea_c0c7];
 
 /// What the rounding of `2^(j / 8)` lost, relative to it.
 const LOST: [f32; 8] = [

@@ -60,7 +60,8 @@ impl Factors {
         let limit = simd.splat_wide(f64::from(f32::MIN_POSITIVE) * (1.0 + 2.4e-7)) * (sum * inverse_scale);
         limit.max(simd.splat_wide(f64::from(NEGLIGIBLE))).narrow(&mut self.limit, part);
         // An integer in the low bits of a number, and from there to the exponent of an f32.
-        let n = exponent.shift_right::<52>().or(simd.splat_wide(INTEGER)) - simd.splat_wide(INTEGER + 1023.0 + UP);
+        let n = exponent.shift_right::<52>().or(simd.splat_wide(INTEGER))
+            - simd.splat_wide(INTEGER + 1023.0 + UP);
         let bits = (n + simd.splat_wide(ROUNDER)).shift_left::<23>();
         bits.store_low(&mut self.unscale, part);
     }

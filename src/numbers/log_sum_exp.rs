@@ -133,7 +133,8 @@ impl LogSumExp {
         if self.is_empty() && self.has_label == 0 {
             return other;
         }
-        let (large, small) = if self.scale_of(other.reference()) > 1.0 { (other, self) } else { (self, other) };
+        let (large, small) =
+            if self.scale_of(other.reference()) > 1.0 { (other, self) } else { (self, other) };
         let labelled = if self.has_label != 0 { self } else { other };
         let second = if self.has_label != 0 && other.has_label != 0 { other.term() } else { 0.0 };
         let unit = large.scale_of(small.reference());

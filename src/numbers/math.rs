@@ -62,14 +62,6 @@ pub(crate) fn exp(x: f64) -> f64 {
     p * power_of_two(half) * power_of_two(n - half)
 }
 
-/// `e^x` for `|x| <= 0.36`, good to 2^-36: far more than an f32 result can show.
-#[inline(always)]
-pub(crate) fn exp_near_zero(x: f64) -> f64 {
-    const FIRST: [f64; 8] = *TAYLOR.first_chunk().unwrap();
-    let p = polynomial(FIRST, x);
-    1.0 + (x + x * x * p)
-}
-
 /// `ln x` for `x >= 0`: -inf at 0, +inf at +inf, NaN for NaN. About 1 ULP off.
 #[inline(always)]
 pub(crate) fn ln(x: f64) -> f64 {

@@ -3,11 +3,12 @@
 use super::cross_entropy::summarise;
 use super::row_calls::row_calls;
 use super::{CrossEntropy, Loss, Reduction, Summary, Upstream, allocate, expect_rows};
-use crate::kernel::hinge::Hinge as Kernel;
-use crate::kernel::lines::{Lines, LinesMut};
-use crate::kernel::row_loss::RowLoss;
-use crate::labels::RowLabels;
-use crate::{Error, Labels, Rows, RowsMut, parallel};
+use crate::engine::call::Source;
+use crate::engine::parallel;
+use crate::engine::row_call::{RowCall, RowWork};
+use crate::kernels::row_losses::{Hinge as Formula, RowFormula};
+use crate::views::labels::RowLabels;
+use crate::{Error, Labels, Rows, RowsMut};
 
 /// The power of a hinge.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -102,17 +103,17 @@ impl Hinge<'_> {
         let totals = self.rows.totals(rows, &labels);
         #[expect(clippy::cast_precision_loss, reason = "2^53 logits do not fit in memory")]
         let share = if self.per_class { 1.0 / classes as f64 } else { 1.0 };
-        let job = RowLoss {
-            formula: Kernel { margin: self.margin.into(), squared: self.power == HingePower::Squared, share },
-            inputs: Lines::new(logits.values()),
+        let squared = self.power == HingePower::Squared;
+        let formula = RowFormula::Hinge(Formula { margin: self.margin.into(), squared, share });
+        let call = RowCall {
             labels: Some(labels),
-            dense: None,
             weights: self.rows.weights,
             scale: self.rows.scale(totals)?,
             losses: &mut *losses,
-            gradient: gradient.map(|rows| LinesMut::new(rows.into_values())),
+            results: gradient.map(RowsMut::into_values),
+            ..RowCall::new(RowWork::Loss(formula), Source::Shared(logits.values()))
         };
-        parallel::run(job, logits.backend())?;
-        Ok(summarise(losses, totals, &self.rows))
+        let total = parallel::run(call, logits.execution())?;
+        Ok(summarise(total, losses, totals, &self.rows))
     }
 }

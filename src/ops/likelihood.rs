@@ -5,12 +5,14 @@ use super::row_calls::row_calls;
 use super::{
     CrossEntropy, Denominator, Loss, Reduction, Smoothing, Summary, Upstream, allocate, expect_rows,
 };
-pub use crate::kernel::likelihood::Normalise;
-use crate::kernel::likelihood::{Inputs, Likelihood};
-use crate::kernel::lines::{Lines, LinesMut};
-use crate::kernel::row_loss::RowLoss;
-use crate::labels::RowLabels;
-use crate::{Error, Rows, RowsMut, Targets, parallel};
+use crate::engine::call::Source;
+use crate::engine::parallel;
+use crate::engine::row_call::{RowCall, RowWork};
+pub use crate::kernels::likelihood::Normalise;
+use crate::kernels::likelihood::{Given, Likelihood};
+use crate::kernels::row_losses::RowFormula;
+use crate::views::labels::RowLabels;
+use crate::{Error, Rows, RowsMut, Targets};
 
 /// The negative log-likelihood of each row: `-w_y ln p_y` for class indices, `-sum_i w_i t_i ln p_i` for distributions.
 ///
@@ -32,7 +34,7 @@ use crate::{Error, Rows, RowsMut, Targets, parallel};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct NegativeLogLikelihood<'a> {
-    given: Inputs,
+    given: Given,
     /// What rows have in common with those of the other loss.
     rows: CrossEntropy<'a>,
 }
@@ -41,7 +43,7 @@ impl NegativeLogLikelihood<'_> {
     /// Of log-probabilities, such as [`log_softmax`](crate::log_softmax) gives. They are taken as they are.
     #[must_use]
     pub fn of_log_probabilities() -> Self {
-        Self { given: Inputs::LogProbabilities, rows: CrossEntropy::new() }
+        Self { given: Given::LogProbabilities, rows: CrossEntropy::new() }
     }
 
     /// Of probabilities: clipped to `clip` from 0 and from 1, and divided by their sum where `normalise` says so.
@@ -52,7 +54,7 @@ impl NegativeLogLikelihood<'_> {
     /// [`Error::Option`] unless `clip` is from 0 to a half.
     pub fn of_probabilities(clip: f64, normalise: Normalise) -> Result<Self, Error> {
         if (0.0..=0.5).contains(&clip) {
-            return Ok(Self { given: Inputs::Probabilities { clip, normalise }, rows: CrossEntropy::new() });
+            return Ok(Self { given: Given::Probabilities { clip, normalise }, rows: CrossEntropy::new() });
         }
         Err(Error::Option { what: "clip", index: None, given: clip.to_string(), expected: "0 to 0.5" })
     }
@@ -63,7 +65,7 @@ impl NegativeLogLikelihood<'_> {
     #[must_use]
     pub fn keras(sparse: bool) -> Self {
         let normalise = if sparse { Normalise::AfterClipping } else { Normalise::BeforeClipping };
-        Self { given: Inputs::Probabilities { clip: 1e-7, normalise }, rows: CrossEntropy::keras() }
+        Self { given: Given::Probabilities { clip: 1e-7, normalise }, rows: CrossEntropy::keras() }
     }
 
     /// What a mean divides by, as [`CrossEntropy::denominator`].
@@ -106,22 +108,22 @@ impl NegativeLogLikelihood<'_> {
             }
             Targets::Dense(labels) => {
                 labels.expect_shape("labels", (rows, classes))?;
-                ((None, Some(Lines::new(labels.values()))), self.rows.dense_totals(rows))
+                ((None, Some(labels.values())), self.rows.dense_totals(rows))
             }
         };
         #[expect(clippy::cast_precision_loss, reason = "2^53 probabilities do not fit in memory")]
-        let shares = self.rows.smoothing.shares_of(classes as f64);
-        let job = RowLoss {
-            formula: Likelihood { given: self.given, shares },
-            inputs: Lines::new(inputs.values()),
+        let shares = self.rows.smoothing.dense_shares(classes as f64);
+        let formula = RowFormula::Likelihood(Likelihood { given: self.given, shares });
+        let call = RowCall {
             labels,
-            dense,
+            second: dense,
             weights: self.rows.weights,
             scale: self.rows.scale(totals)?,
             losses: &mut *losses,
-            gradient: gradient.map(|rows| LinesMut::new(rows.into_values())),
+            results: gradient.map(RowsMut::into_values),
+            ..RowCall::new(RowWork::Loss(formula), Source::Shared(inputs.values()))
         };
-        parallel::run(job, inputs.backend())?;
-        Ok(summarise(losses, totals, &self.rows))
+        let total = parallel::run(call, inputs.execution())?;
+        Ok(summarise(total, losses, totals, &self.rows))
     }
 }

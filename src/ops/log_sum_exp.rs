@@ -51,8 +51,7 @@ impl LogSumExp {
         let mut results = [Self::EMPTY];
         if !logits.is_empty() {
             let logits = Rows::new(logits, 1, logits.len())?;
-            let inputs =
-                Inputs::new(Work::Loss(LossWork::default()), Source::Shared(logits.values()));
+            let inputs = Inputs::new(Work::Loss(LossWork::default()), Source::Shared(logits.values()));
             let outputs = Outputs { sums: Sums::Save(&mut results), ..Outputs::default() };
             parallel::run(Call::new(inputs, None, outputs), logits.execution())?;
         }

@@ -4,18 +4,33 @@
 //! every crate that calls them.
 
 mod cross_entropy;
+mod elements;
+mod hinge;
+mod likelihood;
 mod log_softmax;
+mod log_softmax_gradient;
 mod log_sum_exp;
+mod row_calls;
+mod row_max;
 mod softmax;
+mod softmax_gradient;
 
 pub use cross_entropy::{
     CrossEntropy, Denominator, DenseGradient, EmptyMean, EmptyRows, Loss, Reduction, Smoothing, Statistics,
     Summary, Upstream, softmax_cross_entropy_with_logits, softmax_cross_entropy_with_logits_into,
     sparse_softmax_cross_entropy_with_logits, sparse_softmax_cross_entropy_with_logits_into,
 };
+pub use elements::{BinaryCrossEntropy, ElementLoss, ElementReduction, KlDivergence, SquaredError};
+pub use hinge::{Hinge, HingePower};
+pub use likelihood::{NegativeLogLikelihood, Normalise};
 pub use log_softmax::{log_softmax, log_softmax_in_place, log_softmax_into};
+pub use log_softmax_gradient::{
+    log_softmax_gradient, log_softmax_gradient_in_place, log_softmax_gradient_into,
+};
 pub use log_sum_exp::{log_sum_exp, log_sum_exp_into};
+pub use row_max::{argmax, argmax_into, row_max, row_max_into};
 pub use softmax::{softmax, softmax_in_place, softmax_into};
+pub use softmax_gradient::{softmax_gradient, softmax_gradient_in_place, softmax_gradient_into};
 
 use crate::engine::call::{Call, Inputs, Source, Work};
 use crate::engine::options::Outputs;

@@ -10,20 +10,21 @@ macro_rules! row_calls {
                 Self { rows: self.rows.reduction(reduction), ..self }
             }
 
-            /// One weight per class: that of a row's label multiplies its loss.
+            /// One weight per class, as [`CrossEntropy::class_weights`]: that of a row's label multiplies its loss.
             ///
             /// # Errors
             ///
-            /// [`Error::Option`] for a weight that is negative or not finite.
+            /// [`Error::Option`] for a weight that is not finite.
             pub fn class_weights(self, weights: &'a [f32]) -> Result<Self, Error> {
                 Ok(Self { rows: self.rows.class_weights(weights)?, ..self })
             }
 
-            /// One weight per row, as [`CrossEntropy::row_weights`].
+            /// One weight per row, as [`CrossEntropy::row_weights`]: any finite number, also a negative one. A row of
+            /// weight 0 is never read.
             ///
             /// # Errors
             ///
-            /// [`Error::Option`] for a weight that is negative or not finite.
+            /// [`Error::Option`] for a weight that is not finite.
             pub fn row_weights(self, weights: &'a [f32]) -> Result<Self, Error> {
                 Ok(Self { rows: self.rows.row_weights(weights)?, ..self })
             }

@@ -1,9 +1,10 @@
 //! Row maximum and argmax.
 
 use super::{allocate, expect_rows};
-use crate::kernel::lines::Lines;
-use crate::kernel::maximum::Maximum;
-use crate::{Error, Rows, parallel};
+use crate::engine::call::Source;
+use crate::engine::parallel;
+use crate::engine::row_call::{RowCall, RowWork};
+use crate::{Error, Rows};
 
 /// The largest logit of each row; NaN if the row holds one.
 ///
@@ -32,10 +33,8 @@ pub fn row_max(logits: Rows<'_>) -> Result<Vec<f32>, Error> {
 /// [`Error::RowCount`], [`Error::UnknownBackend`] and [`Error::UnavailableBackend`].
 pub fn row_max_into(logits: Rows<'_>, results: &mut [f32]) -> Result<(), Error> {
     expect_rows("results", results.len(), logits.rows())?;
-    parallel::run(
-        Maximum { logits: Lines::new(logits.values()), indices: &mut [], values: results },
-        logits.backend(),
-    )
+    let call = RowCall::new(RowWork::Maximum, Source::Shared(logits.values()));
+    parallel::run(RowCall { values: results, ..call }, logits.execution()).map(drop)
 }
 
 /// The class with the largest logit of each row: the first of equal ones. In a row that holds NaN, the
@@ -66,8 +65,6 @@ pub fn argmax(logits: Rows<'_>) -> Result<Vec<usize>, Error> {
 /// [`Error::RowCount`], [`Error::UnknownBackend`] and [`Error::UnavailableBackend`].
 pub fn argmax_into(logits: Rows<'_>, results: &mut [usize]) -> Result<(), Error> {
     expect_rows("results", results.len(), logits.rows())?;
-    parallel::run(
-        Maximum { logits: Lines::new(logits.values()), indices: results, values: &mut [] },
-        logits.backend(),
-    )
+    let call = RowCall::new(RowWork::Maximum, Source::Shared(logits.values()));
+    parallel::run(RowCall { indices: results, ..call }, logits.execution()).map(drop)
 }

@@ -115,7 +115,9 @@ impl Simd for Avx512 {
     #[inline(always)]
     fn table(self, entries: &[f32; 8]) -> __m512 {
         // SAFETY: the features are here; the array covers half the register.
-        unsafe { _mm512_castpd_ps(_mm512_broadcast_f64x4(_mm256_castps_pd(_mm256_loadu_ps(entries.as_ptr())))) }
+        unsafe {
+            _mm512_castpd_ps(_mm512_broadcast_f64x4(_mm256_castps_pd(_mm256_loadu_ps(entries.as_ptr()))))
+        }
     }
 
     #[inline(always)]
@@ -211,7 +213,8 @@ fn turn_sixteen(z: [__m512; LANES]) -> [__m512; LANES] {
     for j in 0..4 {
         let [a, b, c, d] = [quads[0][j], quads[1][j], quads[2][j], quads[3][j]];
         proven!({
-            let (even_low, even_high) = (_mm512_shuffle_f32x4::<EVEN>(a, b), _mm512_shuffle_f32x4::<EVEN>(c, d));
+            let (even_low, even_high) =
+                (_mm512_shuffle_f32x4::<EVEN>(a, b), _mm512_shuffle_f32x4::<EVEN>(c, d));
             let (odd_low, odd_high) = (_mm512_shuffle_f32x4::<ODD>(a, b), _mm512_shuffle_f32x4::<ODD>(c, d));
             turned[j] = _mm512_shuffle_f32x4::<EVEN>(even_low, even_high);
             turned[4 + j] = _mm512_shuffle_f32x4::<EVEN>(odd_low, odd_high);

@@ -48,8 +48,7 @@ impl Simd for Portable {
 
     #[inline(always)]
     fn load_tail(self, from: &[f32], part: usize, pad: f32) -> Four {
-        let all: [f32; WIDTH] =
-            core::array::from_fn(|i| from.get(part * WIDTH + i).copied().unwrap_or(pad));
+        let all: [f32; WIDTH] = core::array::from_fn(|i| from.get(part * WIDTH + i).copied().unwrap_or(pad));
         Four(cast(all))
     }
 

@@ -9,8 +9,8 @@
 
 use core::marker::PhantomData;
 
+use super::LANES;
 use super::tile::{TileRows, TileRowsMut};
-use super::{LANES, Simd};
 use crate::views::layout::Layout;
 
 /// Borrowed values.
@@ -112,16 +112,6 @@ impl<'a> Strided<'a> {
         unsafe {
             core::slice::from_raw_parts(self.origin.add(self.layout.offset(row, 0)), self.layout.classes)
         }
-    }
-
-    /// The memory from a row on; of a view that is plain.
-    #[inline(always)]
-    pub(crate) fn tail(&self, row: usize) -> &'a [f32] {
-        check(&self.layout, row, 0);
-        let start = self.layout.offset(row, 0);
-        assert!(start <= self.readable, "memory that is not the view's");
-        // SAFETY: so much may be read.
-        unsafe { core::slice::from_raw_parts(self.origin.add(start), self.readable - start) }
     }
 
     /// Sixteen rows whose classes follow each other. A row may be there more than once.

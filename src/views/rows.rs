@@ -220,22 +220,10 @@ impl<'a> Rows<'a> {
         self.values
     }
 
-    /// Whether rows are slices at one stride, and what lies between them may be read.
-    #[inline(always)]
-    pub(crate) fn is_plain(&self) -> bool {
-        self.values.is_plain()
-    }
-
     /// A row that is known to exist, of classes that follow each other.
     #[inline(always)]
     pub(crate) fn row_at(&self, row: usize) -> &'a [f32] {
         self.values.row(row)
-    }
-
-    /// The memory from a row that is known to exist to the end of the data.
-    #[inline(always)]
-    pub(crate) fn tail_at(&self, row: usize) -> &'a [f32] {
-        self.values.tail(row)
     }
 
     /// The backend chosen for calls with this view.
@@ -247,18 +235,6 @@ impl<'a> Rows<'a> {
     /// Where calls with this view run.
     pub(crate) const fn execution(&self) -> Execution {
         self.execution
-    }
-
-    /// A row close to `near` where rows must be cut so that all lie at one stride.
-    #[inline(always)]
-    pub(crate) fn seam(&self, near: usize) -> Option<usize> {
-        self.values.layout().seam(near)
-    }
-
-    /// The first `row` rows and the others. `row` is at most the number of rows.
-    pub(crate) fn split_at(self, row: usize) -> (Self, Self) {
-        let part = |from, rows| Self { values: self.values.part(from, rows), ..self };
-        (part(0, row), part(row, self.rows() - row))
     }
 
     /// An error unless this view, called `what`, has the shape of the logits.

@@ -3,7 +3,6 @@
 use super::layout::Layout;
 use super::rows::{Execution, expect_shape, wrong_length};
 use crate::simd::strided::StridedMut;
-use crate::simd::LANES;
 use crate::{Backend, Error, Rows};
 
 /// A mutably borrowed view of rows × classes f32, as [`Rows`] is a shared one.
@@ -46,7 +45,10 @@ impl<'a> RowsMut<'a> {
         }
         let given = data.len();
         let values = StridedMut::new(data, layout, span);
-        Ok(Self { values: values.ok_or_else(|| wrong_length(&layout, given, span))?, execution: Execution::default() })
+        Ok(Self {
+            values: values.ok_or_else(|| wrong_length(&layout, given, span))?,
+            execution: Execution::default(),
+        })
     }
 
     /// As [`Rows::along_axis`].
@@ -179,41 +181,10 @@ impl<'a> RowsMut<'a> {
         self.values
     }
 
-    /// Whether rows are slices that lie behind each other, and what lies between them may be read.
-    #[inline(always)]
-    pub(crate) fn is_plain(&self) -> bool {
-        self.values.is_plain()
-    }
-
-    /// A row that is known to exist, of classes that follow each other.
-    #[inline(always)]
-    pub(crate) fn row_at(&self, row: usize) -> &[f32] {
-        self.values.share().row(row)
-    }
-
     /// A row that is known to exist, of classes that follow each other.
     #[inline(always)]
     pub(crate) fn row_at_mut(&mut self, row: usize) -> &mut [f32] {
         self.values.row_mut(row)
-    }
-
-    /// The memory from a row that is known to exist to the end of the data.
-    #[inline(always)]
-    pub(crate) fn tail_at(&self, row: usize) -> &[f32] {
-        self.values.share().tail(row)
-    }
-
-    /// Writes part of a row of any layout, from class `start` on, as far as it goes.
-    #[inline(always)]
-    pub(crate) fn write_all(&mut self, row: usize, start: usize, values: &[f32; LANES]) {
-        let len = (self.classes() - start).min(LANES);
-        if self.class_stride() == 1 {
-            self.values.row_mut(row)[start..start + len].copy_from_slice(&values[..len]);
-        } else {
-            for (class, value) in (start..).zip(&values[..len]) {
-                self.values.set(row, class, *value);
-            }
-        }
     }
 
     /// The same rows, shared.
@@ -226,18 +197,6 @@ impl<'a> RowsMut<'a> {
     #[must_use]
     pub fn reborrow(&mut self) -> RowsMut<'_> {
         RowsMut { values: self.values.reborrow(), execution: self.execution }
-    }
-
-    /// As [`Rows::seam`].
-    #[inline(always)]
-    pub(crate) fn seam(&self, near: usize) -> Option<usize> {
-        self.values.layout().seam(near)
-    }
-
-    /// The first `row` rows and the others. `row` is at most the number of rows.
-    pub(crate) fn split_at(self, row: usize) -> (Self, Self) {
-        let (first, rest) = self.values.split_at(row);
-        (Self { values: first, ..self }, Self { values: rest, execution: self.execution })
     }
 
     /// An error unless this view, called `what`, has the shape of the logits.

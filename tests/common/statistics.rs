@@ -27,14 +27,13 @@ impl Inspected {
             correct: vec![true; rows],
             entropy: vec![9.0; rows],
         };
-        let wanted = Statistics {
-            log_sum_exp: Some(&mut all.log_sum_exp),
-            log_probability: Some(&mut all.log_probability),
-            z_loss: Some(&mut all.z_loss),
-            argmax: Some(&mut all.argmax),
-            correct: Some(&mut all.correct),
-            entropy: Some(&mut all.entropy),
-        };
+        let wanted = Statistics::new()
+            .log_sum_exp(&mut all.log_sum_exp)
+            .log_probability(&mut all.log_probability)
+            .z_loss(&mut all.z_loss)
+            .argmax(&mut all.argmax)
+            .correct(&mut all.correct)
+            .entropy(&mut all.entropy);
         call(wanted).expect("a valid call");
         all
     }

@@ -296,20 +296,15 @@ pub const WRITERS: &[Writer] = writers! {
     "label_gradient_into, with options" [Matrix Upstream]
         |i, o| i.loss_with_options().label_gradient_into(i.logits(), beside(o));
     "statistics_into, log-probability, argmax, correct" [Losses Indices Labels] |i, o| {
-        let wanted = Statistics {
-            log_probability: Some(&mut o.losses),
-            argmax: Some(&mut o.indices),
-            correct: Some(&mut o.flags),
-            ..Statistics::default()
-        };
+        let wanted = Statistics::new().log_probability(&mut o.losses).argmax(&mut o.indices).correct(&mut o.flags);
         i.loss().statistics_into(&i.labels, i.logits(), wanted)
     };
     "statistics_into, log-sum-exp, with options" [Losses Labels] |i, o| {
-        let wanted = Statistics { log_sum_exp: Some(&mut o.losses), ..Statistics::default() };
+        let wanted = Statistics::new().log_sum_exp(&mut o.losses);
         i.loss_with_options().statistics_into(&i.labels, i.logits(), wanted)
     };
     "statistics_into, entropy" [Losses Labels] |i, o| {
-        let wanted = Statistics { entropy: Some(&mut o.losses), ..Statistics::default() };
+        let wanted = Statistics::new().entropy(&mut o.losses);
         i.loss().statistics_into(&i.labels, i.logits(), wanted)
     };
     "hinge, loss_into" [Losses Labels Upstream]

@@ -2,8 +2,8 @@
 
 mod functions;
 mod loss;
-mod predictions;
 mod options;
+mod predictions;
 mod presets;
 mod reduction;
 mod run;
@@ -14,6 +14,6 @@ pub use functions::{
     sparse_softmax_cross_entropy_with_logits, sparse_softmax_cross_entropy_with_logits_into,
 };
 pub use options::{CrossEntropy, DenseGradient, Smoothing};
-pub(in crate::ops) use reduction::{Totals, summarise};
+pub(in crate::ops) use reduction::summarise;
 pub use reduction::{Denominator, EmptyMean, EmptyRows, Loss, Reduction, Summary, Upstream};
 pub use statistics::Statistics;

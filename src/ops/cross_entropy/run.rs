@@ -211,9 +211,7 @@ impl<'a> Buffers<'a> {
     fn into_values(self) -> (Source<'a>, Option<StridedMut<'a>>) {
         match self {
             Self::Read(logits) => (Source::Shared(logits.values()), None),
-            Self::Apart(logits, gradient) => {
-                (Source::Shared(logits.values()), Some(gradient.into_values()))
-            }
+            Self::Apart(logits, gradient) => (Source::Shared(logits.values()), Some(gradient.into_values())),
             Self::Over(logits) => (Source::Over(logits.into_values()), None),
         }
     }

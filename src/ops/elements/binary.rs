@@ -1,7 +1,7 @@
 //! Sigmoid cross-entropy.
 
-use super::{ElementLoss, ElementReduction, Options, allocate, calls};
-use crate::kernel::pointwise::Binary;
+use super::{ElementLoss, ElementReduction, Options, Outputs, allocate, calls};
+use crate::kernels::elements::Formula;
 use crate::{Error, Rows, RowsMut};
 
 /// Binary cross-entropy with logits: `w (c t softplus(-x) + (1 - t) softplus(x))`, with
@@ -50,13 +50,7 @@ impl<'a> BinaryCrossEntropy<'a> {
         self
     }
 
-    fn run(
-        &self,
-        targets: Rows<'_>,
-        logits: Rows<'_>,
-        losses: RowsMut<'_>,
-        gradient: Option<RowsMut<'_>>,
-    ) -> Result<f32, Error> {
-        self.options.run::<Binary>(self.positive, targets, logits, losses, gradient)
+    fn run(&self, targets: Rows<'_>, inputs: Rows<'_>, outputs: Outputs<'_>) -> Result<f32, Error> {
+        self.options.run((Formula::Binary, self.positive), targets, inputs, outputs)
     }
 }

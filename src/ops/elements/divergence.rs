@@ -1,7 +1,7 @@
 //! Kullback-Leibler divergence.
 
-use super::{ElementLoss, ElementReduction, Options, allocate, calls};
-use crate::kernel::pointwise::{Divergence, LogDivergence};
+use super::{ElementLoss, ElementReduction, Options, Outputs, allocate, calls};
+use crate::kernels::elements::Formula;
 use crate::{Error, Rows, RowsMut};
 
 /// The Kullback-Leibler divergence of log-probabilities `x` from targets `t`: `t (ln t - x)`, and `-t` for its
@@ -22,6 +22,18 @@ use crate::{Error, Rows, RowsMut};
 /// assert_eq!(loss.value, core::f32::consts::LN_2);
 /// # Ok::<(), xent::Error>(())
 /// ```
+///
+/// Rows that only fill up a batch have weights of 0, and may hold anything:
+///
+/// ```
+/// use xent::{KlDivergence, Rows};
+///
+/// let (targets, inputs) = ([0.5; 4], [-0.5, -1.0, f32::NEG_INFINITY, f32::NAN]);
+/// let divergence = KlDivergence::new().weights(Rows::new(&[1.0, 1.0, 0.0, 0.0], 2, 2)?);
+/// let value = divergence.value(Rows::new(&targets, 2, 2)?, Rows::new(&inputs, 2, 2)?)?;
+/// assert_eq!(value, 0.056_852_82); // (1 + 0.5) / 2 - ln 2
+/// # Ok::<(), xent::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct KlDivergence<'a> {
     options: Options<'a>,
@@ -38,17 +50,8 @@ impl KlDivergence<'_> {
         self
     }
 
-    fn run(
-        &self,
-        targets: Rows<'_>,
-        inputs: Rows<'_>,
-        losses: RowsMut<'_>,
-        gradient: Option<RowsMut<'_>>,
-    ) -> Result<f32, Error> {
-        if self.log_targets {
-            self.options.run::<LogDivergence>(None, targets, inputs, losses, gradient)
-        } else {
-            self.options.run::<Divergence>(None, targets, inputs, losses, gradient)
-        }
+    fn run(&self, targets: Rows<'_>, inputs: Rows<'_>, outputs: Outputs<'_>) -> Result<f32, Error> {
+        let formula = if self.log_targets { Formula::LogDivergence } else { Formula::Divergence };
+        self.options.run((formula, None), targets, inputs, outputs)
     }
 }

@@ -8,11 +8,12 @@ pub use binary::BinaryCrossEntropy;
 pub use divergence::KlDivergence;
 pub use squared::SquaredError;
 
-use core::marker::PhantomData;
-
-use super::allocate;
-use crate::kernel::pointwise::{Formula, Pointwise};
-use crate::{Error, Rows, RowsMut, parallel};
+use super::{allocate, expect_rows};
+use crate::engine::call::Source;
+use crate::engine::parallel;
+use crate::engine::row_call::{ElementFactors, RowCall, RowWork};
+use crate::kernels::elements::Formula;
+use crate::{Error, Rows, RowsMut};
 
 /// How the losses of elements become one number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -33,7 +34,8 @@ pub enum ElementReduction {
 pub struct ElementLoss {
     /// The loss of each element, rows after each other.
     pub values: Vec<f32>,
-    /// The reduced loss: the sum where there is no reduction, and NaN for a mean over nothing.
+    /// The reduced loss: the sum where there is no reduction, and NaN for a mean over nothing. It is made of the losses
+    /// before they are rounded to f32.
     pub value: f32,
 }
 
@@ -46,23 +48,31 @@ struct Options<'a> {
     factor: Option<f32>,
 }
 
+/// What is wanted of a call beside the reduced loss.
+#[derive(Default)]
+struct Outputs<'a> {
+    losses: Option<RowsMut<'a>>,
+    row_losses: Option<&'a mut [f32]>,
+    gradient: Option<RowsMut<'a>>,
+}
+
 impl<'a> Options<'a> {
-    /// Writes losses and, if one is wanted, a gradient; gives the reduced loss.
-    fn run<F: Formula>(
+    /// Writes what is wanted, and gives the reduced loss.
+    fn run(
         &self,
-        positive: Option<Rows<'a>>,
+        (formula, positive): (Formula, Option<Rows<'a>>),
         targets: Rows<'_>,
         inputs: Rows<'_>,
-        mut losses: RowsMut<'_>,
-        gradient: Option<RowsMut<'_>>,
+        outputs: Outputs<'_>,
     ) -> Result<f32, Error> {
+        let Outputs { losses, row_losses, gradient } = outputs;
         let (rows, classes) = (inputs.rows(), inputs.classes());
         let shape = (rows, classes);
         targets.expect_shape("targets", shape)?;
-        losses.expect_shape("losses", shape)?;
-        if let Some(gradient) = &gradient {
-            gradient.expect_shape("gradient", shape)?;
+        for (what, option) in [("losses", &losses), ("gradient", &gradient)] {
+            option.as_ref().map_or(Ok(()), |rows| rows.expect_shape(what, shape))?;
         }
+        row_losses.as_ref().map_or(Ok(()), |losses| expect_rows("losses", losses.len(), rows))?;
         for (what, option) in [
             ("weights", self.weights),
             ("weights of positive targets", positive),
@@ -73,34 +83,26 @@ impl<'a> Options<'a> {
         if let (Some(upstream), false) = (self.upstream, self.reduction == ElementReduction::None) {
             return Err(Error::UpstreamPerRow { given: upstream.rows() });
         }
-        let constant = match self.denominator(rows, classes) {
-            // There is nothing to have a gradient.
-            0.0 => 0.0,
-            denominator => f64::from(self.factor.unwrap_or(1.0)) / denominator,
+        let denominator = self.denominator(rows, classes);
+        // Of nothing there is nothing to have a gradient.
+        let constant =
+            if denominator == 0.0 { 0.0 } else { f64::from(self.factor.unwrap_or(1.0)) / denominator };
+        let values = |rows: Option<Rows<'a>>| rows.map(|rows| rows.values());
+        let call = RowCall {
+            second: Some(targets.values()),
+            factors: ElementFactors {
+                weights: values(self.weights),
+                positive: values(positive),
+                upstream: values(self.upstream),
+            },
+            element_losses: losses.map(RowsMut::into_values),
+            results: gradient.map(RowsMut::into_values),
+            losses: row_losses.unwrap_or_default(),
+            ..RowCall::new(RowWork::Elements(formula, constant), Source::Shared(inputs.values()))
         };
-        let job = Pointwise {
-            formula: PhantomData::<F>,
-            inputs,
-            targets,
-            weights: self.weights,
-            positive,
-            upstream: self.upstream,
-            constant,
-            losses: Some(losses.reborrow()),
-            gradient,
-        };
-        parallel::run(job, inputs.backend())?;
-        // In f64 and in their order, so that no thread count changes a bit.
-        let losses = losses.as_rows();
-        let mut sum = 0.0;
-        for row in 0..rows {
-            sum = match losses.row(row) {
-                Some(losses) => losses.iter().fold(sum, |sum, &loss| sum + f64::from(loss)),
-                None => (0..classes).fold(sum, |sum, class| sum + f64::from(losses.values().get(row, class))),
-            };
-        }
+        let total = parallel::run(call, inputs.execution())?;
         #[expect(clippy::cast_possible_truncation, reason = "the result is f32")]
-        let value = (sum / self.denominator(rows, classes)) as f32;
+        let value = (total.value() / denominator) as f32;
         Ok(value)
     }
 
@@ -132,7 +134,8 @@ macro_rules! calls {
             }
 
             /// What each loss, and its gradient, is multiplied by: in the shape of the input. One row for all is a
-            /// view of stride 0. A weight of 0 takes out also an infinite loss.
+            /// view of stride 0. A weight of 0 takes its element out whatever that holds, infinities and NaN too: loss
+            /// and gradient are exactly 0.
             #[must_use]
             pub const fn weights(mut self, weights: Rows<'a>) -> Self {
                 self.options.weights = Some(weights);
@@ -177,7 +180,78 @@ macro_rules! calls {
                 inputs: Rows<'_>,
                 losses: RowsMut<'_>,
             ) -> Result<f32, Error> {
-                self.run(targets, inputs, losses, None)
+                self.run(targets, inputs, Outputs { losses: Some(losses), ..Outputs::default() })
+            }
+
+            /// The reduced loss alone: the losses of the elements are written nowhere, and nothing is allocated for them.
+            ///
+            /// # Errors
+            ///
+            /// As [`loss`](Self::loss), but for [`Error::OutOfMemory`].
+            ///
+            /// ```
+            #[doc = concat!("use xent::{", stringify!($loss), ", Rows};")]
+            ///
+            /// let (targets, inputs) = (Rows::new(&[0.5, 0.5], 1, 2)?, Rows::new(&[-0.5, -1.0], 1, 2)?);
+            #[doc = concat!("let loss = ", stringify!($loss), "::new();")]
+            /// assert_eq!(loss.value(targets, inputs)?, loss.loss(targets, inputs)?.value);
+            /// # Ok::<(), xent::Error>(())
+            /// ```
+            pub fn value(&self, targets: Rows<'_>, inputs: Rows<'_>) -> Result<f32, Error> {
+                self.run(targets, inputs, Outputs::default())
+            }
+
+            /// As [`loss_into`](Self::loss_into), with one loss per row: the sum over its classes, rounded once. Gives the
+            /// reduced loss, whatever the reduction: it says nothing about the losses of rows.
+            ///
+            /// # Errors
+            ///
+            /// As [`value`](Self::value), and [`Error::RowCount`].
+            ///
+            /// ```
+            #[doc = concat!("use xent::{", stringify!($loss), ", Rows};")]
+            ///
+            /// let (targets, inputs) = (Rows::new(&[0.5; 4], 2, 2)?, Rows::new(&[-0.5, -1.0, -2.0, -3.0], 2, 2)?);
+            #[doc = concat!("let loss = ", stringify!($loss), "::new();")]
+            /// let mut rows = [0.0; 2];
+            /// let sum = loss.row_losses_into(targets, inputs, &mut rows)?;
+            /// assert!((rows[0] + rows[1] - sum).abs() < 1e-6);
+            /// # Ok::<(), xent::Error>(())
+            /// ```
+            pub fn row_losses_into(
+                &self,
+                targets: Rows<'_>,
+                inputs: Rows<'_>,
+                losses: &mut [f32],
+            ) -> Result<f32, Error> {
+                self.run(targets, inputs, Outputs { row_losses: Some(losses), ..Outputs::default() })
+            }
+
+            #[doc = concat!("The reduced loss, and the gradient with respect to the ", $inputs, ", into a buffer of their")]
+            /// shape: as [`loss_and_gradient_into`](Self::loss_and_gradient_into), without the losses of the elements.
+            ///
+            /// # Errors
+            ///
+            /// As [`value`](Self::value).
+            ///
+            /// ```
+            #[doc = concat!("use xent::{ElementReduction, ", stringify!($loss), ", Rows, RowsMut};")]
+            ///
+            /// let (targets, inputs) = (Rows::new(&[0.5, 0.5], 1, 2)?, Rows::new(&[-0.5, -1.0], 1, 2)?);
+            #[doc = concat!("let mean = ", stringify!($loss), "::new().reduction(ElementReduction::Mean);")]
+            /// let mut gradient = [0.0; 2];
+            /// let value = mean.gradient_into(targets, inputs, RowsMut::new(&mut gradient, 1, 2)?)?;
+            /// let (loss, same) = mean.loss_and_gradient(targets, inputs)?;
+            /// assert_eq!((value, &gradient[..]), (loss.value, &same[..]));
+            /// # Ok::<(), xent::Error>(())
+            /// ```
+            pub fn gradient_into(
+                &self,
+                targets: Rows<'_>,
+                inputs: Rows<'_>,
+                gradient: RowsMut<'_>,
+            ) -> Result<f32, Error> {
+                self.run(targets, inputs, Outputs { gradient: Some(gradient), ..Outputs::default() })
             }
 
             #[doc = concat!("The losses, and the gradient with respect to the ", $inputs, ".")]
@@ -212,7 +286,8 @@ macro_rules! calls {
                 losses: RowsMut<'_>,
                 gradient: RowsMut<'_>,
             ) -> Result<f32, Error> {
-                self.run(targets, inputs, losses, Some(gradient))
+                let (losses, gradient) = (Some(losses), Some(gradient));
+                self.run(targets, inputs, Outputs { losses, gradient, ..Outputs::default() })
             }
         }
     };

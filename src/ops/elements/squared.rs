@@ -1,7 +1,7 @@
 //! Mean squared error.
 
-use super::{ElementLoss, ElementReduction, Options, allocate, calls};
-use crate::kernel::pointwise::Squared;
+use super::{ElementLoss, ElementReduction, Options, Outputs, allocate, calls};
+use crate::kernels::elements::Formula;
 use crate::{Error, Rows, RowsMut};
 
 /// The squared error `(x - t)^2`, and `2 (x - t)` for its gradient: what cross-entropy is compared with.
@@ -24,13 +24,7 @@ pub struct SquaredError<'a> {
 calls!(SquaredError, "inputs");
 
 impl SquaredError<'_> {
-    fn run(
-        &self,
-        targets: Rows<'_>,
-        inputs: Rows<'_>,
-        losses: RowsMut<'_>,
-        gradient: Option<RowsMut<'_>>,
-    ) -> Result<f32, Error> {
-        self.options.run::<Squared>(None, targets, inputs, losses, gradient)
+    fn run(&self, targets: Rows<'_>, inputs: Rows<'_>, outputs: Outputs<'_>) -> Result<f32, Error> {
+        self.options.run((Formula::Squared, None), targets, inputs, outputs)
     }
 }
