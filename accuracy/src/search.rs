@@ -127,7 +127,7 @@ fn quads(random: &mut Rng, logits: &mut [f32]) -> usize {
     let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let (lane, first) = (random.usize(..16), random.usize(..logits.len().div_ceil(64)) * 64);
     let below = [0.0, 1.0, 17.0, 40.0][random.usize(..4)];
-    let others = if random.bool() { f32::NEG_INFINITY } else { largest - 20.0 - 60.0 * random.f32() };
+    let others = largest - if random.bool() { 200.0 } else { 20.0 + 60.0 * random.f32() };
     logits.fill(others);
     for class in (first + lane..logits.len()).step_by(16).take(4) {
         logits[class] = largest - below * random.f32();
