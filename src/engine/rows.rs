@@ -88,7 +88,7 @@ pub(super) struct Tame {
 impl Tame {
     pub(super) fn new(classes: usize) -> Self {
         // So that no term that can matter to the smallest normal loss, of as many classes as there are, is below the
-        // lowest: a loss of 2^-126 is good to 2^-27 of it.
+        // lowest: a loss of 2^-126 is good to 2^-25 of it.
         #[expect(clippy::cast_precision_loss, reason = "a bound")]
         let classes = classes as f64;
         let low = (classes.log2() + 27.0 - f64::from(HEADROOM)) * core::f64::consts::LN_2;
