@@ -1,23 +1,29 @@
 #!/usr/bin/env python3
-"""Derives the constants of the kernels anew, to fifty digits, and compares them with those in the sources.
+"""Derives the constants of the numbers anew, to fifty digits, and compares them with those in the sources.
 
     python3 -m venv constants && constants/bin/pip install mpmath numpy
     constants/bin/python scripts/derive_constants.py
 
 Ends with 1 where a source has another number. What is derived, file by file:
 
-src/kernel/exp.rs
-  ln 2   is split into a high part of at most 14 significant bits, so that its product with an
-         integer below 1024 is exact in f32, and the rest, rounded to f32.
-  e^r    on |r| <= ln(2)/2 is 1 + r + c2 r^2 + ... + c6 r^6 with the least largest relative error
-         (Lawson's iteratively reweighted least squares). The coefficients are rounded to f32 one
-         after the other, from c2 on, and those that follow are fitted again around each rounding.
-  limits up to which differences are exact, and beyond which terms are normal numbers and negligible.
-src/kernel/math.rs
+src/numbers/exp.rs
+  ln 2/8 is split into a high part of 14 bits behind the point, 11 of them significant, so that its
+         product with the integers that occur is exact in f32, and the rest, rounded to f32.
+  e^r    on |r| <= ln(2)/16 is 1 + r + c2 r^2 + c3 r^3 + c4 r^4 with the least largest relative error
+         (Remez). The coefficients are rounded to f32 one after the other, from c2 on, and those that
+         follow are fitted again around each rounding.
+  2^j/8  is rounded to f32, and what that lost is relative to it.
+  limits up to which differences are exact, terms are normal numbers, and sums of them finite.
+src/numbers/ends.rs
+  ln     of a ratio within a factor of 1.5 is 2 s + s z p(z) for z = s^2, with the least largest
+         relative error.
+src/numbers/math.rs
   ln 2   is split into a high part of 32 bits, and the rest, rounded to f64.
   e^x    and ln x are Taylor series: the degree leaves less than f64 shows.
-src/kernel/map.rs
+src/kernels/map.rs
   tanh   next to 0 is x - x^3/3 up to where the next term shows, or the difference has lost as much.
+src/engine/rows.rs
+  limits of rows that have the common reference.
 """
 import math
 import re
@@ -30,7 +36,7 @@ from mpmath import mpf
 
 mpmath.mp.dps = 50
 SOURCES = Path(__file__).resolve().parent.parent / "src"
-DEGREE = 6
+DEGREE = 4
 F32_SMALLEST = mpf(2) ** -126
 
 
@@ -40,13 +46,14 @@ class Source:
     def __init__(self, path):
         self.path = path
         text = re.sub(r"//.*", "", (SOURCES / path).read_text())
-        self.definitions = dict(re.findall(r"\bconst (\w+): [^=]*? = (.*?);", text, re.DOTALL))
+        self.definitions = dict(re.findall(r"\bconst (\w+): [^=]*? =\s+(.*?);", text, re.DOTALL))
         self.text = text
 
     def value(self, name, number):
         """A constant as numbers of a type: an array where the source has one."""
         names = {
             "core::f32::consts::LOG2_E": repr(float(np.float32(1 / mpmath.ln(2)))),
+            "8.0 * core::f32::consts::LOG2_E": repr(8 * float(np.float32(1 / mpmath.ln(2)))),
             "LOG2_E": repr(float(1 / mpmath.ln(2))),
         }
         return self.evaluated(names.get(self.definitions[name], self.definitions[name]), number)
@@ -55,7 +62,7 @@ class Source:
         expression = re.sub(r"(?<=\d)_(?=\d)", "", expression)
         expression = expression.replace("f32::from_bits(2 << 23)", "FROM_BITS")
         expression = re.sub(r"\bas f32\b", "", expression)
-        literal = r"(?<![\w.])\d+(?:\.\d+)?(?:e-?\d+)?"
+        literal = r"(?<![\w.])(?:0x[0-9a-f_]+|\d+(?:\.\d+)?(?:e-?\d+)?)"
         expression = re.sub(literal, lambda match: f"number({match.group()!r})", expression)
         scope = {"number": number, "FROM_BITS": np.array(2 << 23, np.uint32).view(np.float32)[()]}
         for name in set(re.findall(r"\b[A-Z][A-Z0-9_]+\b", expression)) - set(scope):
@@ -65,7 +72,7 @@ class Source:
 
 def integer(text):
     """Also of what is written as a float."""
-    return int(float(text))
+    return int(text.replace("_", ""), 16) if text.startswith("0x") else int(float(text))
 
 
 failures = []
@@ -86,67 +93,151 @@ def claim(what, holds):
         failures.append(what)
 
 
-def minimax(target, powers, grid):
-    """Coefficients of sum c_p r^p with the least largest |error| / e^r over the grid."""
-    scale = np.abs(grid).max()
-    basis = np.stack([(grid / scale) ** p / np.exp(grid) for p in powers], axis=1)
-    wanted = target / np.exp(grid)
-    weight = np.full(len(grid), 1 / len(grid))
-    for _ in range(2000):
-        root = np.sqrt(weight)[:, None]
-        c, *_ = np.linalg.lstsq(basis * root, wanted * root[:, 0], rcond=None)
-        error = np.abs(basis @ c - wanted)
-        weight *= error
-        weight /= weight.sum()
-    return [ck / scale**p for ck, p in zip(c, powers)]
+def minimax(target, powers, weight, grid):
+    """The coefficients of sum c_p x^p with the least largest |error| weight over the grid (Remez), and that error."""
+    count = len(powers) + 1
+    target, weight = [target(x) for x in grid], [weight(x) for x in grid]
+    places = [round((1 - math.cos(math.pi * i / (count - 1))) / 2 * (len(grid) - 1)) for i in range(count)]
+    for _ in range(50):
+        rows = [[grid[i] ** p for p in powers] + [(-1) ** k / weight[i]] for k, i in enumerate(places)]
+        *c, level = mpmath.lu_solve(mpmath.matrix(rows), mpmath.matrix([target[i] for i in places]))
+        error = [w * (t - sum(ck * x**p for ck, p in zip(c, powers))) for x, t, w in zip(grid, target, weight)]
+        # The largest error of each run of one sign.
+        peaks = []
+        for i, e in enumerate(error):
+            if peaks and (e > 0) == (error[peaks[-1]] > 0):
+                peaks[-1] = max(peaks[-1], i, key=lambda i: abs(error[i]))
+            else:
+                peaks.append(i)
+        while len(peaks) > count:
+            peaks.remove(min(peaks[0], peaks[-1], key=lambda i: abs(error[i])))
+        if peaks == places or len(peaks) < count:
+            break
+        places = peaks
+    return c, max(abs(e) for e in error)
 
 
-def split(value, bits, number):
+def between(low, high, count):
+    """Points between two, more of them next to the ends."""
+    middle, half = (low + high) / 2, (high - low) / 2
+    return [middle - half * mpmath.cos(mpmath.pi * (i + mpf(1) / 2) / count) for i in range(count)]
+
+
+def split(value, bits, number, whole=mpmath.floor):
     """A high part of so many bits behind the point, and the rest."""
-    high = mpmath.floor(value * 2**bits) / 2**bits
+    high = whole(value * 2**bits) / 2**bits
     return number(float(high)), number(mpmath.nstr(value - high, 40))
 
 
-def exponential():
-    source, ln2 = Source("kernel/exp.rs"), mpmath.ln(2)
-    high, low = split(ln2, 14, np.float32)
-    check("LN_2_HIGH", high, source.value("LN_2_HIGH", np.float32))
-    check("LN_2_LOW", low, source.value("LN_2_LOW", np.float32))
-    check("LOG2_E", np.float32(mpmath.nstr(1 / ln2, 40)), source.value("LOG2_E", np.float32))
+def rounded(value, number):
+    return number(mpmath.nstr(value, 40))
 
-    half = float(ln2) / 2 * 1.0001  # a little more than the reduction can leave
-    grid = half * np.cos(np.pi * (np.arange(2001) + 0.5) / 2001)
-    # e^r - 1 - r without cancellation.
-    rest = sum(grid**k / math.factorial(k) for k in range(2, 20))
+
+def exponential():
+    source, ln2 = Source("numbers/exp.rs"), mpmath.ln(2)
+    high, low = split(ln2 / 8, 14, np.float32, mpmath.nint)
+    check("LN_2_8_HIGH", high, source.value("LN_2_8_HIGH", np.float32))
+    check("LN_2_8_LOW", low, source.value("LN_2_8_LOW", np.float32))
+    log2_e = rounded(8 / ln2, np.float32)
+    check("LOG2_E_8", log2_e, source.value("LOG2_E_8", np.float32))
+    claim("its significand is odd, so that no product with it is a tie", int(float(log2_e) * 2**20) % 2 == 1)
+
+    exponents = exponential_window(source, int(float(high) * 2**14))
+
+    # What the reduction can leave: the constant is off, and without fused multiply-add the product is rounded.
+    largest = 8 * -exponents[0]
+    off = largest * abs(mpf(float(log2_e)) * ln2 / 8 - 1) + mpf(2) ** -12
+    half = ln2 / 8 * (mpf(1) / 2 + off)
+    claim(f"|r| <= {mpmath.nstr(half / (ln2 / 16), 6)} ln(2) / 16", half < ln2 / 16 * mpf("1.001"))
+    grid = between(-half, half, 1000)
     coefficients = []
     for power in range(2, DEGREE + 1):
-        c = np.float32(minimax(rest, list(range(power, DEGREE + 1)), grid)[0])
-        rest = rest - float(c) * grid**power
-        coefficients.append(c)
+        def rest(r):
+            # e^r - 1 - r, less what has its coefficient.
+            return mpmath.exp(r) - 1 - r - sum(mpf(float(c)) * r ** (k + 2) for k, c in enumerate(coefficients))
+
+        c, _ = minimax(rest, list(range(power, DEGREE + 1)), lambda r: mpmath.exp(-r), grid)
+        coefficients.append(rounded(c[0], np.float32))
     check("C", np.array(coefficients), source.value("C", np.float32))
     powers = [mpf(1), mpf(1)] + [mpf(float(c)) for c in coefficients]
-    worst = max(abs(mpmath.polyval(powers[::-1], mpf(r)) / mpmath.exp(r) - 1) for r in grid)
-    claim(f"relative error of e^r: {mpmath.nstr(worst, 3)} <= 3.2e-9", worst <= mpf("3.25e-9"))
+    worst = max(abs(mpmath.polyval(powers[::-1], r) / mpmath.exp(r) - 1) for r in grid)
+    claim(f"relative error of e^r: {mpmath.nstr(worst, 3)} <= 1.8e-10", worst <= mpf("1.8e-10"))
 
-    pivot_free = source.value("PIVOT_FREE", integer)
-    headroom, span = source.value("HEADROOM", integer), source.value("SPAN", integer)
+    exact = [mpf(2) ** (mpf(j) / 8) for j in range(8)]
+    table = np.array([rounded(power, np.float32) for power in exact])
+    check("POWERS", table.view(np.uint32), np.array(source.value("POWERS", integer), np.uint32))
+    lost = [power / mpf(float(entry)) - 1 for power, entry in zip(exact, table)]
+    check("LOST", np.array([rounded(x, np.float32) for x in lost]), source.value("LOST", np.float32))
+    missing = max(abs(x) for x in lost) * half
+    claim(f"its product with q, left out, is {mpmath.nstr(missing, 2)} <= 1.4e-9 of a term", missing <= mpf("1.4e-9"))
+
+
+def exponential_window(source, high):
+    """The lowest and the largest binary exponent of `x - pivot`."""
+    ln2 = mpmath.ln(2)
+    pivot_free, headroom = source.value("PIVOT_FREE", integer), source.value("HEADROOM", integer)
+    bias, lowest = source.value("BIAS", integer), integer(source.definitions["LOWEST"])
     check("ROUNDER", np.float32(1.5 * 2**23), source.value("ROUNDER", np.float32))
-    check("BIAS", 127, source.value("BIAS", integer))
+    check("BIAS_8", 8 * bias, source.value("BIAS_8", integer))
     check("NEGLIGIBLE", np.float32(1.5 * 2.0**-125), source.value("NEGLIGIBLE", np.float32))
-    claim(f"x >= {pivot_free} is within a factor of two of what is {span} ln 2 away", 2 * span * ln2 <= pivot_free)
+    span = (headroom - lowest) * ln2
+    claim(f"x >= {pivot_free} is within a factor of two of what is {mpmath.nstr(span, 6)} below", 2 * span <= pivot_free)
     reference = int(mpmath.nint(pivot_free / ln2))
-    largest = reference + span + 1
-    claim(f"n from a reference of {reference} reaches {largest} <= 571", largest <= 571)
-    claim("n LN_2_HIGH is exact", largest * int(float(high) * 2**14) < 2**24)
-    claim("the largest term, and 512 of it, are finite", 2 ** (headroom + 0.51 + 9) < 2**127)
-    floor = headroom - span
-    claim(f"terms at the floor are above 2^{floor}, normal", floor >= -126)
-    claim("and, at 2^(1/4) times that, negligible", 2 ** (floor + 0.26) <= 1.5 * 2**-125)
-    claim("what is negligible flushes in every result", mpf(2) ** -span < F32_SMALLEST)
+    claim(f"the n of a reference is {reference} <= 381, its exponent {reference + headroom} <= 445", reference + headroom <= 445)
+    exponents = -reference - headroom + lowest, reference + 1
+    integers = [8 * exponent for exponent in exponents]
+    claim(f"k is from {integers[0]} to {integers[1]}, at most 4600", max(map(abs, integers)) <= 4600)
+    claim("LN_2_8_HIGH has 11 bits, and its product with k is exact", high < 2**11 and 4600 * high < 2**24)
+    claim("integers of f32: -8 exponent + ROUNDER + BIAS_8, and k less", 8 * 445 + 4600 + 8 * bias < 2**22)
+
+    in_range = source.value("IN_RANGE", integer)
+    check("IN_RANGE", 2**11 - 1, in_range)
+    claim("8 (n - E + BIAS) + j is positive at the lowest term", 8 * (lowest + bias) > 0)
+    claim("it has more than eleven bits from 2^116 on", 8 * (116 + bias) == in_range + 1)
+    part = Source("kernels/rows.rs").value("PART", integer)
+    claim(f"a lane of {part} terms below 2^116 has a finite sum", part // 16 * mpf(2) ** 116 < mpf(2) ** 127)
+    claim("63 terms of a largest one of 2^64.51, and the power of two above them, are finite", 63 * 2**64.51 < 2.0**127)
+    floor = lowest + mpf(1) / 4
+    claim(f"the floor's term, 2^{mpmath.nstr(floor, 6)}, is normal by more than it can be off", floor - mpf(1) / 8 >= -126)
+    claim("and negligible", 2**floor <= mpf("1.49") * mpf(2) ** -125)
+    claim("what is negligible flushes in every result", mpf("1.5") * mpf(2) ** -125 / mpf(2) ** (headroom - mpf("0.51")) < F32_SMALLEST)
+    return exponents
+
+
+def tame():
+    source, text = Source("numbers/exp.rs"), (SOURCES / "engine/rows.rs").read_text()
+    headroom, lowest = source.value("HEADROOM", integer), integer(source.definitions["LOWEST"])
+    above = int(re.search(r"classes\.log2\(\) \+ (\d+)\.0 - f64::from\(HEADROOM\)", text).group(1))
+    factor, more = re.search(r"sum: classes \* classes \* ([\d_]+)\.0 \* (1\.\d+)", text).groups()
+    check("the sum of a row that is not low, for each pair of classes", 2**above, int(factor.replace("_", "")))
+    # Of a logit and its f32, which is at most 64 in magnitude.
+    claim("a sum above it has a logit that is not low", mpf(more) > mpmath.exp(mpf(2) ** -18))
+    # Classes cancel: so many terms at the floor, beside one of 2^above for each class.
+    off = mpf(2) ** (lowest + mpf(1) / 4) / mpf(2) ** above / F32_SMALLEST
+    claim(f"the smallest normal loss is good to {mpmath.nstr(off, 3)} < 2^-25 of it", off < mpf(2) ** -25)
+    claim("a row of 2^32 classes can be of this kind", 32 + above < 116)
+
+
+def ends():
+    source = Source("numbers/ends.rs")
+    found = source.value("C", np.float64)
+    limit = mpf("0.041")
+    s = mpf("0.5") / mpf("2.5")
+    claim(f"z reaches {mpmath.nstr(s * s, 4)} <= 0.041", s * s <= limit)
+
+    def series(z):
+        # artanh(s) / s.
+        return mpmath.atanh(mpmath.sqrt(z)) / mpmath.sqrt(z)
+
+    grid = between(mpf(0), limit, 1000)
+    c, error = minimax(lambda z: (2 * series(z) - 2) / z, range(len(found)), lambda z: z / (2 * series(z)), grid)
+    check("C of the logarithm", np.array([rounded(ck, np.float64) for ck in c]), found)
+    claim(f"relative error of the logarithm: {mpmath.nstr(error, 3)} <= 2.6e-11", error <= mpf("2.6e-11"))
+    claim("which is less than 2^-35", error < mpf(2) ** -35)
 
 
 def double():
-    source, ln2 = Source("kernel/math.rs"), mpmath.ln(2)
+    source, ln2 = Source("numbers/math.rs"), mpmath.ln(2)
     high, low = split(ln2, 32, np.float64)
     check("LN_2_HIGH in f64", high, source.value("LN_2_HIGH", np.float64))
     check("LN_2_LOW in f64", low, source.value("LN_2_LOW", np.float64))
@@ -175,7 +266,7 @@ def double():
 
 
 def tangent():
-    small = Source("kernel/map.rs").value("SMALL", float)
+    small = Source("kernels/map.rs").value("SMALL", float)
     check("SMALL", 2.0**-12, small)
     left = 2 * mpf(small) ** 4 / 15
     claim(f"x - x^3/3 leaves {mpmath.nstr(left, 3)} < 2^-38 of tanh", left < mpf(2) ** -38)
@@ -183,6 +274,8 @@ def tangent():
 
 
 exponential()
+tame()
+ends()
 double()
 tangent()
 print(f"{len(failures)} differ" if failures else "all as in the sources")

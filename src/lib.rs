@@ -37,6 +37,8 @@
 
 mod engine;
 mod error;
+#[doc(hidden)]
+pub mod internals;
 mod kernels;
 mod numbers;
 mod ops;

@@ -1,18 +1,7 @@
 //! Measures how accurate xent is: what it approximates over every f32, its operations beside those of other
 //! libraries, and the largest errors that a search finds. Writes `docs/ACCURACY.md` and its charts.
 
-#[path = "../../src/element.rs"]
-#[allow(dead_code, unfulfilled_lint_expectations, reason = "a part of the crate's sources")]
-mod element;
-#[path = "../../src/error.rs"]
-#[allow(dead_code, reason = "a part of the crate's sources")]
-mod error;
 mod inputs;
-#[allow(dead_code, unreachable_pub, reason = "a part of the crate's sources")]
-mod kernel;
-#[path = "../../src/layout.rs"]
-#[allow(dead_code, reason = "a part of the crate's sources")]
-mod layout;
 #[path = "../../benches/peers/src/machine.rs"]
 mod machine;
 mod operation;
@@ -22,9 +11,6 @@ mod precise;
 mod report;
 mod results;
 mod search;
-#[path = "../../src/simd/mod.rs"]
-#[allow(dead_code, unused_imports, unreachable_pub, reason = "a part of the crate's sources")]
-mod simd;
 mod sweep;
 mod sweeps;
 #[path = "../../tests/common/ulp.rs"]
@@ -37,10 +23,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::{Parser, ValueEnum};
 
-use error::Error;
 use peers::Peer;
 use results::Results;
-use simd::Backend;
 
 /// Measures how accurate xent is, and writes docs/ACCURACY.md.
 #[derive(Parser)]

@@ -61,13 +61,8 @@ impl Operation {
     }
 
     /// The bound of the numeric contract, in ULP.
-    pub fn bound(self, fused: bool) -> f64 {
-        let bound = match self {
-            AtLabel | DenseGradient => 3.0,
-            Softmax | SparseGradient => 2.5,
-            LogSumExp | SparseLoss | DenseLoss | LogSoftmax => 2.0,
-        };
-        if fused { bound } else { bound + 2.0 }
+    pub fn bound(fused: bool) -> f64 {
+        if fused { 3.0 } else { 5.0 }
     }
 
     /// What xent computes.

@@ -146,7 +146,7 @@ fn nearest(x: f64) -> (f64, i32) {
 /// `2^n` for a normal result.
 #[inline]
 #[expect(clippy::cast_sign_loss, reason = "the exponent of a normal number")]
-pub fn power_of_two(n: i32) -> f64 {
+pub const fn power_of_two(n: i32) -> f64 {
     f64::from_bits(((1023 + n) as u64) << 52)
 }
 

@@ -8,11 +8,22 @@ use crate::operation::{Exact, Operation};
 use crate::precise::Precise;
 use crate::results::{Found, Results};
 
-/// Classes of a row, the frequent ones more than once.
-const CLASSES: [usize; 11] = [2, 2, 3, 3, 4, 5, 6, 8, 11, 16, 16];
+/// Which rows are searched: there are two orders of adding terms.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Width {
+    Few,
+    Wide,
+}
 
-/// Classes of one row in a hundred: two blocks.
-const MANY: usize = 530;
+impl Width {
+    /// Classes of a row, the frequent ones more than once.
+    const fn classes(self) -> &'static [usize] {
+        match self {
+            Self::Few => &[2, 2, 2, 3, 3, 3, 4, 4, 5, 6, 8, 11, 16, 32, 63],
+            Self::Wide => &[64, 64, 64, 65, 65, 80, 128, 130, 200, 530, 1000, 2000],
+        }
+    }
+}
 
 /// Steps without an improvement after which there is a restart.
 const PATIENCE: u32 = 400;
@@ -24,9 +35,12 @@ pub fn measure(results: &mut Results, evaluations: u64) {
     results.found.clear();
     for operation in Operation::ALL {
         for &backend in fused.last().into_iter().chain(&unfused) {
-            let found = search(&precise, operation, backend, evaluations);
-            println!("{} on {backend}: {:.3} ULP", found.operation, found.error);
-            results.found.push(found);
+            for width in [Width::Few, Width::Wide] {
+                let found = search(&precise, (operation, backend, width), evaluations);
+                let classes = found.logits.len();
+                println!("{} on {backend}: {:.3} ULP, {classes} classes", found.operation, found.error);
+                results.found.push(found);
+            }
         }
     }
 }
@@ -38,7 +52,11 @@ struct Candidate {
     class: usize,
 }
 
-fn search(precise: &Precise, operation: Operation, backend: Backend, evaluations: u64) -> Found {
+fn search(
+    precise: &Precise,
+    (operation, backend, width): (Operation, Backend, Width),
+    evaluations: u64,
+) -> Found {
     let mut random = Rng::with_seed(7);
     let mut evaluated = 0;
     let mut judge = |row: Inputs| {
@@ -52,7 +70,7 @@ fn search(precise: &Precise, operation: Operation, backend: Backend, evaluations
     };
     let mut best: Option<Candidate> = None;
     loop {
-        let start = anywhere(&mut random);
+        let start = anywhere(&mut random, width);
         let (mut current, mut spent) = judge(start);
         let mut failures = 0;
         while failures < PATIENCE && spent < evaluations {
@@ -76,7 +94,7 @@ fn search(precise: &Precise, operation: Operation, backend: Backend, evaluations
         operation: operation.title().into(),
         backend: if backend.is_fused() { "fused".into() } else { backend.name().into() },
         error,
-        bound: operation.bound(backend.is_fused()),
+        bound: Operation::bound(backend.is_fused()),
         evaluations: evaluated,
         label: row.labels[0],
         logits: row.logits,
@@ -86,8 +104,8 @@ fn search(precise: &Precise, operation: Operation, backend: Backend, evaluations
 }
 
 /// A row of any kind.
-fn anywhere(random: &mut Rng) -> Inputs {
-    let classes = if random.u32(..100) == 0 { MANY } else { CLASSES[random.usize(..CLASSES.len())] };
+fn anywhere(random: &mut Rng, width: Width) -> Inputs {
+    let classes = width.classes()[random.usize(..width.classes().len())];
     let deviation = [0.0, 1e-6, 1e-3, 0.1, 1.0, 3.0, 10.0, 30.0][random.usize(..8)];
     let offset = [0.0, 0.0, 0.0, 1.0, -3.0, 80.0, 263.0, -265.0, 1e3, -1e5, 1e8][random.usize(..11)];
     let mut logits: Vec<f32> = (0..classes).map(|_| rounded(offset + deviation * normal(random))).collect();
@@ -95,8 +113,28 @@ fn anywhere(random: &mut Rng) -> Inputs {
     if random.bool() {
         logits[random.usize(..classes)] += random.f32() * 30.0;
     }
+    let mut label = random.usize(..classes);
+    if width == Width::Wide && random.u32(..4) > 0 {
+        label = quads(random, &mut logits);
+    }
     let distributions = distribution(random, &logits);
-    Inputs { name: String::new(), classes, labels: vec![random.usize(..classes)], logits, distributions }
+    Inputs { name: String::new(), classes, labels: vec![label], logits, distributions }
+}
+
+/// Leaves no more than a few logits that count, at distances of sixteen: of four such classes in 64 terms are added
+/// in f32. Gives one of the others, or of them.
+fn quads(random: &mut Rng, logits: &mut [f32]) -> usize {
+    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let (lane, first) = (random.usize(..16), random.usize(..logits.len().div_ceil(64)) * 64);
+    let below = [0.0, 1.0, 17.0, 40.0][random.usize(..4)];
+    let others = largest - if random.bool() { 200.0 } else { 20.0 + 60.0 * random.f32() };
+    logits.fill(others);
+    for class in (first + lane..logits.len()).step_by(16).take(4) {
+        logits[class] = largest - below * random.f32();
+    }
+    let label = random.usize(..logits.len());
+    logits[label] = largest - [0.0, 1.0, 10.0, 90.0][random.usize(..4)] * (2.0 * random.f32() - 1.0);
+    label
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "logits are f32")]
@@ -114,7 +152,7 @@ fn neighbour(random: &mut Rng, row: &Inputs) -> Inputs {
         distributions: row.distributions.clone(),
     };
     for _ in 0..random.u32(1..4) {
-        let (class, other) = (random.usize(..row.classes), random.usize(..row.classes));
+        let (class, other) = (one_that_counts(random, row), random.usize(..row.classes));
         match random.u32(..12) {
             0 => next.labels[0] = class,
             1..=2 => {
@@ -131,6 +169,17 @@ fn neighbour(random: &mut Rng, row: &Inputs) -> Inputs {
         }
     }
     next
+}
+
+/// Mostly the label or a class with a logit that shows in a sum, else any.
+fn one_that_counts(random: &mut Rng, row: &Inputs) -> usize {
+    if random.u32(..8) == 0 {
+        return random.usize(..row.classes);
+    }
+    let largest = row.logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let counts = |&class: &usize| class == row.labels[0] || row.logits[class] > largest - 20.0;
+    let classes: Vec<_> = (0..row.classes).filter(counts).collect();
+    classes[random.usize(..classes.len())]
 }
 
 /// With a bit of the significand flipped, or a few ULP further; never huge or subnormal.

@@ -91,7 +91,7 @@ pub(super) struct Tame {
 impl Tame {
     pub(super) fn new(classes: usize) -> Self {
         // So that no term that can matter to the smallest normal loss, of as many classes as there are, is below the
-        // lowest: a loss of 2^-126 is good to 2^-27 of it.
+        // lowest: a loss of 2^-126 is good to 2^-25 of it.
         let bits = classes.next_power_of_two().trailing_zeros();
         #[expect(clippy::cast_precision_loss, reason = "less than a hundred")]
         let low = (bits as f32 + 27.5 - HEADROOM) * core::f32::consts::LN_2;

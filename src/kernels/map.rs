@@ -137,7 +137,7 @@ pub(crate) fn tanh(x: f64) -> f64 {
 
 /// The derivative of [`tanh`]: `4 e^(-2|x|) / (1 + e^(-2|x|))^2`, without cancellation. Good to 2^-50.
 #[inline(always)]
-fn slope_of(x: f64) -> f64 {
+pub(crate) fn slope_of(x: f64) -> f64 {
     let e = exp(-2.0 * x.abs());
     let d = 1.0 + e;
     4.0 * e / (d * d)

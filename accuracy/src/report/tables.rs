@@ -27,9 +27,9 @@ Errors so near 1/2 or 3/4 ULP that this cannot decide are decided by that librar
 const SWEEPS: &str = "
 ## Every float
 
-The term `2^(n-N) e^r` of the exponential, over all f32 from the least that counts beside a maximum with pivot 0 to the
+The term `2^(k/8 - E) e^r` of the exponential, over all f32 from the least that counts beside a maximum with pivot 0 to the
 largest. Backends that fuse multiply-add have the same bits at every one of them. What else is approximated is f64 arithmetic,
-the same on every backend; in f64 it is measured at f32 arguments. Outside the magnitudes of the fourth column one float in 127 is
+the same on every backend, but for the last multiplication of a result; in f64 it is measured at f32 arguments. Outside the magnitudes of the fourth column one float in 127 is
 taken: there a function is constant, or a constant and a multiple of its argument, or differs by the exponent alone.
 
 | function | backend | floats from, to | all with magnitudes | inputs | unit | largest error | at | above 0.5 | above 0.75 | decided by the library |
@@ -85,7 +85,8 @@ the power-of-two reference has no such difference.
 const SEARCH: &str = "
 ## Directed search
 
-The largest errors that random restarts and hill climbing on the bits of logits have found. All witnesses are in
+The largest errors that random restarts and hill climbing on the bits of logits have found, in rows of up to 63 classes, which are
+added up class by class, and in wider ones, some of them with their largest logits where they are added to each other first. All witnesses are in
 [accuracy/witnesses.json](accuracy/witnesses.json); rows of up to eight classes are here.
 
 | operation | backend | largest error | bound | logits evaluated | label, class | logits; distribution |
@@ -112,7 +113,7 @@ pub fn page(results: &Results) -> String {
     for operation in Operation::ALL {
         page.extend(results.operations.iter().filter(|of| is(of, operation, ALL_INPUTS)).map(|of| {
             let percentiles: Vec<_> = of.percentiles.iter().map(|error| ulps(*error)).collect();
-            let bound = bound(operation, &of.engine);
+            let bound = bound(&of.engine);
             let bound = bound.map_or(String::new(), |bound| format!("{bound}"));
             let values = grouped(of.values as u64);
             format!(
@@ -157,8 +158,8 @@ fn is(of: &Distribution, operation: Operation, inputs: &str) -> bool {
 }
 
 /// What the contract allows, where it is about this.
-fn bound(operation: Operation, engine: &str) -> Option<f64> {
-    engine.starts_with("xent").then(|| operation.bound(engine.ends_with("fused")))
+fn bound(engine: &str) -> Option<f64> {
+    engine.starts_with("xent").then(|| Operation::bound(engine.ends_with("fused")))
 }
 
 /// The largest errors by operation and kind of input, a column for each that computes.

@@ -1,10 +1,11 @@
-//! What `src/kernel/math.rs` and `src/kernel/map.rs` approximate, at every f32.
+//! What `src/numbers/` and `src/kernels/map.rs` approximate, but for the exponential term, at every f32.
 //!
-//! All of it is f64 arithmetic that is never fused: it has the same bits on every backend.
+//! All of it is f64 arithmetic that is never fused, except for the last multiplication of a result: it has the same bits on
+//! every backend that fuses multiply-add.
+
+use xent::{Backend, Error, internals};
 
 use super::{Errors, Interval, Judge, Profile, ulp};
-use crate::kernel::map::Map;
-use crate::kernel::math;
 use crate::precise::{Library, Pair, Precise, power_of_two};
 
 /// A function of one number, its reference, and where it is measured.
@@ -57,21 +58,14 @@ pub const LINEAR_IN_F32: f32 = 1.0 / 1_048_576.0;
 /// multiples of ln 2.
 const MANY: f32 = 1_048_576.0;
 
-pub const ALL: [Function; 6] = [
+/// All but the exponential of f32: see [`terms`](super::terms).
+pub const ALL: [Function; 9] = [
     Function {
         name: "exp",
         // What the reference holds two f64 of.
         interval: Interval::all(-660.0, 709.0).dense(LINEAR, 709.0),
         unit: Unit::F64,
-        of: |x, to| to.extend(x.iter().map(|&x| math::exp(x.into()))),
-        reference: Precise::exp,
-        decided: Library::exp,
-    },
-    Function {
-        name: "exp_near_zero",
-        interval: Interval::all(-0.36, 0.36).dense(1.0 / 65_536.0, 0.36),
-        unit: Unit::Relative(36),
-        of: |x, to| to.extend(x.iter().map(|&x| math::exp_near_zero(x.into()))),
+        of: |x, to| to.extend(x.iter().map(|&x| internals::exp(x.into()))),
         reference: Precise::exp,
         decided: Library::exp,
     },
@@ -79,7 +73,7 @@ pub const ALL: [Function; 6] = [
         name: "ln",
         interval: Interval::all(f32::from_bits(1), f32::MAX).dense(1.0 / MANY, MANY),
         unit: Unit::F64,
-        of: |x, to| to.extend(x.iter().map(|&x| math::ln(x.into()))),
+        of: |x, to| to.extend(x.iter().map(|&x| internals::ln(x.into()))),
         reference: Precise::ln,
         decided: Library::ln,
     },
@@ -87,7 +81,23 @@ pub const ALL: [Function; 6] = [
         name: "ln_1p",
         interval: Interval::all(f32::from_bits(1), f32::MAX).dense(LINEAR, MANY),
         unit: Unit::F64,
-        of: |x, to| to.extend(x.iter().map(|&x| math::ln_1p(x.into()))),
+        of: |x, to| to.extend(x.iter().map(|&x| internals::ln_1p(x.into()))),
+        reference: |precise, x| precise.ln_1p(x.into()),
+        decided: Library::ln_1p,
+    },
+    Function {
+        name: "logarithm of a sum",
+        interval: Interval::all(f32::MIN_POSITIVE, f32::MAX).dense(1.0 / 1024.0, 1024.0),
+        unit: Unit::Relative(35),
+        of: |x, to| on_all(to, |backend| internals::logs_of_sums(backend, &wide(x))),
+        reference: Precise::ln,
+        decided: Library::ln,
+    },
+    Function {
+        name: "loss of a label",
+        interval: Interval::all(f32::MIN_POSITIVE, f32::MAX).dense(1.0 / 65_536.0, 1024.0),
+        unit: Unit::Relative(35),
+        of: |x, to| on_all(to, |backend| internals::losses(backend, &wide(x), &vec![1.0; x.len()])),
         reference: |precise, x| precise.ln_1p(x.into()),
         decided: Library::ln_1p,
     },
@@ -108,17 +118,56 @@ pub const ALL: [Function; 6] = [
         reference: |precise, x| slope(precise.exp(-2.0 * x)),
         decided: |library, x| slope(library.exp(-2.0 * x)),
     },
+    Function {
+        name: "result of a term",
+        // All with normal results, up to the sum.
+        interval: Interval::all(5.0e-8, 3.9e30).dense(1.0, 16.0),
+        unit: Unit::F32,
+        of: |x, to| on_all(to, |backend| results(backend, x, &vec![SUM; x.len()])),
+        reference: |_, x| Pair::from(x) / Pair::from(SUM),
+        decided: |_, x| Pair::from(x) / Pair::from(SUM),
+    },
+    Function {
+        name: "result of a sum",
+        interval: Interval::all(1.0, 8.0e34).dense(1.0, 16.0),
+        unit: Unit::F32,
+        of: |x, to| on_all(to, |backend| results(backend, &vec![1.0; x.len()], &wide(x))),
+        reference: |_, x| Pair::ONE / Pair::from(x),
+        decided: |_, x| Pair::ONE / Pair::from(x),
+    },
 ];
 
-/// What a soft cap of 1 makes of a logit, and its derivative: odd and even.
+/// A sum of terms, with all bits.
+const SUM: f64 = std::f64::consts::PI * power_of_two(100);
+
+fn wide(x: &[f32]) -> Vec<f64> {
+    x.iter().map(|&x| x.into()).collect()
+}
+
+fn results(backend: Backend, terms: &[f32], sums: &[f64]) -> Result<Vec<f64>, Error> {
+    internals::results(backend, 1.0, terms, sums).map(|results| wide(&results))
+}
+
+/// The values of one backend, which all that fuse multiply-add must have.
+fn on_all(to: &mut Vec<f64>, of: impl Fn(Backend) -> Result<Vec<f64>, Error>) {
+    let mut all = Backend::available().filter(|backend| backend.is_fused());
+    let mut of = |backend| of(backend).expect("an available backend");
+    let values = all.next().map(&mut of).expect("the scalar backend");
+    for backend in all {
+        let same = of(backend).iter().zip(&values).all(|(a, b)| a.to_bits() == b.to_bits());
+        assert!(same, "{backend} has other bits");
+    }
+    to.extend(values);
+}
+
+/// `tanh x` in f32, and its derivative: odd and even.
+#[expect(clippy::cast_possible_truncation, reason = "rounding is what is asked for")]
 fn capped(x: f32) -> (f64, f64) {
-    let map = Map { cap: Some(1.0), ..Map::default() };
-    let (mut logits, mut slopes) = ([x, -x], [0.0; 2]);
-    map.apply(0, &mut logits, &mut slopes);
-    let symmetric =
-        logits[1].to_bits() == (-logits[0]).to_bits() && slopes[1].to_bits() == slopes[0].to_bits();
-    assert!(symmetric, "{x:e} and its negative have {logits:?} and {slopes:?}");
-    (logits[0].into(), slopes[0])
+    let [(value, slope), (other, other_slope)] =
+        [x, -x].map(|x| (internals::tanh(x.into()), internals::slope_of_tanh(x.into())));
+    let symmetric = value.to_bits() == (-other).to_bits() && slope.to_bits() == other_slope.to_bits();
+    assert!(symmetric, "{x:e} and its negative have {value:e} and {other:e}, {slope:e} and {other_slope:e}");
+    (f64::from(value as f32), slope)
 }
 
 /// `(1 - e^(-2x)) / (1 + e^(-2x))` for `x > 0`, and next to 0 the first terms of the series.

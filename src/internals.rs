@@ -1,0 +1,233 @@
+//! What the crate approximates, as plain functions of numbers: for the sweeps over every float in `accuracy/` and in
+//! `tests/approximations.rs`, which measure the code that runs and not a copy of it.
+//!
+//! This is no part of the crate's interface: anything here may change, or go, in any version.
+
+use crate::kernels::write::RowFactors;
+use crate::numbers::ends::Ends;
+use crate::numbers::exp::{Exp, LaneReference};
+use crate::numbers::factor::Factors;
+use crate::numbers::{exp, math};
+use crate::simd::{Kernel, LANES, Lanes, Simd, Wide};
+use crate::{Backend, Error};
+
+/// Terms below this are what is left of a logit far below the reference: no result sees them.
+pub const NEGLIGIBLE: f32 = exp::NEGLIGIBLE;
+
+/// What the terms of a row are relative to: `e^pivot 2^exponent`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Reference {
+    /// What is subtracted from logits: 0, or the largest of a row that is far from zero.
+    pub pivot: f32,
+    /// An integer.
+    pub exponent: f32,
+}
+
+impl Reference {
+    /// That of all rows whose logits are ordinary.
+    pub const ORDINARY: Self =
+        Self { pivot: exp::Reference::TAME.pivot, exponent: exp::Reference::TAME.exponent };
+
+    /// That of a row whose largest logit is `max`, where it has one of its own.
+    #[must_use]
+    pub fn for_max(max: f32) -> Self {
+        let exp::Reference { pivot, exponent } = exp::Reference::for_max(max);
+        Self { pivot, exponent }
+    }
+}
+
+/// The terms `e^(x - pivot) 2^-exponent` of logits, each against a reference of its own.
+///
+/// # Errors
+///
+/// [`Error::UnavailableBackend`] where the CPU does not have the backend.
+///
+/// # Panics
+///
+/// Unless there are as many references as logits.
+pub fn terms(backend: Backend, logits: &[f32], references: &[Reference]) -> Result<Vec<f32>, Error> {
+    assert_eq!(logits.len(), references.len(), "a reference for each logit");
+    let mut terms = vec![0.0; logits.len()];
+    backend.token()?.run(Terms { logits, references, terms: &mut terms });
+    Ok(terms)
+}
+
+struct Terms<'a> {
+    logits: &'a [f32],
+    references: &'a [Reference],
+    terms: &'a mut [f32],
+}
+
+impl Kernel for Terms<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, simd: S) {
+        let exp = Exp::new(simd);
+        let logits = self.logits.chunks(LANES).zip(self.references.chunks(LANES));
+        for ((x, references), terms) in logits.zip(self.terms.chunks_mut(LANES)) {
+            let [mut pivots, mut exponents] = [[0.0; LANES]; 2];
+            for (i, reference) in references.iter().enumerate() {
+                (pivots[i], exponents[i]) = (reference.pivot, reference.exponent);
+            }
+            // As the kernels do: nothing is subtracted where all pivots are 0.
+            let has_pivot = pivots.iter().any(|pivot| *pivot != 0.0);
+            for part in 0..S::PARTS {
+                let x = [simd.load_tail(x, part, 0.0)];
+                let (pivot, exponent) = (simd.load(&pivots, part), simd.load(&exponents, part));
+                let reference = [LaneReference::new(simd, pivot, exponent)];
+                let ([term], _) = if has_pivot {
+                    exp.terms::<1, true>(x, &reference)
+                } else {
+                    exp.terms::<1, false>(x, &reference)
+                };
+                term.store_tail(terms, part);
+            }
+        }
+    }
+}
+
+/// The results `scale t / sum` of terms, each of a row of its own, by the factors that rows have.
+///
+/// # Errors
+///
+/// [`Error::UnavailableBackend`] where the CPU does not have the backend.
+///
+/// # Panics
+///
+/// Unless there are as many sums as terms.
+pub fn results(backend: Backend, scale: f64, terms: &[f32], sums: &[f64]) -> Result<Vec<f32>, Error> {
+    assert_eq!(terms.len(), sums.len(), "a sum for each term");
+    let mut results = vec![0.0; terms.len()];
+    backend.token()?.run(Results { scale, terms, sums, results: &mut results });
+    Ok(results)
+}
+
+struct Results<'a> {
+    scale: f64,
+    terms: &'a [f32],
+    sums: &'a [f64],
+    results: &'a mut [f32],
+}
+
+impl Kernel for Results<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, simd: S) {
+        let scales = [self.scale, 1.0 / self.scale.abs()].map(
+            #[inline(always)]
+            |scale| simd.splat_wide(scale),
+        );
+        let terms = self.terms.chunks(LANES).zip(self.sums.chunks(LANES));
+        for ((terms, sums), results) in terms.zip(self.results.chunks_mut(LANES)) {
+            let sums = padded(sums);
+            let mut factors = Factors::ZERO;
+            for part in 0..S::WIDE_PARTS {
+                let sum = simd.load_wide(&sums, part);
+                factors.set(simd, part, scales, sum, simd.splat_wide(1.0) / sum);
+            }
+            for part in 0..S::PARTS {
+                let term = simd.load_tail(terms, part, 0.0);
+                RowFactors::lanes(simd, &factors, part).apply(term).store_tail(results, part);
+            }
+        }
+    }
+}
+
+/// The losses `ln(1 + rest / term)` of labels, given their terms and the sums of all others.
+///
+/// # Errors
+///
+/// [`Error::UnavailableBackend`] where the CPU does not have the backend.
+///
+/// # Panics
+///
+/// Unless there are as many terms as sums.
+pub fn losses(backend: Backend, rests: &[f64], terms: &[f64]) -> Result<Vec<f64>, Error> {
+    assert_eq!(rests.len(), terms.len(), "a term for each sum");
+    let mut logs = vec![0.0; rests.len()];
+    backend.token()?.run(Logs { sums: rests, terms: Some(terms), logs: &mut logs });
+    Ok(logs)
+}
+
+/// The logarithms of sums, as row ends take them.
+///
+/// # Errors
+///
+/// [`Error::UnavailableBackend`] where the CPU does not have the backend.
+pub fn logs_of_sums(backend: Backend, sums: &[f64]) -> Result<Vec<f64>, Error> {
+    let mut logs = vec![0.0; sums.len()];
+    backend.token()?.run(Logs { sums, terms: None, logs: &mut logs });
+    Ok(logs)
+}
+
+struct Logs<'a> {
+    sums: &'a [f64],
+    /// Those of labels, where it is losses that are wanted.
+    terms: Option<&'a [f64]>,
+    logs: &'a mut [f64],
+}
+
+impl Kernel for Logs<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, simd: S) {
+        let mut ends = Ends::EMPTY;
+        for (i, (sums, logs)) in self.sums.chunks(LANES).zip(self.logs.chunks_mut(LANES)).enumerate() {
+            let mut all = [0.0; LANES];
+            ends.rest = padded(sums);
+            ends.sum = ends.rest;
+            if let Some(terms) = self.terms {
+                ends.term = padded(&terms[i * LANES..][..sums.len()]);
+                for (sum, term) in ends.sum.iter_mut().zip(&ends.term) {
+                    *sum += term;
+                }
+            }
+            for part in 0..S::WIDE_PARTS {
+                let log = if self.terms.is_some() { ends.losses(simd, part) } else { ends.logs(simd, part) };
+                log.store(&mut all, part);
+            }
+            logs.copy_from_slice(&all[..logs.len()]);
+        }
+    }
+}
+
+/// Up to sixteen values, followed by ones.
+#[inline(always)]
+fn padded(values: &[f64]) -> [f64; LANES] {
+    let mut all = [1.0; LANES];
+    all[..values.len()].copy_from_slice(values);
+    all
+}
+
+/// `e^x` in f64.
+#[must_use]
+pub fn exp(x: f64) -> f64 {
+    math::exp(x)
+}
+
+/// `ln x` in f64, for `x >= 0`.
+#[must_use]
+pub fn ln(x: f64) -> f64 {
+    math::ln(x)
+}
+
+/// `ln(1 + x)` in f64, for `x >= 0`.
+#[must_use]
+pub fn ln_1p(x: f64) -> f64 {
+    math::ln_1p(x)
+}
+
+/// `tanh x` in f64, as a soft cap takes it.
+#[must_use]
+pub fn tanh(x: f64) -> f64 {
+    crate::kernels::map::tanh(x)
+}
+
+/// The derivative of [`tanh`].
+#[must_use]
+pub fn slope_of_tanh(x: f64) -> f64 {
+    crate::kernels::map::slope_of(x)
+}
