@@ -163,7 +163,7 @@ fn the_z_loss_of_an_infinite_log_sum_exp_is_infinite_and_0_times_it_is_0() {
         for (scale, expected) in [(0.5, [f32::INFINITY, 0.0, f32::NAN]), (0.0, [0.0, 0.0, f32::NAN])] {
             let loss = CrossEntropy::new().z_loss(scale).expect("a scale");
             let mut z_loss = [9.0; 3];
-            let wanted = Statistics { z_loss: Some(&mut z_loss), ..Statistics::default() };
+            let wanted = Statistics::new().z_loss(&mut z_loss);
             loss.statistics_into(&[0_u8, 0, 0], logits, wanted).expect("a call");
             assert_same_bits("with a read of the rows", &z_loss, &expected);
             let sums = loss.forward(&[0_u8, 0, 0], logits).expect("a call").1;

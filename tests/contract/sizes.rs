@@ -55,7 +55,7 @@ fn the_sum_over_no_rows_is_0_and_the_mean_is_nan_or_0() {
 
 #[test]
 fn no_classes_is_an_error() {
-    assert_eq!(Rows::<f32>::new(&[], 3, 0).err(), Some(Error::NoClasses { rows: 3 }));
+    assert_eq!(Rows::new(&[], 3, 0).err(), Some(Error::NoClasses { rows: 3 }));
     assert_eq!(Rows::with_stride(&[1.0_f32], 1, 0, 5).err(), Some(Error::NoClasses { rows: 1 }));
     assert_eq!(RowsMut::new(&mut [], 3, 0).err(), Some(Error::NoClasses { rows: 3 }));
 }
@@ -99,7 +99,7 @@ fn more_than_2_pow_32_logits_in_the_other_operations_that_leave_rows_out() {
         let repeated = Rows::with_stride(&row, ROWS, CLASSES, 0).unwrap().with_backend(backend);
         let once = rows(&row, CLASSES, backend);
         let mut indices = vec![0; ROWS];
-        let wanted = Statistics { argmax: Some(&mut indices), ..Statistics::default() };
+        let wanted = Statistics::new().argmax(&mut indices);
         capped.statistics_into(&labels, repeated, wanted).unwrap();
         assert_eq!((indices[0], indices[1]), (indices[ROWS - 1], usize::MAX));
         for (losses, expected) in [
