@@ -5,7 +5,6 @@ use crate::engine::total::Total;
 
 /// How the losses of the rows become one number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum Reduction {
     /// They do not: one loss per row.
     #[default]
@@ -34,7 +33,6 @@ pub enum Denominator {
 
 /// What the mean over no rows is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum EmptyMean {
     /// NaN, as in `PyTorch`, JAX and `TensorFlow`.
     #[default]
