@@ -10,6 +10,10 @@
 //! three bits of the sum choose `2^(j / 8)` from a table in a register, and the sum shifted by 20 is `n - E` in the place
 //! of an exponent. The table holds the bits of `2^(j / 8)` less `j << 20`, which the shift leaves there: one addition of
 //! integers puts the exponent in. What the rounding of the table lost is a second table, the constant of the polynomial.
+//!
+//! Over every f32 of the domain a term is at most 0.601 ULP off where multiply-add is fused. Where it is not, that is
+//! 0.661 ULP, and 0.854 next to the floor: there the product of a power and what is added to it is subnormal. (Measured by
+//! `accuracy/src/sweep/terms.rs`.)
 
 use crate::simd::{LANES, Lanes, Simd};
 
@@ -48,16 +52,8 @@ const LOG2_E_8: f32 = 8.0 * core::f32::consts::LOG2_E;
 const C: [f32; 3] = [0.5, 0.166_680_47, 0.041_673_403];
 
 /// `2^(j / 8)`, rounded.
-const POWERS: [u32; 8] = [
-    0x3f80_0000,
-    0x3f8b_95c2,
-    0x3f98_37f0,
-    0x3fa5_fed7,
-    0x3fb5_04f3,
-    0x3fc5_672a,
-    0x3fd7_44fd,
-    0x3fea_c0c7,
-];
+const POWERS: [u32; 8] =
+    [0x3f80_0000, 0x3f8b_95c2, 0x3f98_37f0, 0x3fa5_fed7, 0x3fb5_04f3, 0x3fc5_672a, 0x3fd7_44fd, 0x3fea_c0c7];
 
 /// What the rounding of `2^(j / 8)` lost, relative to it.
 const LOST: [f32; 8] = [
