@@ -149,6 +149,14 @@ pub(super) fn settle(
         }
     }
     mark_special(inputs, group, groups.writes);
+    if let Work::LabelGradient(_) = inputs.work {
+        // Of a masked class, too: a row that is multiplied by 0 has no gradient.
+        for i in 0..group.len {
+            if group.scale[i] == 0.0 && group.special[i] == Special::No {
+                group.special[i] = Special::Zero;
+            }
+        }
+    }
 }
 
 /// Whether all of a loss is done by kernels.
@@ -273,7 +281,7 @@ fn loss(
         let parts = if inputs.dense.is_some() {
             of_distribution(groups, inputs, group, i, lines)
         } else {
-            of_index(inputs, group, i, masses.get(i).copied().unwrap_or_default())
+            of_index(groups, inputs, group, i, lines, masses.get(i).copied().unwrap_or_default())
         };
         let log_sum_exp = f64::from(group.ends.pivot[i]) + group.log[i];
         let z = inputs.loss().z_loss;
@@ -314,7 +322,14 @@ struct Parts {
     share: f64,
 }
 
-fn of_index(inputs: &Inputs<'_>, group: &Group, i: usize, masses: Masses) -> Parts {
+fn of_index(
+    groups: &mut Groups,
+    inputs: &Inputs<'_>,
+    group: &Group,
+    i: usize,
+    lines: &Lines<'_>,
+    masses: Masses,
+) -> Parts {
     let weight = inputs.weights.of_class(group.labels[i]);
     if inputs.loss().smoothing.mass == 0.0 {
         return Parts { loss: weighed(weight, group.loss[i]), mass: weight, at_label: weight, share: 0.0 };
@@ -322,9 +337,34 @@ fn of_index(inputs: &Inputs<'_>, group: &Group, i: usize, masses: Masses) -> Par
     let Masses { at_label, share, others, origin } = masses;
     let at_label = at_label * weight;
     let from_origin = (f64::from(group.ends.pivot[i]) - origin) + group.log[i];
-    let of_others = others.mass * from_origin + others.distance;
+    let mut of_others = others.mass * from_origin + others.distance;
+    if of_others.abs() < NEAR_ZERO * others.magnitude {
+        let labels = lines.labels.map(|labels| labels[i]);
+        of_others = from_largest(groups, group, i, lines.logits[i], labels);
+    }
     let loss = weighed(at_label, group.loss[i]) + weighed(share, of_others);
     Parts { loss, mass: at_label + share * others.mass, at_label, share }
+}
+
+/// The loss of all classes but the label's: what is small is a difference of what is not, but from the largest logit no
+/// part is negative. Only few classes have so small a loss.
+fn from_largest(
+    groups: &mut Groups,
+    group: &Group,
+    i: usize,
+    logits: &[f32],
+    masses: Option<&[f32]>,
+) -> f64 {
+    let (largest, of_max, _) = groups.of_largest(logits, reference(group, i));
+    let max = f64::from(logits[largest]);
+    let mut loss = 0.0;
+    for (class, logit) in logits.iter().enumerate() {
+        if class != group.labels[i] && *logit != f32::NEG_INFINITY {
+            let mass = masses.map_or(1.0, |masses| f64::from(masses[class]));
+            loss += weighed(mass, of_max + (max - f64::from(*logit)));
+        }
+    }
+    loss
 }
 
 fn of_distribution(
@@ -370,7 +410,8 @@ fn statistics(
         set(outputs.log_probability, row, 0.0 - narrow_normal(loss));
         if wants_log {
             // Of all classes, as the operation has it.
-            let whole = groups.whole(logits, reference(group, i));
+            let mut whole = groups.whole(logits, reference(group, i));
+            whole.max[0] = group.max[i];
             let value = log_sum_exp(groups, &whole, 0, logits);
             set(outputs.log_sum_exp, row, value);
             let exact = f64::from(whole.ends.pivot[0]) + whole.log[0];
