@@ -1,7 +1,10 @@
-//! The crate itself, and the limits of the machine: `softmax`, `softmax@avx2`, `limit:copy`.
+//! The crate itself, and what it is measured beside in the same memory: `softmax`, `softmax@avx2`, the bound in both
+//! forms, `bound:softmax@avx2` and `turns:softmax@avx2`, and the limits of the machine, `limit:copy`.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use xent::Backend;
+#[cfg(target_arch = "x86_64")]
+use xent_peers::bound::{self, Form};
 use xent_peers::common::limits::Limit;
 use xent_peers::common::operations::{Buffers, Operation};
 
@@ -32,6 +35,7 @@ impl Loaded for Ready {
             limit.run(&mut self.buffers, Backend::selected()?);
             return Ok(true);
         }
+        let (program, operation) = operation.split_once(':').unwrap_or(("xent", operation));
         let (operation, backend) = match operation.split_once('@') {
             Some((operation, backend)) => (operation, backend.parse()?),
             None => (operation, Backend::selected()?),
@@ -41,7 +45,18 @@ impl Loaded for Ready {
             self.buffers.prepare(operation);
             self.prepared = Some(operation);
         }
-        self.buffers.run(operation, backend)?;
+        match program {
+            "xent" => self.buffers.run(operation, backend)?,
+            #[cfg(target_arch = "x86_64")]
+            "bound" | "turns" => {
+                let form = if program == "turns" { Form::Turns } else { Form::Into };
+                if !self.has_bound(operation, form) {
+                    return Ok(false);
+                }
+                bound::run(&mut self.buffers, operation, form, backend);
+            }
+            _ => bail!("no program {program}"),
+        }
         Ok(true)
     }
 
@@ -49,5 +64,13 @@ impl Loaded for Ready {
         self.prepared = None;
         self.run(operation)?;
         Ok(results_in(&self.buffers, operation))
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Ready {
+    fn has_bound(&self, operation: Operation, form: Form) -> bool {
+        let shape = self.buffers.shape;
+        shape.inner == 1 && bound::forms(operation, shape.classes).contains(&form)
     }
 }
