@@ -25,7 +25,7 @@ pub struct Runner<'a> {
 
 /// Measures the runners in turns. Times are ns, divided by `units`: those per logit, or per call.
 pub fn take_turns(runners: &[Runner<'_>], units: f64, turns: Turns) -> Result<Vec<Entrant>> {
-    let calls: Vec<u64> = runners.iter().map(|runner| calls(runner, turns.slice)).collect::<Result<_>>()?;
+    let counts: Vec<u64> = runners.iter().map(|runner| calls(runner, turns.slice)).collect::<Result<_>>()?;
     let mut entrants: Vec<Entrant> = runners.iter().map(|runner| Entrant::new(&runner.name)).collect();
     let budget = turns.budget * u32::try_from(runners.len())?;
     let start = Instant::now();
@@ -37,7 +37,7 @@ pub fn take_turns(runners: &[Runner<'_>], units: f64, turns: Turns) -> Result<Ve
         if over || (elapsed > PATIENCE * budget && round >= ENOUGH) {
             break;
         }
-        for ((runner, entrant), &calls) in runners.iter().zip(&mut entrants).zip(&calls) {
+        for ((runner, entrant), &calls) in runners.iter().zip(&mut entrants).zip(&counts) {
             let changes = last.is_some_and(|last| !std::ptr::eq(last, runner.child));
             if changes && runner.child.threads > 1 {
                 sleep(SETTLE);

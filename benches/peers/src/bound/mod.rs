@@ -16,7 +16,7 @@
 #![allow(clippy::undocumented_unsafe_blocks, reason = "the contract is that of `Lanes`, and of `Call`")]
 #![allow(clippy::wildcard_imports, reason = "the intrinsics, a hundred names")]
 #![allow(clippy::needless_range_loop, reason = "loops over registers are unrolled by their indices")]
-#![allow(clippy::many_single_char_names, clippy::similar_names, reason = "the names of the formulas")]
+#![allow(clippy::many_single_char_names, reason = "the names of the formulas")]
 #![allow(
     clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,
@@ -145,7 +145,7 @@ pub fn run(buffers: &mut Buffers, operation: Operation, form: Form, backend: Bac
                     _ => avx2(&call, labels, operation, form, scratch),
                 }
             }
-        })
+        });
     };
     let threads = rayon::current_num_threads().min(shape.rows.max(1));
     if threads == 1 {

@@ -224,7 +224,7 @@ impl<L: Lanes> Exp<L> {
 }
 
 /// A sum in two parts. Its `high` part is never below what is added: then the error of each addition is exact, by
-/// the two subtractions of Dekker's Fast2Sum.
+/// the two subtractions of Dekker's `Fast2Sum`.
 #[derive(Clone, Copy)]
 pub struct Sum<L: Lanes> {
     pub high: L::F,

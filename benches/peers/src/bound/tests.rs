@@ -35,7 +35,8 @@ fn vary(buffers: &mut Buffers) {
 
 /// The distance in units of the last place of what is wanted, but no smaller ones than of `scale`.
 fn distance(result: f32, wanted: f64, scale: f64) -> f64 {
-    if f64::from(result) == wanted || wanted.abs() < f64::from(f32::MIN_POSITIVE) * 1.0001 && result == 0.0 {
+    let is_subnormal = wanted.abs() < f64::from(f32::MIN_POSITIVE) * 1.0001;
+    if f64::from(result).total_cmp(&wanted).is_eq() || is_subnormal && result.abs() < f32::MIN_POSITIVE {
         return 0.0;
     }
     let unit = wanted.abs().max(scale).max(f64::from(f32::MIN_POSITIVE)).log2().floor() - 23.0;

@@ -1,5 +1,6 @@
 //! The charts.
 
+use std::fmt::Write;
 use std::path::Path;
 
 use anyhow::{Result, anyhow};
@@ -47,7 +48,7 @@ pub fn section(results: &Results) -> String {
     );
     let sweep = results.of(Kind::Sweep).next().map(|_| "classes");
     for name in drawn_operations(results).into_iter().map(Operation::name).chain(sweep) {
-        text += &format!("![{name}](docs/benchmarks/{name}.svg)\n\n");
+        write!(text, "![{name}](docs/benchmarks/{name}.svg)\n\n").expect("a string takes all");
     }
     text.truncate(text.len() - 1);
     text

@@ -85,7 +85,7 @@ pub fn write(results: &Results, folders: &Folders) -> Result<()> {
 
 fn machine(results: &Results) -> String {
     let mut text = format!(
-        "\n## Machine and versions\n\nMeasured on {}, in {:.0} minutes.\n\n| | |\n|---|---|\n",
+        "\n## Machine and versions\n\nMeasured on {}, in {:.1} minutes.\n\n| | |\n|---|---|\n",
         results.date, results.minutes
     );
     let machine = results.machine.iter().map(|(name, value)| (name, value));

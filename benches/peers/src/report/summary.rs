@@ -2,10 +2,10 @@
 
 use std::fmt::Write;
 
-use super::aims::{beside_bound, beside_peers, section};
+use super::aims::{Verdict, beside_bound, beside_peers, section};
 use super::tables::{distinct, head, plural, ratio, row, time};
 use crate::compare::BACKENDS;
-use crate::results::{Comparison, Kind, Results};
+use crate::results::{Comparison, Entrant, Kind, Results};
 
 const EXPLANATION: &str = "\
 ### Shapes and operations
@@ -57,8 +57,12 @@ fn table(text: &mut String, all: &[&Comparison], backend: &str) {
         let xent = comparison.min(&format!("xent {backend}"));
         let bound = comparison.bound(backend);
         let peer = comparison.best_peer();
-        let peer_time = peer.map_or(f64::NAN, |peer| peer.min());
+        let peer_time = peer.map_or(f64::NAN, Entrant::min);
         let aims = [beside_bound(comparison, backend), beside_peers(comparison, backend)];
+        let marked = |verdict: &Option<Verdict>, value: f64| {
+            let missed = verdict.as_ref().is_some_and(|verdict| !verdict.is_met());
+            if missed { format!("**{}**", ratio(value)) } else { ratio(value) }
+        };
         let stated: Vec<String> = aims.iter().flatten().map(|verdict| verdict.aim.to_string()).collect();
         let missed = aims.iter().flatten().any(|verdict| !verdict.is_met());
         let met = match (stated.is_empty(), missed) {
@@ -71,12 +75,12 @@ fn table(text: &mut String, all: &[&Comparison], backend: &str) {
             &[
                 comparison.shape().to_string(),
                 comparison.operation.clone(),
-                format!("**{}**", time(xent)),
+                time(xent),
                 time(bound),
-                ratio(xent / bound),
+                marked(&aims[0], xent / bound),
                 time(peer_time),
                 peer.map_or(String::new(), |peer| peer.name.clone()),
-                ratio(peer_time / xent),
+                marked(&aims[1], peer_time / xent),
                 if stated.is_empty() { "–".to_owned() } else { stated.join(", ") },
                 met.to_owned(),
             ],

@@ -50,7 +50,10 @@ pub fn plural(threads: usize) -> String {
 
 /// A column for each of the entrants, least time and median.
 fn times(text: &mut String, first: &[&str], all: &[(Vec<String>, &Comparison)]) {
-    let names = distinct(all.iter().flat_map(|(_, c)| &c.entrants).map(|entrant| &*entrant.name));
+    let mut names = distinct(all.iter().flat_map(|(_, c)| &c.entrants).map(|entrant| &*entrant.name));
+    // Others stay in their order.
+    let places = ["xent ", "bound avx", "bound in turns ", "limit "];
+    names.sort_by_key(|name| places.iter().position(|start| name.starts_with(start)).unwrap_or(places.len()));
     let columns = first.iter().copied().map(str::to_owned).chain(names.iter().map(|name| words(name)));
     head(text, &columns.collect::<Vec<_>>());
     for (first, comparison) in all {
