@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use rayon::prelude::*;
 use xent_peers::common::operations::Buffers;
 use xent_peers::common::shape::Shape;
-use xent_peers::files;
+use xent_peers::files::{self, sample, sample_step};
 
 use crate::child::Child;
 
@@ -15,8 +15,6 @@ use crate::child::Child;
 /// exponential, is off by up to 80 ULP or 1e-5, and a sum of f32 over a row by as much), and far below
 /// what a wrong label, row or factor does.
 const RELATIVE: f64 = 1e-4;
-/// As many results of a matrix are checked at most; more of them are a sample.
-const CHECKED: usize = 4_000_000;
 /// For differences of nearly equal numbers, such as a gradient next to zero.
 const ABSOLUTE: f64 = 2e-6;
 
@@ -25,6 +23,10 @@ pub struct Input {
     pub shape: Shape,
     pub folder: PathBuf,
     rows: Vec<Row>,
+    labels: Vec<u32>,
+    /// Samples.
+    logits: Vec<f32>,
+    distributions: Vec<f32>,
 }
 
 /// What is known of a row.
@@ -48,7 +50,8 @@ impl Input {
             Row::new(&of(&inputs.logits), &of(&inputs.distributions), inputs.labels[row] as usize)
         };
         let rows = (0..shape.rows).into_par_iter().map(row).collect();
-        Ok(Self { shape, folder, rows })
+        let [logits, distributions] = [&inputs.logits, &inputs.distributions].map(|values| sample(values));
+        Ok(Self { shape, folder, rows, labels: inputs.labels, logits, distributions })
     }
 }
 
@@ -106,28 +109,24 @@ fn check_losses(losses: &[f32], operation: &str, input: &Input) -> Result<f64> {
 }
 
 fn check_matrix(values: &[f32], operation: &str, scale: f64, input: &Input) -> Result<()> {
-    let shape = input.shape;
-    ensure!(values.len() == shape.logits(), "{} results", values.len());
-    let logits: Vec<f32> = files::read(&input.folder.join(files::LOGITS))?;
-    let labels: Vec<u32> = files::read(&input.folder.join(files::LABELS))?;
-    let distributions: Vec<f32> = files::read(&input.folder.join(files::DISTRIBUTIONS))?;
-    // A step that is even visits a part of the classes alone.
-    let step = values.len().div_ceil(CHECKED) | 1;
-    let wrong = values.par_iter().enumerate().step_by(step).find_first(|&(index, &value)| {
-        let (row, class) = shape.indices(index);
-        let distance = f64::from(logits[index]) - input.rows[row].log_sum_exp;
+    let Input { shape, rows, labels, logits, distributions, .. } = input;
+    ensure!(values.len() == logits.len(), "{} results", values.len());
+    let step = sample_step(shape.logits());
+    let wrong = values.par_iter().enumerate().find_first(|&(index, &value)| {
+        let (row, class) = shape.indices(index * step);
+        let distance = f64::from(logits[index]) - rows[row].log_sum_exp;
         let expected = match operation {
             "softmax" | "softmax_in_place" => distance.exp(),
             "log_softmax" => distance,
             "sparse_loss_and_gradient" => distance.exp() - f64::from(u8::from(labels[row] as usize == class)),
-            _ => distance.exp() * input.rows[row].mass - f64::from(distributions[index]),
+            _ => distance.exp() * rows[row].mass - f64::from(distributions[index]),
         };
         !close(value, expected * scale, scale)
     });
     match wrong {
         None => Ok(()),
         Some((index, value)) => {
-            let (row, class) = shape.indices(index);
+            let (row, class) = shape.indices(index * step);
             anyhow::bail!("row {row}, class {class} is {value}, which is wrong")
         }
     }

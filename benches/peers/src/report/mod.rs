@@ -52,8 +52,9 @@ const METHOD: &str = "
   without `tf.function`, which costs more than it saves here. rten has softmax and log-softmax of one row; rayon over the
   rows is ours. *native* is built for this very processor; all else, xent included, is built for the default target. *loop* is
   what one writes by hand, and no candidate for the best peer.
-- burn is not here: it alone takes minutes to build. Nor is compiled PyTorch, which compiles each operation on each shape for
-  seconds. `-- --peers burn,\"PyTorch compiled\"` measures them.
+- Above ten million logits candle and the loop are left out: a call takes up to a second.
+- burn is not here: it alone takes ten minutes to build on one core. Nor is compiled PyTorch, which compiles each operation on
+  each shape for seconds. `-- --peers burn,\"PyTorch compiled\"` measures them.
 ";
 
 /// Writes the page and the charts.
