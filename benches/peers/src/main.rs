@@ -11,6 +11,7 @@ mod reference;
 mod report;
 mod results;
 mod setup;
+mod weight;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -49,7 +50,7 @@ struct Arguments {
 }
 
 const THREADS: &str = "1,2";
-const PARTS: &str = "operations,layouts,options,calls,sweep";
+const PARTS: &str = "weight,operations,layouts,options,calls,sweep";
 
 impl Arguments {
     /// What was left out, in words; nothing for the whole page.
@@ -73,6 +74,8 @@ impl Arguments {
 /// A part of all there is to measure.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
+    /// How long a program with xent builds, and how large it is.
+    Weight,
     /// Each operation beside the bound, the limits of the machine, and other libraries.
     Operations,
     /// Classes in the middle and in front, beside classes at the end.
@@ -136,6 +139,12 @@ fn measure(plan: &Plan, folders: &Folders) -> Result<Results> {
     let xent = setup::xent(folders)?;
     let operations = plan.parts.contains(&Part::Operations);
     let peers = if operations { setup::peers(plan, folders, &mut results) } else { Vec::new() };
+    if plan.parts.contains(&Part::Weight) {
+        match weight::measure(folders) {
+            Ok(weight) => results.weight = Some(weight),
+            Err(error) => results.problem(format!("what the crate weighs: {error:#}")),
+        }
+    }
     // From here on nothing is built.
     let start = Instant::now();
     if operations {

@@ -136,7 +136,7 @@ impl Plan {
         let turns = if arguments.quick {
             Turns { slice: milliseconds(4), rounds: (3, 7), budget: milliseconds(40) }
         } else {
-            Turns { slice: milliseconds(8), rounds: (5, 15), budget: milliseconds(160) }
+            Turns { slice: milliseconds(8), rounds: (5, 25), budget: milliseconds(240) }
         };
         let partial = arguments.partial();
         Ok(Self {

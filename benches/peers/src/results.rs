@@ -8,6 +8,8 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use xent_peers::common::shape::Shape;
 
+use crate::weight::Weight;
+
 /// One run of this program.
 #[derive(Serialize, Deserialize)]
 pub struct Results {
@@ -23,6 +25,7 @@ pub struct Results {
     pub missing: BTreeMap<String, String>,
     /// Results that were wrong, and operations that failed.
     pub problems: Vec<String>,
+    pub weight: Option<Weight>,
     pub comparisons: Vec<Comparison>,
 }
 
@@ -144,6 +147,7 @@ impl Results {
             versions: BTreeMap::new(),
             missing: BTreeMap::new(),
             problems: Vec::new(),
+            weight: None,
             comparisons: Vec::new(),
         }
     }

@@ -208,6 +208,29 @@ fn steps(results: &Results) -> Vec<Verdict> {
     verdicts
 }
 
+/// What the crate may weigh.
+fn weight(results: &Results) -> Vec<Verdict> {
+    let Some(weight) = &results.weight else { return Vec::new() };
+    let verdict = |what: &str, most: f64, value: f64, place: &str| Verdict {
+        what: what.to_owned(),
+        aim: Aim::AtMost(most),
+        value,
+        place: place.to_owned(),
+    };
+    vec![
+        verdict("seconds of a clean build", 25.0, weight.build, "a program with xent alone"),
+        verdict(
+            "seconds of a clean build with every feature",
+            30.0,
+            weight.build_all_features,
+            "a program with xent alone",
+        ),
+        verdict("MB of machine code", 1.5, weight.code as f64 / 1e6, "the compiled crate"),
+        verdict("lines of source", 9000.0, weight.lines as f64, "`src/`"),
+        verdict("lines of the longest file", 400.0, weight.longest as f64, "`src/`"),
+    ]
+}
+
 /// The table of all aims: how often each is met, and where it is furthest away.
 pub fn section(results: &Results) -> String {
     let mut all = Vec::new();
@@ -219,6 +242,7 @@ pub fn section(results: &Results) -> String {
     }
     all.extend(itself(results));
     all.extend(steps(results));
+    all.extend(weight(results));
     let mut text = String::from(
         "### Aims\n\nHow often each of them is met, over all shapes, operations and numbers of threads it is about.\n\n\
          | what | aim | met | worst |\n|---|---|---|---|\n",
