@@ -44,7 +44,7 @@ struct Arguments {
     /// Only these parts of all there is to measure.
     #[arg(long, value_delimiter = ',', default_value = PARTS)]
     parts: Vec<Part>,
-    /// Measure nothing, and write the report of the last run with the same meaning of "a part" anew.
+    /// Measure nothing: write the page of the last whole run anew, or with another argument that of the last part.
     #[arg(long)]
     report: bool,
 }

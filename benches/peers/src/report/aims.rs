@@ -262,3 +262,35 @@ pub fn section(results: &Results) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use xent_peers::common::shape::{images, shape};
+
+    use super::{beside_bound, beside_peers};
+    use crate::results::{Comparison, Entrant, Kind};
+
+    fn comparison(operation: &str, classes: usize) -> Comparison {
+        let entrant = |(name, time): (&str, f64)| Entrant { name: name.to_owned(), times: vec![time] };
+        let entrants =
+            [("xent avx2", 1.0), ("bound avx2", 0.9), ("PyTorch", 4.0), ("JAX", 1.9), ("loop", 0.5)];
+        let shape = if classes == 81 { images(2, 81, 10) } else { shape(2, classes) };
+        Comparison::new(Kind::Operation, operation, shape, 1, entrants.map(entrant).into())
+    }
+
+    #[test]
+    fn verdicts_are_those_of_the_best_peer_and_of_the_bound() {
+        let met =
+            |operation, classes| beside_peers(&comparison(operation, classes), "avx2").map(|v| v.is_met());
+        // 1.9 times as fast as JAX.
+        assert_eq!(met("sparse_loss", 10), Some(false));
+        assert_eq!(met("sparse_loss", 128), Some(true));
+        assert_eq!(met("log_softmax", 10), Some(true));
+        assert_eq!(met("dense_loss_and_gradient", 10), None);
+        // With classes in the middle it is PyTorch that counts.
+        assert_eq!(met("softmax", 81), Some(true));
+        let bound = beside_bound(&comparison("softmax", 10), "avx2").map(|verdict| verdict.is_met());
+        assert_eq!(bound, Some(true));
+        assert!(beside_bound(&comparison("softmax", 10), "avx512").is_none());
+    }
+}

@@ -21,7 +21,7 @@ const INTRODUCTION: &str = "\
 # Benchmarks
 
 This page is written by one command, which builds and installs what xent is compared with, checks every result against
-the formulas in f64, and measures. On two cores it takes less than 25 minutes, without building:
+the formulas in f64, and measures. With two cores and 16 GB of memory it takes less than 25 minutes, without building:
 
 ```text
 cargo run --release --manifest-path benches/peers/Cargo.toml
