@@ -28,6 +28,7 @@ pub struct Child {
     requests: RefCell<ChildStdin>,
     answers: Receiver<String>,
     pub version: String,
+    pub threads: usize,
 }
 
 impl Child {
@@ -50,7 +51,8 @@ impl Child {
                 }
             }
         });
-        let mut child = Self { process, requests: RefCell::new(requests), answers, version: String::new() };
+        let requests = RefCell::new(requests);
+        let mut child = Self { process, requests, answers, version: String::new(), threads };
         let ready = child.answer().with_context(|| last_line(log))?;
         let version = ready.strip_prefix("ready").context("not ready")?;
         version.trim().clone_into(&mut child.version);

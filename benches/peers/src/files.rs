@@ -29,6 +29,19 @@ pub fn read_inputs(folder: &Path, shape: Shape) -> Result<Buffers> {
     Ok(Buffers::with_inputs(shape, logits, labels, distributions))
 }
 
+/// A result of more values is checked by a sample of about as many.
+pub const SAMPLE: usize = 4_000_000;
+
+/// Every how many values are in the sample. Odd, since an even step would visit a part of the classes alone.
+pub fn sample_step(values: usize) -> usize {
+    values.div_ceil(SAMPLE) | 1
+}
+
+/// The sample of a result.
+pub fn sample(values: &[f32]) -> Vec<f32> {
+    values.iter().copied().step_by(sample_step(values.len())).collect()
+}
+
 /// The file of a result: an operation has one or two, such as losses and gradient.
 pub fn result_name(index: usize) -> String {
     format!("result{index}.f32")

@@ -3,4 +3,7 @@
 #[path = "../../common/mod.rs"]
 pub mod common;
 
+#[cfg(target_arch = "x86_64")]
+pub mod bound;
+
 pub mod files;

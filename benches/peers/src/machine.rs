@@ -26,7 +26,7 @@ pub fn describe(repository: &Path) -> Vec<(String, String)> {
         line("compiler", output(Command::new("rustc").arg("--version"))),
         line(
             "xent",
-            output(Command::new("git").arg("-C").arg(repository).args(["rev-parse", "--short", "HEAD"])),
+            output(Command::new("git").arg("-C").arg(repository).args(["describe", "--always", "--dirty"])),
         ),
     ]
 }

@@ -1,18 +1,21 @@
-//! Measures xent beside other libraries and beside the limits of the machine, and writes what it found:
-//! raw results in `target/`, tables in `BENCHMARKS.md`, charts in `docs/benchmarks/`.
+//! Measures xent beside other libraries, beside the bound and beside itself, and writes what it found: raw results
+//! in `target/`, the page `BENCHMARKS.md`, charts in `docs/benchmarks/`.
 
+mod alone;
 mod child;
-mod limits;
+mod compare;
 mod machine;
 mod measure;
-mod peers;
 mod plan;
 mod reference;
 mod report;
 mod results;
 mod setup;
+mod weight;
 
+use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use anyhow::Result;
 use clap::{Parser, ValueEnum};
@@ -20,41 +23,69 @@ use clap::{Parser, ValueEnum};
 use plan::Plan;
 use results::Results;
 
-/// Measures xent beside other libraries and the limits of the machine.
+/// Measures xent beside other libraries, beside the bound and beside itself.
+///
+/// Without arguments it measures everything and writes BENCHMARKS.md. With any of them it measures a part, and writes
+/// that to benches/peers/target/partial/: the page is only ever written whole.
 #[derive(Parser)]
 struct Arguments {
-    /// A few shapes and short turns, in minutes; the reports go to target/quick/.
+    /// A few shapes and short turns, in minutes.
     #[arg(long)]
     quick: bool,
-    /// Only these peers, by name.
+    /// Only these peers, by name; `none` for none of them.
     #[arg(long, value_delimiter = ',')]
     peers: Option<Vec<String>>,
-    /// Only these shapes, such as 256x32000.
+    /// Only these shapes, such as 256x32000 or, with the classes in the middle, 8x81x8732.
     #[arg(long, value_delimiter = ',')]
     shapes: Option<Vec<String>>,
     /// Only these numbers of threads.
-    #[arg(long, value_delimiter = ',', default_value = "1,2")]
+    #[arg(long, value_delimiter = ',', default_value = THREADS)]
     threads: Vec<usize>,
     /// Only these parts of all there is to measure.
-    #[arg(long, value_delimiter = ',', default_value = "limits,sweep,peers")]
+    #[arg(long, value_delimiter = ',', default_value = PARTS)]
     parts: Vec<Part>,
-    /// Keep the results of the last run that are not measured anew.
-    #[arg(long)]
-    keep: bool,
-    /// Write the reports from the results of the last run.
+    /// Measure nothing: write the page of the last whole run anew, or with another argument that of the last part.
     #[arg(long)]
     report: bool,
+}
+
+const THREADS: &str = "1,2";
+const PARTS: &str = "weight,operations,layouts,options,calls,sweep";
+
+impl Arguments {
+    /// What was left out, in words; nothing for the whole page.
+    fn partial(&self) -> String {
+        let defaults = Self::parse_from(["peers"]);
+        let mut left_out = Vec::new();
+        let mut note = |differs: bool, what: &str| {
+            if differs {
+                left_out.push(what.to_owned());
+            }
+        };
+        note(self.quick, "`--quick`");
+        note(self.shapes.is_some(), "`--shapes`");
+        note(self.peers.is_some(), "`--peers`");
+        note(self.threads != defaults.threads, "`--threads`");
+        note(self.parts != defaults.parts, "`--parts`");
+        left_out.join(", ")
+    }
 }
 
 /// A part of all there is to measure.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
-    /// xent beside the limits of the machine, its other backends, and one thread beside two.
-    Limits,
+    /// How long a program with xent builds, and how large it is.
+    Weight,
+    /// Each operation beside the bound, the limits of the machine, and other libraries.
+    Operations,
+    /// Classes in the middle and in front, beside classes at the end.
+    Layouts,
+    /// Options, and logits that need care, beside plain calls.
+    Options,
+    /// What a call costs.
+    Calls,
     /// xent from two classes to a million.
     Sweep,
-    /// xent beside other libraries.
-    Peers,
 }
 
 /// Where things are.
@@ -62,63 +93,76 @@ struct Folders {
     repository: PathBuf,
     package: PathBuf,
     target: PathBuf,
-    /// Where the reports go.
-    reports: PathBuf,
+    /// Where the page goes.
+    page: PathBuf,
+    charts: PathBuf,
+    raw: PathBuf,
 }
 
 impl Folders {
-    fn new(quick: bool) -> Self {
+    fn new(partial: bool) -> Self {
         let package = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
         let repository = package.ancestors().nth(2).unwrap_or(&package).to_owned();
         let target = package.join("target");
-        let reports = if quick { target.join("quick") } else { repository.clone() };
-        Self { repository, package, target, reports }
-    }
-
-    fn raw(&self, quick: bool) -> PathBuf {
-        self.target.join(if quick { "results-quick.json" } else { "results.json" })
+        let (reports, page) = if partial {
+            (target.join("partial"), "BENCHMARKS.partial.md")
+        } else {
+            (repository.clone(), "BENCHMARKS.md")
+        };
+        Self {
+            page: reports.join(page),
+            charts: reports.join("docs/benchmarks"),
+            raw: target.join(if partial { "results-partial.json" } else { "results.json" }),
+            repository,
+            package,
+            target,
+        }
     }
 }
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    let folders = Folders::new(arguments.quick);
-    let raw = folders.raw(arguments.quick);
-    let results = if arguments.report { Results::read(&raw)? } else { measure(&arguments, &folders, &raw)? };
+    let plan = Plan::new(&arguments)?;
+    let folders = Folders::new(!plan.partial.is_empty());
+    if !plan.partial.is_empty() {
+        println!("a part only ({}): BENCHMARKS.md stays as it is", plan.partial);
+    }
+    let results = if arguments.report { Results::read(&folders.raw)? } else { measure(&plan, &folders)? };
     report::write(&results, &folders)?;
-    println!("wrote {}", folders.reports.join("BENCHMARKS.md").display());
+    println!("wrote {}", folders.page.display());
     Ok(())
 }
 
-fn measure(arguments: &Arguments, folders: &Folders, raw: &Path) -> Result<Results> {
-    let plan = Plan::new(arguments)?;
-    let mut results = Results::new(machine::describe(&folders.repository), arguments.quick);
-    if arguments.keep && raw.exists() {
-        results.keep(Results::read(raw)?);
-    }
+fn measure(plan: &Plan, folders: &Folders) -> Result<Results> {
+    fs::create_dir_all(&folders.target)?;
+    let mut results = Results::new(machine::describe(&folders.repository), &plan.partial);
     let xent = setup::xent(folders)?;
-    if arguments.parts.contains(&Part::Limits) {
+    let operations = plan.parts.contains(&Part::Operations);
+    let peers = if operations { setup::peers(plan, folders, &mut results) } else { Vec::new() };
+    if plan.parts.contains(&Part::Weight) {
+        match weight::measure(folders) {
+            Ok(weight) => results.weight = Some(weight),
+            Err(error) => results.problem(format!("what the crate weighs: {error:#}")),
+        }
+    }
+    // From here on nothing is built.
+    let start = Instant::now();
+    if operations {
         for &threads in &plan.threads {
-            limits::measure(&plan, &xent, threads, folders, &mut results)?;
-            results.write(raw)?;
+            compare::measure(plan, &xent, &peers, threads, folders, &mut results)?;
+            save(&mut results, start, &folders.raw)?;
         }
-        limits::threads(&plan, &xent, folders, &mut results)?;
     }
-    if arguments.parts.contains(&Part::Sweep) {
-        limits::sweep(&plan, &xent, folders, &mut results)?;
-    }
-    results.write(raw)?;
-    if !arguments.parts.contains(&Part::Peers) {
-        return Ok(results);
-    }
-    let inputs = reference::prepare(&plan, &folders.target)?;
-    peers::check_xent(&plan, &xent, &inputs, folders)?;
-    for peer in &plan.peers {
-        match setup::peer(folders, peer) {
-            Ok(command) => peers::measure(&plan, peer, &command, &xent, &inputs, folders, &mut results)?,
-            Err(error) => results.missing(peer.name, &error),
+    for (part, measure) in alone::PARTS {
+        if plan.parts.contains(&part) {
+            measure(plan, &xent, folders, &mut results)?;
+            save(&mut results, start, &folders.raw)?;
         }
-        results.write(raw)?;
     }
     Ok(results)
+}
+
+fn save(results: &mut Results, start: Instant, raw: &Path) -> Result<()> {
+    results.minutes = start.elapsed().as_secs_f64() / 60.0;
+    results.write(raw)
 }

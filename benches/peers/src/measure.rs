@@ -4,17 +4,16 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use xent_peers::common::shape::Shape;
 
 use crate::child::Child;
 use crate::plan::Turns;
 use crate::results::Entrant;
 
-/// Long enough for the threads of the last entrant to stop spinning.
+/// Long enough for the threads of another process to stop spinning.
 const SETTLE: Duration = Duration::from_millis(2);
 
 /// Where calls are slow, so many times the budget are enough with fewer rounds.
-const PATIENCE: u32 = 6;
+const PATIENCE: u32 = 4;
 const ENOUGH: usize = 3;
 
 /// An operation in a process, under the name it has in the results.
@@ -24,29 +23,28 @@ pub struct Runner<'a> {
     pub operation: String,
 }
 
-/// Measures the runners in turns. Times are ns per logit.
-pub fn take_turns(
-    runners: &[Runner<'_>],
-    shape: Shape,
-    threads: usize,
-    turns: Turns,
-) -> Result<Vec<Entrant>> {
-    let calls: Vec<u64> = runners.iter().map(|runner| calls(runner, turns.slice)).collect::<Result<_>>()?;
+/// Measures the runners in turns. Times are ns, divided by `units`: those per logit, or per call.
+pub fn take_turns(runners: &[Runner<'_>], units: f64, turns: Turns) -> Result<Vec<Entrant>> {
+    let counts: Vec<u64> = runners.iter().map(|runner| calls(runner, turns.slice)).collect::<Result<_>>()?;
     let mut entrants: Vec<Entrant> = runners.iter().map(|runner| Entrant::new(&runner.name)).collect();
+    let budget = turns.budget * u32::try_from(runners.len())?;
     let start = Instant::now();
     let (least, most) = turns.rounds;
+    let mut last: Option<&Child> = None;
     for round in 0..most {
         let elapsed = start.elapsed();
-        let over = elapsed > turns.budget && round >= least;
-        if over || (elapsed > PATIENCE * turns.budget && round >= ENOUGH) {
+        let over = elapsed > budget && round >= least;
+        if over || (elapsed > PATIENCE * budget && round >= ENOUGH) {
             break;
         }
-        for ((runner, entrant), &calls) in runners.iter().zip(&mut entrants).zip(&calls) {
-            if threads > 1 {
+        for ((runner, entrant), &calls) in runners.iter().zip(&mut entrants).zip(&counts) {
+            let changes = last.is_some_and(|last| !std::ptr::eq(last, runner.child));
+            if changes && runner.child.threads > 1 {
                 sleep(SETTLE);
             }
+            last = Some(runner.child);
             let seconds = runner.child.time(&runner.operation, calls)?;
-            entrant.times.push(seconds * 1e9 / (calls as f64 * shape.logits() as f64));
+            entrant.times.push(seconds * 1e9 / (calls as f64 * units));
         }
     }
     Ok(entrants)
@@ -66,5 +64,8 @@ fn calls(runner: &Runner<'_>, slice: Duration) -> Result<u64> {
         return Ok(1);
     }
     let few = fill(runner.child.time(&runner.operation, 1)?, 1).div_ceil(4);
+    if few == 1 {
+        return Ok(1);
+    }
     Ok(fill(runner.child.time(&runner.operation, few)?, few))
 }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
 use xent_peers::common::operations::Operation;
-use xent_peers::common::shape::{IMAGES, QUICK, SHAPES, Shape};
+use xent_peers::common::shape::{IMAGES, Shape, images, shape};
 
-use crate::Arguments;
+use crate::{Arguments, Part};
 
 /// A library to compare with.
 pub struct Peer {
@@ -35,18 +35,24 @@ const fn python(name: &'static str, library: &'static str, packages: &'static [&
     Peer { name, kind: Kind::Python { library, packages } }
 }
 
-const PEERS: [Peer; 11] = [
+/// Those of the page.
+const PEERS: [Peer; 7] = [
     python("PyTorch", "torch_eager", &["numpy==2.4.6", "torch==2.15.0"]),
-    python("PyTorch compiled", "torch_compiled", &["numpy==2.4.6", "torch==2.15.0"]),
     python("JAX", "jax_jit", &["numpy==2.4.6", "jax==0.10.2"]),
     python("TensorFlow", "tensorflow_eager", &["numpy==2.4.6", "tensorflow-cpu==2.21.0"]),
     python("ONNX Runtime", "onnx_runtime", &["numpy==2.4.6", "onnx==1.23.2", "onnxruntime==1.31.1"]),
     rust("rten native", "rten", Some("rten-vecmath"), true),
-    rust("rten", "rten", Some("rten-vecmath"), false),
     rust("candle", "candle", Some("candle-core"), false),
+    rust("loop", "", None, false),
+];
+
+/// Those that are measured where `--peers` names them: they take long to build, or to compile each shape, and none
+/// of them is the fastest anywhere.
+const MORE_PEERS: [Peer; 4] = [
+    python("PyTorch compiled", "torch_compiled", &["numpy==2.4.6", "torch==2.15.0"]),
+    rust("rten", "rten", Some("rten-vecmath"), false),
     rust("burn", "burn", Some("burn"), false),
     rust("ndarray", "ndarray", Some("ndarray"), false),
-    rust("loop", "", None, false),
 ];
 
 /// What peers have, too.
@@ -58,6 +64,35 @@ pub const COMPARED: [Operation; 5] = [
     Operation::LogSoftmax,
 ];
 
+/// The shapes of the page, by classes: few, classifiers, vocabularies, the decoding step of a server, a training
+/// batch; detection and segmentation, with their classes in the middle.
+const SHAPES: [Shape; 15] = [
+    shape(16_384, 2),
+    shape(8192, 10),
+    shape(4096, 50),
+    shape(2048, 81),
+    shape(4096, 128),
+    shape(1024, 1000),
+    shape(128, 1024),
+    shape(1024, 1024),
+    shape(256, 32_000),
+    shape(2048, 32_000),
+    shape(64, 128_256),
+    shape(1, 128_256),
+    shape(8, 262_144),
+    IMAGES[0],
+    IMAGES[1],
+];
+
+/// A few of them.
+const QUICK: [Shape; 4] = [shape(8192, 10), shape(128, 1024), shape(1024, 1000), shape(256, 32_000)];
+
+/// Classes that come first: 50 000 of 80 rows.
+pub const CLASSES_FIRST: Shape = images(1, 50_000, 80);
+
+/// Shapes on which options and careful paths are measured.
+pub const OPTIONS: [Shape; 2] = [shape(8192, 10), shape(4000, 1000)];
+
 /// How long a comparison takes.
 #[derive(Clone, Copy)]
 pub struct Turns {
@@ -65,48 +100,63 @@ pub struct Turns {
     pub slice: Duration,
     /// Rounds, at least and at most.
     pub rounds: (usize, usize),
-    /// No new round starts after this, once there are enough.
+    /// For each entrant: no new round starts after this, once there are enough.
     pub budget: Duration,
 }
 
 /// Everything there is to measure.
 pub struct Plan {
+    /// Why this is not all of the page; empty where it is.
+    pub partial: String,
     pub quick: bool,
     pub shapes: Vec<Shape>,
     pub threads: Vec<usize>,
     pub peers: Vec<Peer>,
+    pub parts: Vec<Part>,
     pub turns: Turns,
 }
 
 impl Plan {
     pub fn new(arguments: &Arguments) -> Result<Self> {
-        let all_shapes: Vec<Shape> = SHAPES.into_iter().chain(IMAGES).collect();
-        let all = if arguments.quick { QUICK.to_vec() } else { all_shapes.clone() };
+        let all = if arguments.quick { QUICK.to_vec() } else { SHAPES.to_vec() };
         let shapes = match &arguments.shapes {
             None => all,
-            Some(names) => chosen(names, all_shapes, ToString::to_string)?,
+            Some(names) => {
+                names.iter().map(|name| name.parse().map_err(anyhow::Error::msg)).collect::<Result<_>>()?
+            }
         };
         let peers = match &arguments.peers {
             None => PEERS.into(),
-            Some(names) => chosen(names, PEERS.into(), |peer: &Peer| peer.name.to_owned())?,
+            Some(names) => chosen(names)?,
         };
         let cores = std::thread::available_parallelism()?.get();
         let threads: Vec<usize> = arguments.threads.iter().copied().filter(|&n| n <= cores).collect();
         ensure!(!threads.is_empty(), "there are {cores} processors");
+        let milliseconds = Duration::from_millis;
         let turns = if arguments.quick {
-            Turns { slice: Duration::from_millis(8), rounds: (3, 5), budget: Duration::from_millis(200) }
+            Turns { slice: milliseconds(4), rounds: (3, 7), budget: milliseconds(40) }
         } else {
-            Turns { slice: Duration::from_millis(20), rounds: (5, 11), budget: Duration::from_millis(500) }
+            Turns { slice: milliseconds(8), rounds: (5, 25), budget: milliseconds(240) }
         };
-        Ok(Self { quick: arguments.quick, shapes, threads, peers, turns })
+        let partial = arguments.partial();
+        Ok(Self {
+            partial,
+            quick: arguments.quick,
+            shapes,
+            threads,
+            peers,
+            parts: arguments.parts.clone(),
+            turns,
+        })
     }
 }
 
-/// Those of `all` that are named.
-fn chosen<T>(names: &[String], all: Vec<T>, name_of: impl Fn(&T) -> String) -> Result<Vec<T>> {
-    let known: Vec<String> = all.iter().map(&name_of).collect();
-    if let Some(unknown) = names.iter().find(|name| !known.contains(name)) {
+/// The peers of these names.
+fn chosen(names: &[String]) -> Result<Vec<Peer>> {
+    let all = || PEERS.into_iter().chain(MORE_PEERS);
+    if let Some(unknown) = names.iter().find(|&name| all().all(|peer| peer.name != name) && name != "none") {
+        let known: Vec<&str> = all().map(|peer| peer.name).collect();
         bail!("{unknown} is none of {}", known.join(", "));
     }
-    Ok(all.into_iter().filter(|item| names.contains(&name_of(item))).collect())
+    Ok(all().filter(|peer| names.iter().any(|name| name == peer.name)).collect())
 }

@@ -7,10 +7,9 @@ use anyhow::{Result, ensure};
 use rayon::prelude::*;
 use xent_peers::common::operations::Buffers;
 use xent_peers::common::shape::Shape;
-use xent_peers::files;
+use xent_peers::files::{self, sample, sample_step};
 
 use crate::child::Child;
-use crate::plan::Plan;
 
 /// Far above the rounding of any of the libraries (a difference of f32 logits, magnified by the
 /// exponential, is off by up to 80 ULP or 1e-5, and a sum of f32 over a row by as much), and far below
@@ -24,6 +23,10 @@ pub struct Input {
     pub shape: Shape,
     pub folder: PathBuf,
     rows: Vec<Row>,
+    labels: Vec<u32>,
+    /// Samples.
+    logits: Vec<f32>,
+    distributions: Vec<f32>,
 }
 
 /// What is known of a row.
@@ -34,13 +37,10 @@ struct Row {
     mass: f64,
 }
 
-/// Writes the inputs of all shapes.
-pub fn prepare(plan: &Plan, target: &Path) -> Result<Vec<Input>> {
-    plan.shapes.iter().map(|&shape| Input::new(shape, target.join(format!("inputs/{shape}")))).collect()
-}
-
 impl Input {
-    fn new(shape: Shape, folder: PathBuf) -> Result<Self> {
+    /// Writes the inputs of a shape.
+    pub fn prepare(shape: Shape, target: &Path) -> Result<Self> {
+        let folder = target.join(format!("inputs/{shape}"));
         let inputs = Buffers::new(shape);
         files::write_inputs(&folder, &inputs)?;
         let row = |row: usize| {
@@ -50,7 +50,8 @@ impl Input {
             Row::new(&of(&inputs.logits), &of(&inputs.distributions), inputs.labels[row] as usize)
         };
         let rows = (0..shape.rows).into_par_iter().map(row).collect();
-        Ok(Self { shape, folder, rows })
+        let [logits, distributions] = [&inputs.logits, &inputs.distributions].map(|values| sample(values));
+        Ok(Self { shape, folder, rows, labels: inputs.labels, logits, distributions })
     }
 }
 
@@ -73,6 +74,9 @@ pub fn check(child: &Child, operation: &str, input: &Input) -> Result<bool> {
     for path in paths {
         fs::remove_file(path)?;
     }
+    // Without program and backend.
+    let name = operation.split_once(':').map_or(operation, |(_, name)| name);
+    let operation = name.split_once('@').map_or(name, |(name, _)| name);
     let matrix = operation.contains("softmax") || operation.contains("gradient");
     let losses = operation.contains("loss");
     ensure!(results.len() == usize::from(losses) + usize::from(matrix), "{count} results");
@@ -105,26 +109,24 @@ fn check_losses(losses: &[f32], operation: &str, input: &Input) -> Result<f64> {
 }
 
 fn check_matrix(values: &[f32], operation: &str, scale: f64, input: &Input) -> Result<()> {
-    let shape = input.shape;
-    ensure!(values.len() == shape.logits(), "{} results", values.len());
-    let logits: Vec<f32> = files::read(&input.folder.join(files::LOGITS))?;
-    let labels: Vec<u32> = files::read(&input.folder.join(files::LABELS))?;
-    let distributions: Vec<f32> = files::read(&input.folder.join(files::DISTRIBUTIONS))?;
+    let Input { shape, rows, labels, logits, distributions, .. } = input;
+    ensure!(values.len() == logits.len(), "{} results", values.len());
+    let step = sample_step(shape.logits());
     let wrong = values.par_iter().enumerate().find_first(|&(index, &value)| {
-        let (row, class) = shape.indices(index);
-        let distance = f64::from(logits[index]) - input.rows[row].log_sum_exp;
+        let (row, class) = shape.indices(index * step);
+        let distance = f64::from(logits[index]) - rows[row].log_sum_exp;
         let expected = match operation {
-            "softmax" => distance.exp(),
+            "softmax" | "softmax_in_place" => distance.exp(),
             "log_softmax" => distance,
             "sparse_loss_and_gradient" => distance.exp() - f64::from(u8::from(labels[row] as usize == class)),
-            _ => distance.exp() * input.rows[row].mass - f64::from(distributions[index]),
+            _ => distance.exp() * rows[row].mass - f64::from(distributions[index]),
         };
         !close(value, expected * scale, scale)
     });
     match wrong {
         None => Ok(()),
         Some((index, value)) => {
-            let (row, class) = shape.indices(index);
+            let (row, class) = shape.indices(index * step);
             anyhow::bail!("row {row}, class {class} is {value}, which is wrong")
         }
     }

@@ -8,11 +8,16 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use xent_peers::common::shape::Shape;
 
+use crate::weight::Weight;
+
 /// One run of this program.
 #[derive(Serialize, Deserialize)]
 pub struct Results {
     pub date: String,
-    pub quick: bool,
+    /// Why this is a part of what there is to measure; empty where it is all.
+    pub partial: String,
+    /// How long it took, without building.
+    pub minutes: f64,
     /// What the machine is, a line each.
     pub machine: Vec<(String, String)>,
     pub versions: BTreeMap<String, String>,
@@ -20,6 +25,7 @@ pub struct Results {
     pub missing: BTreeMap<String, String>,
     /// Results that were wrong, and operations that failed.
     pub problems: Vec<String>,
+    pub weight: Option<Weight>,
     pub comparisons: Vec<Comparison>,
 }
 
@@ -27,14 +33,18 @@ pub struct Results {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// xent, and one peer.
-    Peer,
-    /// xent, and the limits of the machine.
-    Limits,
-    /// The backends of xent, the selected one first.
-    Backends,
-    /// xent on one thread, and on two.
-    Threads,
+    /// xent, the bound, the limits of the machine, and peers.
+    Operation,
+    /// Classes in the middle, and the same rows with their classes at the end.
+    Middle,
+    /// Classes in front, and the same turned by hand.
+    Front,
+    /// No option, and each option.
+    Options,
+    /// Ordinary logits, and others.
+    Logits,
+    /// One call, in ns.
+    Call,
     /// xent alone, at a constant number of logits.
     Sweep,
 }
@@ -53,7 +63,7 @@ pub struct Comparison {
     pub entrants: Vec<Entrant>,
 }
 
-/// The times of one of them, ns per logit, a round each.
+/// The times of one of them, a round each: ns per logit, or per call.
 #[derive(Serialize, Deserialize)]
 pub struct Entrant {
     pub name: String,
@@ -69,9 +79,8 @@ impl Entrant {
         median(self.times.clone())
     }
 
-    /// The median over the rounds of this time over the other's.
-    pub fn over(&self, other: &Self) -> f64 {
-        median(self.times.iter().zip(&other.times).map(|(a, b)| a / b).collect())
+    pub fn min(&self) -> f64 {
+        self.times.iter().copied().fold(f64::NAN, f64::min)
     }
 }
 
@@ -87,43 +96,58 @@ pub fn median(mut values: Vec<f64>) -> f64 {
 }
 
 impl Comparison {
+    pub fn new(
+        kind: Kind,
+        operation: &str,
+        Shape { rows, classes, inner }: Shape,
+        threads: usize,
+        entrants: Vec<Entrant>,
+    ) -> Self {
+        Self { kind, operation: operation.to_owned(), rows, classes, inner, threads, entrants }
+    }
+
     pub fn shape(&self) -> Shape {
         Shape { rows: self.rows, classes: self.classes, inner: self.inner }
     }
 
-    /// What is compared: only one comparison is kept of each.
-    fn subject(&self) -> (Kind, &str, Shape, usize, Option<&str>) {
-        let peer = self.entrants.get(1).filter(|_| self.kind == Kind::Peer);
-        (self.kind, &self.operation, self.shape(), self.threads, peer.map(|peer| &*peer.name))
+    pub fn named(&self, name: &str) -> Option<&Entrant> {
+        self.entrants.iter().find(|entrant| entrant.name == name)
     }
 
-    pub fn xent(&self) -> &Entrant {
-        &self.entrants[0]
+    /// The least time of the entrant of this name; NaN without one.
+    pub fn min(&self, name: &str) -> f64 {
+        self.named(name).map_or(f64::NAN, Entrant::min)
     }
 
-    /// How many times as long xent takes as an entrant of this name; NaN without one.
-    pub fn over_named(&self, name: &str) -> f64 {
-        let other = self.entrants.iter().find(|entrant| entrant.name == name);
-        other.map_or(f64::NAN, |other| self.xent().over(other))
+    /// The least time of the bound, in the better of its forms.
+    pub fn bound(&self, backend: &str) -> f64 {
+        self.min(&format!("bound {backend}")).min(self.min(&format!("bound in turns {backend}")))
     }
 
-    /// How many times as long xent takes as the best limit that moves the same bytes.
-    pub fn over_best_limit(&self) -> f64 {
-        let moving = self.entrants[1..].iter().filter(|entrant| entrant.name != "sum_exp");
-        let best = moving.min_by(|a, b| a.median().total_cmp(&b.median()));
-        best.map_or(f64::NAN, |best| self.xent().over(best))
+    /// The other libraries, with their times.
+    pub fn peers(&self) -> impl Iterator<Item = &Entrant> {
+        let own = ["xent ", "bound ", "limit "];
+        self.entrants.iter().filter(move |entrant| !own.iter().any(|own| entrant.name.starts_with(own)))
+    }
+
+    /// The fastest of those peers that are optimised for speed; the loop written by hand is not.
+    pub fn best_peer(&self) -> Option<&Entrant> {
+        let peers = self.peers().filter(|peer| peer.name != "loop");
+        peers.min_by(|a, b| a.min().total_cmp(&b.min()))
     }
 }
 
 impl Results {
-    pub fn new(machine: Vec<(String, String)>, quick: bool) -> Self {
+    pub fn new(machine: Vec<(String, String)>, partial: &str) -> Self {
         Self {
             date: jiff::Zoned::now().date().to_string(),
-            quick,
+            partial: partial.to_owned(),
+            minutes: 0.0,
             machine,
             versions: BTreeMap::new(),
             missing: BTreeMap::new(),
             problems: Vec::new(),
+            weight: None,
             comparisons: Vec::new(),
         }
     }
@@ -138,20 +162,13 @@ impl Results {
         self.problems.push(problem);
     }
 
-    /// Takes over what was measured before, to be replaced by what is measured anew.
-    pub fn keep(&mut self, before: Self) {
-        self.versions = before.versions;
-        self.comparisons = before.comparisons;
-    }
-
     pub fn add(&mut self, comparison: Comparison) {
         let Comparison { operation, threads, .. } = &comparison;
         print!("{operation} {} {threads}:", comparison.shape());
         for entrant in &comparison.entrants {
-            print!("  {} {:.3}", entrant.name, entrant.median());
+            print!("  {} {:.3}", entrant.name, entrant.min());
         }
         println!();
-        self.comparisons.retain(|before| before.subject() != comparison.subject());
         self.comparisons.push(comparison);
     }
 
@@ -172,7 +189,9 @@ impl Results {
 
 #[cfg(test)]
 mod tests {
-    use super::{Entrant, median};
+    use xent_peers::common::shape::shape;
+
+    use super::{Comparison, Entrant, Kind, median};
 
     #[test]
     fn medians_are_in_the_middle() {
@@ -182,9 +201,20 @@ mod tests {
     }
 
     #[test]
-    fn a_ratio_is_taken_round_by_round() {
-        let entrant = |times: [f64; 3]| Entrant { name: String::new(), times: times.to_vec() };
-        // The machine slowed down in the last round, for both.
-        assert_eq!(entrant([1.0, 1.0, 8.0]).over(&entrant([2.0, 2.0, 16.0])).to_bits(), 0.5_f64.to_bits());
+    fn the_bound_is_the_better_of_its_forms_and_no_peer() {
+        let entrant =
+            |name: &str, time: f64| Entrant { name: name.to_owned(), times: vec![time + 1.0, time] };
+        let entrants = vec![
+            entrant("xent avx2", 3.0),
+            entrant("bound avx2", 2.0),
+            entrant("bound in turns avx2", 1.5),
+            entrant("limit copy", 0.5),
+            entrant("loop", 1.0),
+            entrant("JAX", 4.0),
+        ];
+        let comparison = Comparison::new(Kind::Operation, "softmax", shape(2, 2), 1, entrants);
+        assert_eq!(comparison.bound("avx2").to_bits(), 1.5_f64.to_bits());
+        assert!(comparison.bound("avx512").is_nan());
+        assert_eq!(comparison.best_peer().map(|peer| &*peer.name), Some("JAX"));
     }
 }

@@ -10,10 +10,23 @@ use anyhow::{Context, Result, bail};
 
 use crate::Folders;
 use crate::child::Start;
-use crate::plan::{Kind, Peer};
+use crate::plan::{Kind, Peer, Plan};
+use crate::results::Results;
+
+/// Makes the workers of all peers; those that cannot be made are missing.
+pub fn peers<'a>(plan: &'a Plan, folders: &Folders, results: &mut Results) -> Vec<(&'a Peer, Start)> {
+    let mut starts = Vec::new();
+    for peer in &plan.peers {
+        match self::peer(folders, peer) {
+            Ok(start) => starts.push((peer, start)),
+            Err(error) => results.missing(peer.name, &error),
+        }
+    }
+    starts
+}
 
 /// Makes the worker of a peer.
-pub fn peer(folders: &Folders, peer: &Peer) -> Result<Start> {
+fn peer(folders: &Folders, peer: &Peer) -> Result<Start> {
     println!("preparing {}", peer.name);
     match peer.kind {
         Kind::Rust { feature, native, .. } => rust_worker(folders, Some(feature), native),
@@ -23,7 +36,7 @@ pub fn peer(folders: &Folders, peer: &Peer) -> Result<Start> {
 
 /// Builds a worker with one library, or with none for xent and the loop written by hand. Each is a
 /// program of its own: one that cannot be built takes no other with it.
-pub fn rust_worker(folders: &Folders, feature: Option<&str>, native: bool) -> Result<Start> {
+fn rust_worker(folders: &Folders, feature: Option<&str>, native: bool) -> Result<Start> {
     let feature = feature.unwrap_or_default();
     let target = if native { folders.target.join("native") } else { folders.target.clone() };
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));

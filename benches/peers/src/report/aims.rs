@@ -1,238 +1,296 @@
-//! What xent is meant to reach, and what was measured.
+//! What xent is meant to reach, and what was measured. All ratios are those of minima.
 
 use std::fmt::Write;
 
 use xent_peers::common::operations::Operation;
-use xent_peers::common::shape::{IN_L2, Shape, shape};
+use xent_peers::common::shape::Shape;
 
-use super::tables::{at, threads, time};
+use super::tables::{distinct, time};
+use crate::compare::BACKENDS;
 use crate::results::{Comparison, Kind, Results};
 
-/// The peers that xent is meant to leave behind by a factor.
-const FASTEST: [&str; 6] =
-    ["PyTorch", "PyTorch compiled", "JAX", "TensorFlow", "ONNX Runtime", "rten native"];
+/// How many times as long as the bound xent may take.
+const BOUND: f64 = 1.15;
 
-/// Shapes that are far out of cache.
-const LARGE: usize = 8_000_000;
-
+/// A side on which a value must be.
 #[derive(Clone, Copy)]
-enum Bound {
+pub enum Aim {
     AtMost(f64),
     AtLeast(f64),
 }
 
-/// One measured value.
-struct Cell {
-    shape: Shape,
-    threads: usize,
-    value: f64,
-}
-
-/// One line: what is measured, in which unit, and the bound for all of it.
-struct Aim {
-    what: String,
-    unit: &'static str,
-    bound: Bound,
-    cells: Vec<Cell>,
-}
-
 impl Aim {
-    /// The cell that is furthest from the bound.
-    fn worst(&self) -> Option<&Cell> {
-        let order = |a: &&Cell, b: &&Cell| a.value.total_cmp(&b.value);
-        match self.bound {
-            Bound::AtMost(_) => self.cells.iter().max_by(order),
-            Bound::AtLeast(_) => self.cells.iter().min_by(order),
+    fn is_met(self, value: f64) -> bool {
+        match self {
+            Self::AtMost(most) => value <= most,
+            Self::AtLeast(least) => value >= least,
         }
     }
 
-    fn is_met(&self, cell: &Cell) -> bool {
-        match self.bound {
-            Bound::AtMost(bound) => cell.value <= bound,
-            Bound::AtLeast(bound) => cell.value >= bound,
+    /// How far a value is from it: less is better.
+    fn distance(self, value: f64) -> f64 {
+        match self {
+            Self::AtMost(most) => value / most,
+            Self::AtLeast(least) => least / value,
         }
-    }
-
-    fn line(&self) -> Option<String> {
-        let worst = self.worst()?;
-        let (sign, bound) = match self.bound {
-            Bound::AtMost(bound) => ("≤", bound),
-            Bound::AtLeast(bound) => ("≥", bound),
-        };
-        let met = self.cells.iter().filter(|cell| self.is_met(cell)).count();
-        let Self { what, unit, cells, .. } = self;
-        let verdict =
-            if met == cells.len() { "yes".to_owned() } else { format!("**{met} of {}**", cells.len()) };
-        let (shape, threads, value) = (worst.shape, worst.threads, time(worst.value));
-        Some(format!("| {what} | {sign} {bound} {unit} | {value} at {shape}, {threads} | {verdict} |"))
     }
 }
 
-/// The table of all aims.
+impl std::fmt::Display for Aim {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::AtMost(most) => write!(f, "≤ {most}"),
+            Self::AtLeast(least) => write!(f, "≥ {least}"),
+        }
+    }
+}
+
+/// One aim at one place: what it is about, what was measured, and where.
+pub struct Verdict {
+    pub what: String,
+    pub aim: Aim,
+    pub value: f64,
+    place: String,
+}
+
+impl Verdict {
+    pub fn is_met(&self) -> bool {
+        self.aim.is_met(self.value)
+    }
+}
+
+/// How much faster than the best peer xent is meant to be.
+fn least_lead(operation: Operation, shape: Shape, backend: &str) -> Option<(&'static str, f64)> {
+    use Operation::{DenseLossAndGradient, LogSoftmax, Softmax, SparseLoss, SparseLossAndGradient};
+    let place = match shape.classes {
+        10 => "10 classes",
+        128 => "128 classes",
+        1000..=1024 => "1000 classes",
+        32_000.. => "32 000 classes and more",
+        _ => return None,
+    };
+    let of = |leads: [f64; 4]| match shape.classes {
+        10 => leads[0],
+        128 => leads[1],
+        1000..=1024 => leads[2],
+        _ => leads[3],
+    };
+    let middle = if backend == "avx512" { 1.1 } else { 0.95 };
+    let lead = match operation {
+        SparseLoss => of([2.0, 1.5, 2.0, 3.0]),
+        SparseLossAndGradient => of([2.5, 1.15, 1.5, 2.0]),
+        Softmax | LogSoftmax => of([1.8, middle, middle, 1.25]),
+        DenseLossAndGradient if shape.classes >= 128 => 1.5,
+        _ => return None,
+    };
+    Some((place, lead))
+}
+
+/// xent on a backend beside the bound.
+pub fn beside_bound(comparison: &Comparison, backend: &str) -> Option<Verdict> {
+    let value = comparison.min(&format!("xent {backend}")) / comparison.bound(backend);
+    let what = format!("time over that of the bound, {backend}");
+    value.is_finite().then(|| Verdict {
+        what,
+        aim: Aim::AtMost(BOUND),
+        value,
+        place: place(comparison, backend),
+    })
+}
+
+/// The best peer beside xent on a backend.
+pub fn beside_peers(comparison: &Comparison, backend: &str) -> Option<Verdict> {
+    let operation = Operation::named(&comparison.operation)?;
+    let shape = comparison.shape();
+    let xent = comparison.min(&format!("xent {backend}"));
+    let (what, value, least) = if shape.inner > 1 {
+        if ![Operation::SparseLossAndGradient, Operation::Softmax].contains(&operation) {
+            return None;
+        }
+        let what = format!("{operation}, classes in the middle: PyTorch's time over xent's, {backend}");
+        (what, comparison.min("PyTorch") / xent, 2.5)
+    } else {
+        let (place, least) = least_lead(operation, shape, backend)?;
+        let what = format!("{operation}, {place}: best peer's time over xent's, {backend}");
+        (what, comparison.best_peer()?.min() / xent, least)
+    };
+    let (aim, place) = (Aim::AtLeast(least), place(comparison, backend));
+    value.is_finite().then_some(Verdict { what, aim, value, place })
+}
+
+fn place(comparison: &Comparison, backend: &str) -> String {
+    let threads = if comparison.threads == 1 { "1 thread" } else { "2 threads" };
+    let backend = if backend.is_empty() { String::new() } else { format!(", {backend}") };
+    format!("{} {}, {threads}{backend}", comparison.operation, comparison.shape())
+}
+
+/// Aims that are about xent beside itself.
+fn itself(results: &Results) -> Vec<Verdict> {
+    let mut verdicts = Vec::new();
+    let mut note = |comparison: &Comparison, what: String, most: f64, value: f64| {
+        if value.is_finite() {
+            let place = place(comparison, "");
+            verdicts.push(Verdict { what, aim: Aim::AtMost(most), value, place });
+        }
+    };
+    for comparison in &results.comparisons {
+        let ratio = |name: &str, other: &str| comparison.min(name) / comparison.min(other);
+        match comparison.kind {
+            Kind::Middle if ["sparse_loss_and_gradient", "softmax"].contains(&&*comparison.operation) => {
+                let what = "time of classes in the middle over the same rows with classes at the end".into();
+                note(comparison, what, 1.3, ratio("in the middle", "at the end"));
+            }
+            Kind::Front => {
+                let what = "time of classes in front over turning them by hand".into();
+                note(comparison, what, 1.0, ratio("in front", "turned by hand"));
+            }
+            Kind::Options => {
+                for entrant in &comparison.entrants[1..] {
+                    let what = format!("time with {} over a plain call", words(&entrant.name));
+                    note(comparison, what, dearest(&entrant.name), ratio(&entrant.name, "no_option"));
+                }
+            }
+            Kind::Logits => {
+                for entrant in &comparison.entrants[1..] {
+                    let what = format!("time of logits {} over ordinary ones", entrant.name);
+                    note(comparison, what, 1.5, ratio(&entrant.name, "ordinary"));
+                }
+            }
+            Kind::Call => {
+                if let Some(most) = longest_call(comparison) {
+                    let what = format!("{}, a call of {} in ns", comparison.operation, comparison.shape());
+                    note(comparison, what, most, comparison.min("xent"));
+                }
+            }
+            Kind::Operation | Kind::Middle | Kind::Sweep => {}
+        }
+    }
+    verdicts
+}
+
+pub fn words(name: &str) -> String {
+    name.replace('_', " ")
+}
+
+/// What an option may cost, as a factor.
+fn dearest(option: &str) -> f64 {
+    match option {
+        "z_loss" | "class_weights" | "upstream" | "ignored_rows" => 1.05,
+        "soft_cap" => 3.0,
+        _ => 1.4,
+    }
+}
+
+fn longest_call(comparison: &Comparison) -> Option<f64> {
+    match (comparison.rows, comparison.classes, &*comparison.operation) {
+        (0, ..) => Some(40.0),
+        (1, 10, "sparse_loss") => Some(120.0),
+        (1, 10, "sparse_loss_and_gradient") => Some(160.0),
+        _ => None,
+    }
+}
+
+/// Each size of the sweep over the one before, or the other way round.
+fn steps(results: &Results) -> Vec<Verdict> {
+    let mut verdicts = Vec::new();
+    for operation in distinct(results.of(Kind::Sweep).map(|c| &c.operation)) {
+        let all: Vec<&Comparison> = results.of(Kind::Sweep).filter(|c| c.operation == *operation).collect();
+        for pair in all.windows(2) {
+            let ratio = pair[1].min("xent") / pair[0].min("xent");
+            verdicts.push(Verdict {
+                what: "time over that of the neighbouring number of classes".into(),
+                aim: Aim::AtMost(1.5),
+                value: ratio.max(1.0 / ratio),
+                place: format!("{operation} {} classes", pair[1].classes),
+            });
+        }
+    }
+    verdicts
+}
+
+/// What the crate may weigh.
+fn weight(results: &Results) -> Vec<Verdict> {
+    let Some(weight) = &results.weight else { return Vec::new() };
+    let verdict = |what: &str, most: f64, value: f64, place: &str| Verdict {
+        what: what.to_owned(),
+        aim: Aim::AtMost(most),
+        value,
+        place: place.to_owned(),
+    };
+    vec![
+        verdict("seconds of a clean build", 25.0, weight.build, "a program with xent alone"),
+        verdict(
+            "seconds of a clean build with every feature",
+            30.0,
+            weight.build_all_features,
+            "a program with xent alone",
+        ),
+        verdict("MB of machine code", 1.5, weight.code as f64 / 1e6, "the compiled crate"),
+        verdict("lines of source", 9000.0, weight.lines as f64, "`src/`"),
+        verdict("lines of the longest file", 400.0, weight.longest as f64, "`src/`"),
+    ]
+}
+
+/// The table of all aims: how often each is met, and where it is furthest away.
 pub fn section(results: &Results) -> String {
+    let mut all = Vec::new();
+    for comparison in results.of(Kind::Operation) {
+        for backend in BACKENDS {
+            all.extend(beside_bound(comparison, backend));
+            all.extend(beside_peers(comparison, backend));
+        }
+    }
+    all.extend(itself(results));
+    all.extend(steps(results));
+    all.extend(weight(results));
     let mut text = String::from(
-        "\n## Aims\n\nThe value is the worst of all shapes and numbers of threads that the line is about.\n\n\
-         | what | aim | worst, at shape, threads | met |\n|---|---|---|---|\n",
+        "### Aims\n\nHow often each of them is met, over all shapes, operations and numbers of threads it is about.\n\n\
+         | what | aim | met | worst |\n|---|---|---|---|\n",
     );
-    let all = [limits(results), absolute(results), peers(results), itself(results)];
-    for line in all.iter().flatten().filter_map(Aim::line) {
-        writeln!(text, "{line}").expect("a string takes all");
+    // Those of the bound first, then by operation.
+    let mut lines = distinct(all.iter().map(|verdict| &verdict.what));
+    lines.sort_by_key(|what| !what.contains("bound"));
+    for what in lines {
+        let here: Vec<&Verdict> = all.iter().filter(|verdict| verdict.what == *what).collect();
+        let met = here.iter().filter(|verdict| verdict.is_met()).count();
+        let order = |verdict: &&&Verdict| verdict.aim.distance(verdict.value);
+        let Some(worst) = here.iter().max_by(|a, b| order(a).total_cmp(&order(b))) else { continue };
+        let count = format!("{met} of {}", here.len());
+        let count = if met == here.len() { count } else { format!("**{count}**") };
+        let (aim, value, place) = (worst.aim, time(worst.value), &worst.place);
+        writeln!(text, "| {what} | {aim} | {count} | {value} at {place} |").expect("a string takes all");
     }
     text
 }
 
-fn is_large(shape: Shape) -> bool {
-    shape.logits() >= LARGE && !is_image(shape)
-}
+#[cfg(test)]
+mod tests {
+    use xent_peers::common::shape::{images, shape};
 
-/// Whether classes are not the last axis.
-fn is_image(shape: Shape) -> bool {
-    shape.inner > 1
-}
+    use super::{beside_bound, beside_peers};
+    use crate::results::{Comparison, Entrant, Kind};
 
-/// Cells of one kind and operation.
-fn cells(
-    results: &Results,
-    kind: Kind,
-    operation: Operation,
-    of: impl Fn(Shape) -> bool,
-    value: impl Fn(&Comparison) -> f64,
-) -> Vec<Cell> {
-    let all = results.of(kind).filter(|c| c.operation == operation.name() && of(c.shape()));
-    all.map(|c| Cell { shape: c.shape(), threads: c.threads, value: value(c) })
-        .filter(|cell| cell.value.is_finite())
-        .collect()
-}
-
-fn limits(results: &Results) -> Vec<Aim> {
-    use Operation::{
-        DenseLoss, LogSoftmax, Softmax, SparseLoss, SparseLossAndGradient, SparseLossAndGradientInPlace,
-    };
-    let in_l2 = |shape| shape == IN_L2;
-    // A row and its result are within L2, all of them are not: a copy from L2 to L2 takes less time than
-    // any exponential.
-    let rows_in_l2 = |shape: Shape| [self::shape(1024, 1000), self::shape(1024, 1024)].contains(&shape);
-    let many = |shape: Shape| shape.classes >= 1000;
-    let aim = |operation: Operation, place: &str, bound, unit, of: &dyn Fn(Shape) -> bool| Aim {
-        what: format!("{operation}, {place}"),
-        unit,
-        bound: Bound::AtMost(bound),
-        cells: cells(results, Kind::Limits, operation, of, Comparison::over_best_limit),
-    };
-    vec![
-        aim(SparseLoss, "8 M logits and more", 1.1, "× read", &is_large),
-        Aim {
-            cells: cells(results, Kind::Limits, SparseLoss, in_l2, |c| c.over_named("sum_exp")),
-            ..aim(SparseLoss, "within L2", 1.2, "× sum of exponentials", &in_l2)
-        },
-        aim(DenseLoss, "1000 classes and more", 1.3, "× read of both", &many),
-        aim(SparseLossAndGradient, "rows within L2", 1.3, "× best copy", &rows_in_l2),
-        aim(SparseLossAndGradient, "8 M logits and more", 1.5, "× best copy", &is_large),
-        aim(SparseLossAndGradientInPlace, "8 M logits and more", 1.6, "× scale in place", &is_large),
-        aim(Softmax, "rows within L2", 1.3, "× best copy", &rows_in_l2),
-        aim(Softmax, "8 M logits and more", 1.6, "× best copy", &is_large),
-        aim(LogSoftmax, "rows within L2", 1.3, "× best copy", &rows_in_l2),
-        aim(LogSoftmax, "8 M logits and more", 1.6, "× best copy", &is_large),
-        aim(SparseLossAndGradient, "classes in the middle", 1.6, "× best copy", &is_image),
-    ]
-}
-
-fn absolute(results: &Results) -> Vec<Aim> {
-    let few = |shape: Shape| shape == self::shape(8192, 10);
-    let aim = |operation: Operation, bound| {
-        let mut cells = cells(results, Kind::Limits, operation, few, |c| c.xent().median());
-        cells.retain(|cell| cell.threads == 1);
-        Aim { what: format!("{operation}, ten classes"), unit: "ns", bound: Bound::AtMost(bound), cells }
-    };
-    vec![aim(Operation::SparseLoss, 0.45), aim(Operation::SparseLossAndGradient, 0.8)]
-}
-
-/// How many times as long the best of the fastest peers takes.
-fn lead(results: &Results, operation: Operation, shape: Shape, threads: usize) -> Option<f64> {
-    let all = at(results, Kind::Peer, operation.name(), shape, threads);
-    let all = all.filter(|c| FASTEST.contains(&&*c.entrants[1].name));
-    all.map(|c| c.entrants[1].over(c.xent())).min_by(f64::total_cmp)
-}
-
-fn peers(results: &Results) -> Vec<Aim> {
-    use Operation::{DenseLossAndGradient, LogSoftmax, Softmax, SparseLoss, SparseLossAndGradient};
-    let (long, middle) = (shape(8, 262_144), shape(1024, 1000));
-    // The aim at most shapes, and at shapes and threads where the limits leave less.
-    let aims = [
-        (SparseLoss, 3.0, vec![(long, 1, 2.5), (long, 2, 2.5)]),
-        (SparseLossAndGradient, 2.5, vec![(long, 1, 2.0)]),
-        (DenseLossAndGradient, 2.5, vec![]),
-        (Softmax, 1.3, vec![(middle, 1, 1.1)]),
-        (LogSoftmax, 1.3, vec![(middle, 1, 1.1)]),
-    ];
-    let mut lines = Vec::new();
-    for (operation, usual, exceptions) in aims {
-        let mut all = Vec::new();
-        for threads in threads(results, Kind::Peer) {
-            for shape in xent_peers::common::shape::SHAPES {
-                let value = lead(results, operation, shape, threads);
-                all.extend(value.map(|value| Cell { shape, threads, value }));
-            }
-        }
-        let line = |what: &str, bound, cells| Aim {
-            what: format!("{operation}, {what}"),
-            unit: "× as fast",
-            bound: Bound::AtLeast(bound),
-            cells,
-        };
-        for (shape, threads, bound) in exceptions {
-            let (here, others) =
-                all.into_iter().partition(|c: &Cell| c.shape == shape && c.threads == threads);
-            all = others;
-            lines.push(line("best peer at this shape", bound, here));
-        }
-        lines.push(line("best peer", usual, all));
+    fn comparison(operation: &str, classes: usize) -> Comparison {
+        let entrant = |(name, time): (&str, f64)| Entrant { name: name.to_owned(), times: vec![time] };
+        let entrants =
+            [("xent avx2", 1.0), ("bound avx2", 0.9), ("PyTorch", 4.0), ("JAX", 1.9), ("loop", 0.5)];
+        let shape = if classes == 81 { images(2, 81, 10) } else { shape(2, classes) };
+        Comparison::new(Kind::Operation, operation, shape, 1, entrants.map(entrant).into())
     }
-    let images = cells(results, Kind::Peer, SparseLossAndGradient, is_image, |c| {
-        if c.entrants[1].name == "PyTorch" { c.entrants[1].over(c.xent()) } else { f64::NAN }
-    });
-    lines.push(Aim {
-        what: format!("{SparseLossAndGradient}, classes in the middle, PyTorch"),
-        unit: "× as fast",
-        bound: Bound::AtLeast(3.0),
-        cells: images,
-    });
-    lines
-}
 
-/// xent beside itself: backends, threads, neighbouring sizes.
-fn itself(results: &Results) -> Vec<Aim> {
-    let mut lines = Vec::new();
-    for operation in crate::plan::COMPARED {
-        let avx2 = |of: &dyn Fn(Shape) -> bool| {
-            cells(results, Kind::Backends, operation, of, |c| 1.0 / c.over_named("avx2"))
-        };
-        let line =
-            |what: &str, unit, bound, cells| Aim { what: format!("{operation}, {what}"), unit, bound, cells };
-        // Elsewhere there is nothing to compare AVX2 with.
-        if results.versions.get("xent backend").is_some_and(|backend| backend == "avx512") {
-            lines.push(line(
-                "AVX2 within L2",
-                "× AVX-512",
-                Bound::AtMost(1.6),
-                avx2(&|shape| shape == IN_L2),
-            ));
-            lines.push(line("AVX2, 8 M logits and more", "× AVX-512", Bound::AtMost(1.1), avx2(&is_large)));
-        }
-        let threads = cells(results, Kind::Threads, operation, |_| true, |c| c.over_named("2 threads"));
-        lines.push(line("two threads", "× as fast as one", Bound::AtLeast(1.6), threads));
-        let unit = "× a neighbouring size";
-        lines.push(line("2 to 1 000 000 classes", unit, Bound::AtMost(1.5), steps(results, operation)));
+    #[test]
+    fn verdicts_are_those_of_the_best_peer_and_of_the_bound() {
+        let met =
+            |operation, classes| beside_peers(&comparison(operation, classes), "avx2").map(|v| v.is_met());
+        // 1.9 times as fast as JAX.
+        assert_eq!(met("sparse_loss", 10), Some(false));
+        assert_eq!(met("sparse_loss", 128), Some(true));
+        assert_eq!(met("log_softmax", 10), Some(true));
+        assert_eq!(met("dense_loss_and_gradient", 10), None);
+        // With classes in the middle it is PyTorch that counts.
+        assert_eq!(met("softmax", 81), Some(true));
+        let bound = beside_bound(&comparison("softmax", 10), "avx2").map(|verdict| verdict.is_met());
+        assert_eq!(bound, Some(true));
+        assert!(beside_bound(&comparison("softmax", 10), "avx512").is_none());
     }
-    lines
-}
-
-/// Each size of the sweep over the one before, or the other way round.
-fn steps(results: &Results, operation: Operation) -> Vec<Cell> {
-    let all: Vec<&Comparison> = results.of(Kind::Sweep).filter(|c| c.operation == operation.name()).collect();
-    let step = |pair: &[&Comparison]| {
-        let value = pair[1].xent().median() / pair[0].xent().median();
-        Cell { shape: pair[1].shape(), threads: pair[1].threads, value: value.max(1.0 / value) }
-    };
-    all.windows(2).map(step).collect()
 }

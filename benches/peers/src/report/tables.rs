@@ -1,11 +1,10 @@
-//! The tables.
+//! The tables of the details.
 
 use std::fmt::Write;
 
-use xent_peers::common::shape::{IMAGES, SHAPES, Shape};
-
+use super::aims::words;
 use crate::plan::COMPARED;
-use crate::results::{Comparison, Entrant, Kind, Results, median};
+use crate::results::{Comparison, Kind, Results};
 
 /// A row of a table.
 pub fn row(text: &mut String, cells: &[String]) {
@@ -20,22 +19,23 @@ pub fn head(text: &mut String, names: &[String]) {
     row(text, &line);
 }
 
-/// A time in ns per logit.
+/// A time in ns.
 pub fn time(nanoseconds: f64) -> String {
     match nanoseconds {
         n if n.is_nan() => String::new(),
         n if n < 1.0 => format!("{n:.3}"),
         n if n < 10.0 => format!("{n:.2}"),
-        n => format!("{n:.1}"),
+        n if n < 100.0 => format!("{n:.1}"),
+        n => format!("{n:.0}"),
     }
 }
 
-fn ratio(ratio: f64) -> String {
+pub fn ratio(ratio: f64) -> String {
     if ratio.is_nan() { String::new() } else { format!("{ratio:.2}") }
 }
 
 /// The values that occur, each once, in their order.
-fn distinct<T: PartialEq>(values: impl Iterator<Item = T>) -> Vec<T> {
+pub fn distinct<T: PartialEq>(values: impl Iterator<Item = T>) -> Vec<T> {
     values.fold(Vec::new(), |mut seen, value| {
         if !seen.contains(&value) {
             seen.push(value);
@@ -44,143 +44,90 @@ fn distinct<T: PartialEq>(values: impl Iterator<Item = T>) -> Vec<T> {
     })
 }
 
-/// The numbers of threads that were measured.
-pub fn threads(results: &Results, kind: Kind) -> Vec<usize> {
-    distinct(results.of(kind).map(|comparison| comparison.threads))
-}
-
-/// The peers that were measured.
-pub fn names(results: &Results) -> Vec<&str> {
-    distinct(results.of(Kind::Peer).flat_map(|c| &c.entrants[1..]).map(|entrant| &*entrant.name))
-}
-
-/// Comparisons of one operation on one shape.
-pub fn at<'a>(
-    results: &'a Results,
-    kind: Kind,
-    operation: &'a str,
-    shape: Shape,
-    threads: usize,
-) -> impl Iterator<Item = &'a Comparison> {
-    results.of(kind).filter(move |c| c.operation == operation && c.shape() == shape && c.threads == threads)
-}
-
-/// The time of an entrant; xent, which met every peer, has the median over all of them.
-pub fn peer_time(
-    results: &Results,
-    operation: &str,
-    shape: Shape,
-    threads: usize,
-    name: &str,
-) -> Option<f64> {
-    let all = at(results, Kind::Peer, operation, shape, threads).flat_map(|c| &c.entrants);
-    let times: Vec<f64> = all.filter(|entrant| entrant.name == name).map(Entrant::median).collect();
-    (!times.is_empty()).then(|| median(times))
-}
-
-fn plural(threads: usize) -> String {
+pub fn plural(threads: usize) -> String {
     if threads == 1 { "1 thread".to_owned() } else { format!("{threads} threads") }
 }
 
-/// Times beside those of each peer, with ratios.
-pub fn peers(results: &Results) -> String {
-    let mut text = String::from(
-        "\n## Beside other libraries\n\nns per logit; in brackets, how many times as long as xent.\n",
-    );
-    let names = names(results);
-    for threads in threads(results, Kind::Peer) {
-        for operation in COMPARED {
-            let operation = operation.name();
+/// A column for each of the entrants, least time and median.
+fn times(text: &mut String, first: &[&str], all: &[(Vec<String>, &Comparison)]) {
+    let mut names = distinct(all.iter().flat_map(|(_, c)| &c.entrants).map(|entrant| &*entrant.name));
+    // Others stay in their order.
+    let places = ["xent ", "bound avx", "bound in turns ", "limit "];
+    names.sort_by_key(|name| places.iter().position(|start| name.starts_with(start)).unwrap_or(places.len()));
+    let columns = first.iter().copied().map(str::to_owned).chain(names.iter().map(|name| words(name)));
+    head(text, &columns.collect::<Vec<_>>());
+    for (first, comparison) in all {
+        let cells = names.iter().map(|name| {
+            comparison.named(name).map_or(String::new(), |entrant| {
+                format!("{} ({})", time(entrant.min()), time(entrant.median()))
+            })
+        });
+        row(text, &first.iter().cloned().chain(cells).collect::<Vec<_>>());
+    }
+}
+
+/// All entrants at all operations.
+pub fn operations(results: &Results) -> String {
+    let mut text =
+        String::from("\n## Every operation\n\nns per logit: the least time, and in brackets the median.\n");
+    for threads in distinct(results.of(Kind::Operation).map(|comparison| comparison.threads)) {
+        for operation in distinct(results.of(Kind::Operation).map(|comparison| &comparison.operation)) {
+            let here =
+                results.of(Kind::Operation).filter(|c| c.operation == *operation && c.threads == threads);
+            let all: Vec<_> = here.map(|c| (vec![c.shape().to_string()], c)).collect();
             write!(text, "\n### {operation}, {}\n\n", plural(threads)).expect("a string takes all");
-            if threads == 1 {
-                write!(text, "![{operation}](docs/benchmarks/{operation}.svg)\n\n")
-                    .expect("a string takes all");
-            }
-            let offered = |name: &&&str| {
-                let mut all =
-                    results.of(Kind::Peer).filter(|c| c.operation == operation && c.threads == threads);
-                all.any(|comparison| comparison.entrants[1].name == **name)
-            };
-            let names: Vec<&str> = names.iter().filter(offered).copied().collect();
-            let columns = ["shape", "xent"].into_iter().chain(names.iter().copied());
-            head(&mut text, &columns.map(str::to_owned).collect::<Vec<_>>());
-            for shape in SHAPES.into_iter().chain(IMAGES) {
-                peers_at(&mut text, results, operation, shape, threads, &names);
-            }
+            times(&mut text, &["shape"], &all);
         }
     }
     text
 }
 
-fn peers_at(
-    text: &mut String,
-    results: &Results,
-    operation: &str,
-    shape: Shape,
-    threads: usize,
-    names: &[&str],
-) {
-    let all: Vec<&Comparison> = at(results, Kind::Peer, operation, shape, threads).collect();
-    let Some(xent) = peer_time(results, operation, shape, threads, "xent") else { return };
-    let mut cells = vec![shape.to_string(), format!("**{}**", time(xent))];
-    for name in names {
-        let found = all.iter().find(|comparison| comparison.entrants[1].name == *name);
-        cells.push(found.map_or(String::new(), |comparison| {
-            let peer = &comparison.entrants[1];
-            format!("{} ({})", time(peer.median()), ratio(peer.over(comparison.xent())))
-        }));
+/// Comparisons of one kind, a line each.
+fn lines(results: &Results, kind: Kind, heading: &str) -> String {
+    let all: Vec<_> = results
+        .of(kind)
+        .map(|c| (vec![c.operation.clone(), c.shape().to_string(), c.threads.to_string()], c))
+        .collect();
+    if all.is_empty() {
+        return String::new();
     }
-    row(text, &cells);
-}
-
-/// Times beside those of the limits.
-pub fn limits(results: &Results) -> String {
-    let mut text = String::from(
-        "\n## Beside the limits of the machine\n\nns per logit; the ratio is that to the best limit that moves the same bytes.\n",
-    );
-    for operation in distinct(results.of(Kind::Limits).map(|c| &c.operation)) {
-        let all: Vec<&Comparison> = results.of(Kind::Limits).filter(|c| c.operation == *operation).collect();
-        write!(text, "\n### {operation}\n\n").expect("a string takes all");
-        let limits = all[0].entrants.iter().map(|entrant| entrant.name.clone());
-        head(
-            &mut text,
-            &["shape".to_owned(), "threads".to_owned()]
-                .into_iter()
-                .chain(limits)
-                .chain(["ratio".to_owned()])
-                .collect::<Vec<_>>(),
-        );
-        for comparison in all {
-            let mut cells = vec![comparison.shape().to_string(), comparison.threads.to_string()];
-            cells.extend(comparison.entrants.iter().map(|entrant| time(entrant.median())));
-            cells.push(ratio(comparison.over_best_limit()));
-            row(&mut text, &cells);
-        }
-    }
+    let mut text = format!("\n{heading}\n\n");
+    times(&mut text, &["operation", "shape", "threads"], &all);
     text
 }
 
-/// The backends beside each other.
-pub fn backends(results: &Results) -> String {
-    let mut text = String::from("\n## Backends\n\nns per logit.\n\n");
-    let Some(first) = results.of(Kind::Backends).next() else { return String::new() };
-    let names = first.entrants.iter().map(|entrant| entrant.name.clone());
-    let fixed = ["operation", "shape", "threads"].map(str::to_owned);
-    head(&mut text, &fixed.into_iter().chain(names).collect::<Vec<_>>());
-    for comparison in results.of(Kind::Backends) {
-        let Comparison { operation, threads, .. } = comparison;
-        let mut cells = vec![operation.clone(), comparison.shape().to_string(), threads.to_string()];
-        cells.extend(comparison.entrants.iter().map(|entrant| time(entrant.median())));
-        row(&mut text, &cells);
-    }
-    text
+/// Classes that are not the last axis.
+pub fn layouts(results: &Results) -> String {
+    let middle = "## Classes in the middle and in front\n\nns per logit. In the middle, as in detection and segmentation, \
+                  beside as many rows with their classes at the end; in front, beside a call that turns the logits \
+                  into rows, computes, and turns the results back.";
+    let text = lines(results, Kind::Middle, middle);
+    let heading = if text.is_empty() { middle } else { "### In front" };
+    text + &lines(results, Kind::Front, heading)
+}
+
+/// Options and logits that need care.
+pub fn options(results: &Results) -> String {
+    let options = "## Options\n\nLoss and gradient with one option, in ns per logit.";
+    let logits = "## Logits that need more care\n\nns per logit of logits with a standard deviation of 3; the same \
+                  around 10 000; the same with a third of the classes at -inf.";
+    lines(results, Kind::Options, options) + &lines(results, Kind::Logits, logits)
+}
+
+/// What a call costs.
+pub fn calls(results: &Results) -> String {
+    let heading = "## What a call costs\n\nns per call with buffers of the caller, on one thread. Without rows what is \
+                   left is validation and dispatch.";
+    lines(results, Kind::Call, heading)
 }
 
 /// Times against classes.
 pub fn sweep(results: &Results) -> String {
+    if results.of(Kind::Sweep).next().is_none() {
+        return String::new();
+    }
     let mut text = String::from(
-        "\n## From two classes to a million\n\nns per logit on one thread, at about four million logits.\n\n\
-         ![cost against classes](docs/benchmarks/classes.svg)\n\n",
+        "\n## From two classes to a million\n\nLeast times in ns per logit on one thread, at about four million logits.\n\n",
     );
     let names = COMPARED.map(|operation| operation.name().to_owned());
     head(&mut text, &["classes".to_owned()].into_iter().chain(names).collect::<Vec<_>>());
@@ -189,7 +136,7 @@ pub fn sweep(results: &Results) -> String {
         for operation in COMPARED {
             let mut all = results.of(Kind::Sweep).filter(|c| c.classes == classes);
             let found = all.find(|c| c.operation == operation.name());
-            cells.push(found.map_or(String::new(), |c| time(c.xent().median())));
+            cells.push(found.map_or(String::new(), |c| time(c.min("xent"))));
         }
         row(&mut text, &cells);
     }

@@ -6,7 +6,7 @@
 //! | | `ready VERSION`, once |
 //! | `generate SHAPE` | `ok`: inputs made here |
 //! | `load SHAPE FOLDER` | `ok`: inputs read from files |
-//! | `check OPERATION FOLDER` | `ok COUNT`: results written, or `none`: not offered |
+//! | `check OPERATION FOLDER` | `ok COUNT`: results, or samples of long ones, written; or `none`: not offered |
 //! | `time OPERATION CALLS` | `ok SECONDS`, or `none` |
 //! | `unload` | `ok` |
 //!
@@ -26,7 +26,6 @@ mod xent;
 
 use std::io::{self, BufRead, Write};
 use std::path::Path;
-use std::time::Instant;
 
 use anyhow::{Context, Error, Result, bail};
 use rayon::ThreadPoolBuilder;
@@ -99,11 +98,14 @@ fn answer(
             }
             let results = loaded.results(operation)?;
             for (index, values) in results.iter().enumerate() {
-                files::write(&Path::new(folder).join(files::result_name(index)), values)?;
+                files::write(&Path::new(folder).join(files::result_name(index)), &files::sample(values))?;
             }
             return Ok(format!("ok {}", results.len()));
         }
-        ["time", operation, calls] => return time(current(loaded)?, operation, calls.parse()?),
+        ["time", operation, calls] => {
+            let seconds = current(loaded)?.time(operation, calls.parse()?)?;
+            return Ok(seconds.map_or_else(|| "none".into(), |seconds| format!("ok {seconds:e}")));
+        }
         _ => bail!("not a request: {line}"),
     }
     Ok("ok".into())
@@ -115,18 +117,4 @@ fn parse(shape: &str) -> Result<Shape> {
 
 fn current(loaded: &mut Option<Box<dyn Loaded>>) -> Result<&mut (dyn Loaded + 'static)> {
     loaded.as_deref_mut().context("nothing is loaded")
-}
-
-fn time(loaded: &mut dyn Loaded, operation: &str, calls: u32) -> Result<String> {
-    // Not timed: another process had the caches, and its threads may still spin.
-    for _ in 0..calls / 8 {
-        loaded.run(operation)?;
-    }
-    let start = Instant::now();
-    for _ in 0..calls {
-        if !loaded.run(operation)? {
-            return Ok("none".into());
-        }
-    }
-    Ok(format!("ok {:e}", start.elapsed().as_secs_f64()))
 }
