@@ -48,14 +48,14 @@ impl Reference {
 pub fn terms(backend: Backend, logits: &[f32], references: &[Reference]) -> Result<Vec<f32>, Error> {
     assert_eq!(logits.len(), references.len(), "a reference for each logit");
     let mut terms = vec![0.0; logits.len()];
-    backend.token()?.run(Terms { logits, references, terms: &mut terms });
+    backend.token()?.run(Terms { logits, references, to: &mut terms });
     Ok(terms)
 }
 
 struct Terms<'a> {
     logits: &'a [f32],
     references: &'a [Reference],
-    terms: &'a mut [f32],
+    to: &'a mut [f32],
 }
 
 impl Kernel for Terms<'_> {
@@ -65,7 +65,7 @@ impl Kernel for Terms<'_> {
     fn eval<S: Simd>(self, simd: S) {
         let exp = Exp::new(simd);
         let logits = self.logits.chunks(LANES).zip(self.references.chunks(LANES));
-        for ((x, references), terms) in logits.zip(self.terms.chunks_mut(LANES)) {
+        for ((x, references), to) in logits.zip(self.to.chunks_mut(LANES)) {
             let [mut pivots, mut exponents] = [[0.0; LANES]; 2];
             for (i, reference) in references.iter().enumerate() {
                 (pivots[i], exponents[i]) = (reference.pivot, reference.exponent);
@@ -81,7 +81,7 @@ impl Kernel for Terms<'_> {
                 } else {
                     exp.terms::<1, false>(x, &reference)
                 };
-                term.store_tail(terms, part);
+                term.store_tail(to, part);
             }
         }
     }
@@ -99,7 +99,7 @@ impl Kernel for Terms<'_> {
 pub fn results(backend: Backend, scale: f64, terms: &[f32], sums: &[f64]) -> Result<Vec<f32>, Error> {
     assert_eq!(terms.len(), sums.len(), "a sum for each term");
     let mut results = vec![0.0; terms.len()];
-    backend.token()?.run(Results { scale, terms, sums, results: &mut results });
+    backend.token()?.run(Results { scale, terms, sums, to: &mut results });
     Ok(results)
 }
 
@@ -107,7 +107,7 @@ struct Results<'a> {
     scale: f64,
     terms: &'a [f32],
     sums: &'a [f64],
-    results: &'a mut [f32],
+    to: &'a mut [f32],
 }
 
 impl Kernel for Results<'_> {
@@ -120,7 +120,7 @@ impl Kernel for Results<'_> {
             |scale| simd.splat_wide(scale),
         );
         let terms = self.terms.chunks(LANES).zip(self.sums.chunks(LANES));
-        for ((terms, sums), results) in terms.zip(self.results.chunks_mut(LANES)) {
+        for ((terms, sums), to) in terms.zip(self.to.chunks_mut(LANES)) {
             let sums = padded(sums);
             let mut factors = Factors::ZERO;
             for part in 0..S::WIDE_PARTS {
@@ -129,7 +129,7 @@ impl Kernel for Results<'_> {
             }
             for part in 0..S::PARTS {
                 let term = simd.load_tail(terms, part, 0.0);
-                RowFactors::lanes(simd, &factors, part).apply(term).store_tail(results, part);
+                RowFactors::lanes(simd, &factors, part).apply(term).store_tail(to, part);
             }
         }
     }
@@ -147,7 +147,7 @@ impl Kernel for Results<'_> {
 pub fn losses(backend: Backend, rests: &[f64], terms: &[f64]) -> Result<Vec<f64>, Error> {
     assert_eq!(rests.len(), terms.len(), "a term for each sum");
     let mut logs = vec![0.0; rests.len()];
-    backend.token()?.run(Logs { sums: rests, terms: Some(terms), logs: &mut logs });
+    backend.token()?.run(Logs { sums: rests, terms: Some(terms), to: &mut logs });
     Ok(logs)
 }
 
@@ -158,7 +158,7 @@ pub fn losses(backend: Backend, rests: &[f64], terms: &[f64]) -> Result<Vec<f64>
 /// [`Error::UnavailableBackend`] where the CPU does not have the backend.
 pub fn logs_of_sums(backend: Backend, sums: &[f64]) -> Result<Vec<f64>, Error> {
     let mut logs = vec![0.0; sums.len()];
-    backend.token()?.run(Logs { sums, terms: None, logs: &mut logs });
+    backend.token()?.run(Logs { sums, terms: None, to: &mut logs });
     Ok(logs)
 }
 
@@ -166,7 +166,7 @@ struct Logs<'a> {
     sums: &'a [f64],
     /// Those of labels, where it is losses that are wanted.
     terms: Option<&'a [f64]>,
-    logs: &'a mut [f64],
+    to: &'a mut [f64],
 }
 
 impl Kernel for Logs<'_> {
@@ -175,7 +175,7 @@ impl Kernel for Logs<'_> {
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
         let mut ends = Ends::EMPTY;
-        for (i, (sums, logs)) in self.sums.chunks(LANES).zip(self.logs.chunks_mut(LANES)).enumerate() {
+        for (i, (sums, to)) in self.sums.chunks(LANES).zip(self.to.chunks_mut(LANES)).enumerate() {
             let mut all = [0.0; LANES];
             ends.rest = padded(sums);
             ends.sum = ends.rest;
@@ -189,7 +189,7 @@ impl Kernel for Logs<'_> {
                 let log = if self.terms.is_some() { ends.losses(simd, part) } else { ends.logs(simd, part) };
                 log.store(&mut all, part);
             }
-            logs.copy_from_slice(&all[..logs.len()]);
+            to.copy_from_slice(&all[..to.len()]);
         }
     }
 }

@@ -5,6 +5,9 @@
 #![allow(
     dead_code,
     unreachable_pub,
+    unfulfilled_lint_expectations,
+    clippy::approx_constant,
+    clippy::cast_possible_wrap,
     clippy::cast_precision_loss,
     clippy::float_cmp,
     reason = "a part of another package"
@@ -80,8 +83,8 @@ fn the_library_knows_the_digits_of_mpmath() {
 fn terms_are_within_their_bounds() {
     for on in terms::domain(&mut Judge::new(), STRIDE) {
         report_errors(&format!("term on {}", on.backend), &on.errors);
-        // Of the contract: 1 and 1.5. The largest of all f32 are in docs/ACCURACY.md.
-        let bound = if on.backend.is_fused() { 1.0 } else { 1.5 };
+        // The largest of all f32, as src/numbers/exp.rs has them.
+        let bound = if on.backend.is_fused() { 0.601 } else { 0.854 };
         assert!(on.errors.max <= bound, "{}: {:?}", on.backend, on.errors);
     }
     for missing in Backend::ALL.iter().filter(|backend| !backend.is_available()) {

@@ -119,17 +119,17 @@ fn each_statistic_by_itself_is_the_one_of_all() {
         let call =
             |wanted: Statistics<'_>| loss.statistics_into(&labels, logits, wanted).expect("a valid call");
         let (mut float, mut index, mut flag) = ([7.0; 4], [7; 4], [false; 4]);
-        call(Statistics { log_sum_exp: Some(&mut float), ..Statistics::default() });
+        call(Statistics::new().log_sum_exp(&mut float));
         assert_same_bits("log-sum-exp", &float, &all.log_sum_exp);
-        call(Statistics { log_probability: Some(&mut float), ..Statistics::default() });
+        call(Statistics::new().log_probability(&mut float));
         assert_same_bits("log-probability", &float, &all.log_probability);
-        call(Statistics { z_loss: Some(&mut float), ..Statistics::default() });
+        call(Statistics::new().z_loss(&mut float));
         assert_same_bits("z-loss", &float, &all.z_loss);
-        call(Statistics { entropy: Some(&mut float), ..Statistics::default() });
+        call(Statistics::new().entropy(&mut float));
         assert_same_bits("entropy", &float, &all.entropy);
-        call(Statistics { argmax: Some(&mut index), ..Statistics::default() });
+        call(Statistics::new().argmax(&mut index));
         assert_eq!((&index[..], index), (&all.argmax[..], [1, 0, 0, 0]));
-        call(Statistics { correct: Some(&mut flag), ..Statistics::default() });
+        call(Statistics::new().correct(&mut flag));
         assert_eq!((&flag[..], flag), (&all.correct[..], [true, false, false, true]));
     }
 }
@@ -138,7 +138,7 @@ fn each_statistic_by_itself_is_the_one_of_all() {
 fn only_what_is_wanted_is_written_and_its_length_is_checked() {
     let logits = Rows::new(&[0.0; 4], 2, 2).expect("rows");
     let mut entropy = [9.0; 3];
-    let wanted = Statistics { entropy: Some(&mut entropy), ..Statistics::default() };
+    let wanted = Statistics::new().entropy(&mut entropy);
     let error = CrossEntropy::new().statistics_into(&[0_u8, 1], logits, wanted).expect_err("a length");
     assert_eq!(error, Error::RowCount { what: "entropies", given: 3, expected: 2 });
     assert_same_bits("untouched", &entropy, &[9.0; 3]);

@@ -19,7 +19,7 @@ use crate::numbers::log_sum_exp::{weighed, z_loss};
 use crate::simd::LANES;
 
 /// Below this a logarithm next to 0 is taken again, without cancellation.
-const NEAR_ZERO: f64 = 0.25;
+const NEAR_ZERO: f64 = 0.5;
 
 /// What is made of a row's class index or distribution before it is read.
 #[derive(Clone, Copy, Default)]
@@ -231,7 +231,10 @@ fn reference(group: &Group, i: usize) -> Reference {
 ///
 /// Identity: `m + ln(1 + R / e^m)`: next to 0 the sum itself, next to 1, would have no digits left.
 fn log_sum_exp(groups: &mut Groups, group: &Group, i: usize, logits: &[f32]) -> f32 {
-    if group.ends.sum[i].is_nan() || !group.ends.sum[i].is_finite() {
+    if let [logit] = logits {
+        return *logit;
+    }
+    if !group.ends.sum[i].is_finite() {
         return if logits.iter().any(|x| x.is_nan()) { f32::NAN } else { f32::INFINITY };
     }
     if group.max[i] == f32::NEG_INFINITY {
@@ -359,7 +362,12 @@ fn statistics(
     let wants_log = !(outputs.log_sum_exp.is_empty() && outputs.z_loss.is_empty());
     for i in 0..group.len {
         let (row, logits) = (group.rows[i], lines.logits[i]);
-        set(outputs.log_probability, row, 0.0 - narrow_normal(group.loss[i]));
+        let loss = match (group.max[i] == f32::NEG_INFINITY, inputs.empty_is_zero) {
+            (false, _) => group.loss[i],
+            (true, false) => f64::NAN,
+            (true, true) => 0.0,
+        };
+        set(outputs.log_probability, row, 0.0 - narrow_normal(loss));
         if wants_log {
             // Of all classes, as the operation has it.
             let whole = groups.whole(logits, reference(group, i));
@@ -393,11 +401,8 @@ fn statistics(
 
 /// What is kept of a row.
 fn saved(group: &Group, i: usize, (class, max): (usize, f32)) -> LogSumExp {
-    if max == f32::NEG_INFINITY {
-        return LogSumExp::EMPTY;
-    }
     LogSumExp {
-        rest: group.ends.rest[i],
+        rest: if max == f32::NEG_INFINITY { 0.0 } else { group.ends.rest[i] },
         pivot: group.ends.pivot[i],
         exponent: group.ends.exponent[i],
         logit: group.ends.logit[i],

@@ -5,8 +5,9 @@
 //! Identity: the terms of all rows whose logits are ordinary can be taken against one reference, `2^-64`: whether they
 //! can is seen from their bits and from the sum, so that no row is searched for its largest logit first.
 //!
-//! Trick: four vectors of terms are added in f32 before their sum is added to a high and a low part, by one branch-free
-//! step that keeps what it rounds away: 1.75 additions for each vector.
+//! Trick: a term is `power (1 + q)`. The powers of two vectors are added in f32 before their sum is added to a high and a
+//! low part, by a branch-free step that keeps what it rounds away; what `q` makes of them is small, and goes to the low
+//! part without having been rounded to a term.
 
 use super::Kernel;
 use crate::numbers::exp::{Exp, LaneReference, Parts, Reference};
@@ -275,12 +276,15 @@ impl<S: Simd, const PIVOT: bool, const MASK: bool> Adder<S, PIVOT, MASK> {
     #[inline(always)]
     fn add_pending(&mut self) {
         let [a, b, c, d] = self.pending;
-        let sum = (a + b) + (c + d);
-        // Knuth's two-sum: either may be the larger one.
-        let high = self.high + sum;
-        let part = high - self.high;
-        self.low = (self.low + self.rest) + ((self.high - (high - part)) + (sum - part));
-        self.high = high;
+        self.low = self.low + self.rest;
+        for sum in [a + b, c + d] {
+            // Knuth's two-sum: either may be the larger one. (Of four, rounded twice, the sum of a row that one term
+            // dominates would be off by a unit, and a share by two.)
+            let high = self.high + sum;
+            let part = high - self.high;
+            self.low = self.low + ((self.high - (high - part)) + (sum - part));
+            self.high = high;
+        }
     }
 }
 

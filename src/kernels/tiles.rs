@@ -74,6 +74,8 @@ impl Kernel for SumTiles<'_> {
     fn eval<S: Simd>(self, simd: S) {
         let Self { groups, tiles, classes, labels, keep } = self;
         for (group, tile) in groups.iter_mut().zip(tiles.chunks_exact_mut(classes)) {
+            // What an earlier call left there would count as the largest logit.
+            group.ends.logit = [f32::NEG_INFINITY; LANES];
             if labels {
                 take_labels(group, tile);
             }

@@ -118,8 +118,12 @@ fn scale<S: Simd>(simd: S, sum: S::Wide, term: S::Wide) -> (S::Wide, S::Wide) {
 #[inline(always)]
 fn log_near<S: Simd>(simd: S, difference: S::Wide, sum: S::Wide) -> S::Wide {
     /// `(2 artanh(s) / s - 2) / s^2` in powers of `s^2`, which is at most 0.041: relative error of the logarithm 2.6e-11.
-    const C: [f64; 4] =
-        [0.666_666_627_332_181_5, 0.400_009_264_400_225_7, 0.285_038_501_118_205_17, 0.241_468_533_030_228_55];
+    const C: [f64; 4] = [
+        0.666_666_627_332_181_5,
+        0.400_009_264_400_225_7,
+        0.285_038_501_118_205_17,
+        0.241_468_533_030_228_55,
+    ];
     let s = difference / sum;
     let z = s * s;
     let mut p = simd.splat_wide(C[3]);

@@ -10,6 +10,10 @@
 //! three bits of the sum choose `2^(j / 8)` from a table in a register, and the sum shifted by 20 is `n - E` in the place
 //! of an exponent. The table holds the bits of `2^(j / 8)` less `j << 20`, which the shift leaves there: one addition of
 //! integers puts the exponent in. What the rounding of the table lost is a second table, the constant of the polynomial.
+//!
+//! Over every f32 of the domain a term is at most 0.601 ULP off where multiply-add is fused. Where it is not, that is
+//! 0.661 ULP, and 0.854 next to the floor: there the product of a power and what is added to it is subnormal. (Measured by
+//! `accuracy/src/sweep/terms.rs`.)
 
 use crate::simd::{LANES, Lanes, Simd};
 

@@ -54,7 +54,7 @@ impl LogSumExp {
     /// The log-sum-exp in f64.
     #[must_use]
     pub fn to_f64(self) -> f64 {
-        if self.max == f32::INFINITY && !self.rest.is_nan() {
+        if self.max == f32::INFINITY {
             return f64::INFINITY;
         }
         // The product is exact, and next to 1 where the logarithm is next to 0.
@@ -89,7 +89,12 @@ impl LogSumExp {
     /// Whether there is no logit but -inf.
     #[must_use]
     pub fn is_empty(self) -> bool {
-        self.rest == 0.0 && (self.has_label == 0 || self.logit == f32::NEG_INFINITY)
+        self.max == f32::NEG_INFINITY
+    }
+
+    /// Whether there is no logit at all.
+    pub(crate) fn is_of_nothing(self) -> bool {
+        self.is_empty() && self.argmax == u32::MAX
     }
 
     /// The label's term, 0 where there is none.
@@ -127,10 +132,10 @@ impl LogSumExp {
     /// The class of the largest logit counts from where `self` counts; `other` begins at its own 0.
     #[must_use]
     pub fn merge(self, other: Self) -> Self {
-        if other.is_empty() && other.has_label == 0 {
+        if other.is_of_nothing() {
             return self;
         }
-        if self.is_empty() && self.has_label == 0 {
+        if self.is_of_nothing() {
             return other;
         }
         let (large, small) =

@@ -27,7 +27,7 @@ pub(crate) struct Case {
 pub(crate) struct Outcome {
     pub(crate) operation: &'static str,
     per_row: usize,
-    values: Vec<f64>,
+    pub(crate) values: Vec<f64>,
 }
 
 impl Outcome {
@@ -156,11 +156,12 @@ impl Case {
         outcomes.push(Outcome::new("row_max", rows, max));
         outcomes.push(Outcome::new("argmax", rows, index));
 
+        outcomes.push(Outcome::new("softmax", rows, y.clone()));
+        outcomes.push(Outcome::new("log_softmax", rows, z.clone()));
+
         let (dy, dz) = self.gradients_of_outputs(&y, &z, layout, backend);
         outcomes.push(Outcome::new("softmax_gradient", rows, dy));
         outcomes.push(Outcome::new("log_softmax_gradient", rows, dz));
-        outcomes.push(Outcome::new("softmax", rows, y));
-        outcomes.push(Outcome::new("log_softmax", rows, z));
 
         let loss = CrossEntropy::new().upstream(upstream);
         let indices: Vec<u64> = labels.iter().map(|&label| label as u64).collect();

@@ -22,7 +22,7 @@ pub struct Composite<'a> {
     pub z_loss: f64,
     pub scale: f64,
     pub cap: Option<f64>,
-    /// Whether the gradient takes the masses to add up to 1.
+    /// Whether the gradient takes the masses of distributions to add up to 1.
     pub unit_mass: bool,
 }
 
@@ -80,6 +80,19 @@ impl Composite<'_> {
     /// The target mass of each class.
     fn masses(&self, target: Target<'_>, z: &[f32]) -> Vec<f64> {
         let (kept, share) = self.smoothed(z);
+        let (smoothed, others) = self.smoothing;
+        if let (Target::Class(label), true, true) = (target, others, smoothed > 0.0) {
+            // The others that take part share what is taken from the label, whether that takes part or not.
+            let takes_part = |class: usize| z[class] != f32::NEG_INFINITY;
+            let sharers = (0..z.len()).filter(|&class| class != label && takes_part(class)).count();
+            let mass = |class: usize| match (class == label, sharers) {
+                (true, 0) => 1.0,
+                (true, _) => 1.0 - smoothed,
+                (false, _) if takes_part(class) => smoothed / count(sharers),
+                (false, _) => 0.0,
+            };
+            return (0..z.len()).map(|class| self.weight(class) * mass(class)).collect();
+        }
         let mass = |class: usize| {
             let label = match target {
                 Target::Class(label) => f64::from(u8::from(class == label)),
@@ -105,9 +118,11 @@ impl Composite<'_> {
         let of_masses = if each[0].is_nan() { f64::NAN } else { of_masses().sum() };
         let (of_lse, slope) =
             if self.z_loss == 0.0 { (0.0, 0.0) } else { (self.z_loss * lse * lse, 2.0 * self.z_loss * lse) };
-        let mass: f64 = if self.unit_mass { 1.0 } else { masses.iter().sum() };
+        // A class index has the derivative.
+        let unit_mass = self.unit_mass && matches!(target, Target::Dense(_));
+        let mass: f64 = if unit_mass { 1.0 } else { masses.iter().sum() };
         // Weighted or smoothed, masses are rounded one by one: what that does to their sum is as much where they cancel.
-        let rounded = !self.unit_mass && (self.class_weights.is_some() || self.smoothing.0 != 0.0);
+        let rounded = !unit_mass && (self.class_weights.is_some() || self.smoothing.0 != 0.0);
         let most = if rounded { masses.iter().map(|mass| mass.abs()).sum() } else { mass.abs() };
         let factor = upstream * self.row_weight;
         let (kept, _) = self.smoothed(&z);

@@ -20,14 +20,13 @@ use std::sync::Once;
 
 use xent::Backend;
 
-/// That evaluated sums are what `log_sum_exp` gives: its bits, but next to zero, where a sum of 1 and a little
-/// has an f64's precision and not that of the little.
+/// That evaluated sums are what `log_sum_exp` gives: next to zero, where a sum of 1 and a little has not the precision of
+/// the little, to a unit of 1. Elsewhere the label's term, which is apart, makes a unit of difference at most.
 pub fn assert_evaluated(sums: &[xent::LogSumExp], expected: &[f32]) {
-    const NEAR_ZERO: f32 = 1.0 / 1024.0;
     assert_eq!(sums.len(), expected.len());
     for (sum, &expected) in sums.iter().zip(expected) {
         let value = sum.value();
-        let near = expected.abs() < NEAR_ZERO && (value - expected).abs() <= 2.0_f32.powi(-48);
+        let near = (value - expected).abs() <= f32::EPSILON * expected.abs().max(1.0);
         assert!(near || same_bits(value, expected), "{sum:?} is {value:e}, log_sum_exp {expected:e}");
     }
 }
@@ -67,15 +66,12 @@ pub mod contract {
     pub const LOSS: f64 = 2.0;
     /// Log-sum-exp: of the larger of it and the row's maximum.
     pub const LOG_SUM_EXP: f64 = 2.0;
-    /// Softmax, of rows that are sampled.
-    pub const SOFTMAX: f64 = 2.0;
-    /// How much more there can be in rows that are searched for: a term is off by up to 0.9 ULP, which is twice as much in
-    /// units of a share that has half the unit, and the share is rounded.
-    pub const SEARCHED: f64 = 0.5;
+    /// Softmax.
+    pub const SOFTMAX: f64 = 3.0;
     /// Log-softmax, also next to zero.
     pub const LOG_SOFTMAX: f64 = 2.0;
     /// Gradients: those that are a difference, of its larger part.
-    pub const GRADIENT: f64 = 2.0;
+    pub const GRADIENT: f64 = 3.0;
     /// The gradient for dense labels, of its larger part: the softmax's bound, and the two roundings of the
     /// difference.
     pub const DENSE_GRADIENT: f64 = 3.0;

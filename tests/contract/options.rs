@@ -207,13 +207,14 @@ fn denominators_are_what_they_say() {
 fn numbers_that_an_option_cannot_be_are_errors() {
     let new = CrossEntropy::new;
     let results = [
-        new().class_weights(&[1.0, -1.0]),
+        new().class_weights(&[1.0, INF]),
         new().row_weights(&[NAN]),
         new().label_smoothing(-0.1, Smoothing::Uniform),
         new().label_smoothing(1.1, Smoothing::Others),
         new().z_loss(-1.0),
         new().logit_scale(0.0),
         new().temperature(f64::INFINITY),
+        new().temperature(1e-300),
         new().soft_cap(f64::NAN),
         new().denominator(Denominator::Given(0.0)),
     ];
@@ -234,6 +235,7 @@ fn numbers_that_an_option_cannot_be_are_errors() {
         "label smoothing",
         "z-loss",
         "logit scale",
+        "temperature",
         "temperature",
         "soft cap",
         "denominator",

@@ -80,7 +80,7 @@ fn linear(path: &Path, series: &[(String, Points)]) -> Result<()> {
         .margin(10)
         .x_label_area_size(40)
         .y_label_area_size(45)
-        .build_cartesian_2d(-395.0..264.0, 0.0..1.5)
+        .build_cartesian_2d(-395.0..264.0, 0.0..1.0)
         .map_err(wrong)?;
     let mut mesh = chart.configure_mesh();
     mesh.bold_line_style(FAINT).light_line_style(WHITE).x_desc("logit").label_style(text(13));

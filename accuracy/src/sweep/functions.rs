@@ -88,7 +88,7 @@ pub const ALL: [Function; 9] = [
     Function {
         name: "logarithm of a sum",
         interval: Interval::all(f32::MIN_POSITIVE, f32::MAX).dense(1.0 / 1024.0, 1024.0),
-        unit: Unit::Relative(35),
+        unit: Unit::Relative(34),
         of: |x, to| on_all(to, |backend| internals::logs_of_sums(backend, &wide(x))),
         reference: Precise::ln,
         decided: Library::ln,
@@ -96,7 +96,7 @@ pub const ALL: [Function; 9] = [
     Function {
         name: "loss of a label",
         interval: Interval::all(f32::MIN_POSITIVE, f32::MAX).dense(1.0 / 65_536.0, 1024.0),
-        unit: Unit::Relative(35),
+        unit: Unit::Relative(34),
         of: |x, to| on_all(to, |backend| internals::losses(backend, &wide(x), &vec![1.0; x.len()])),
         reference: |precise, x| precise.ln_1p(x.into()),
         decided: Library::ln_1p,

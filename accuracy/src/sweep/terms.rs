@@ -119,7 +119,8 @@ pub fn exponents(stride: usize) -> u64 {
                 let references: Vec<_> = lowest.iter().map(moved).collect();
                 let moved = terms(backend, x, &references);
                 let within = |i: usize| {
-                    let max = (references[i].exponent - Reference::ORDINARY.exponent) * core::f32::consts::LN_2;
+                    let max =
+                        (references[i].exponent - Reference::ORDINARY.exponent) * core::f32::consts::LN_2;
                     max <= PIVOT_FREE && max - x[i] <= 130.0
                 };
                 for (i, &x) in x.iter().enumerate().filter(|(i, _)| within(*i)) {
@@ -128,7 +129,11 @@ pub fn exponents(stride: usize) -> u64 {
                     }
                     seen += 1;
                     let same = f64::from(moved[i]) * power_of_two(above.into()) == f64::from(of_lowest[i]);
-                    assert!(same, "{backend}: the term of {x:e} depends on the exponent of {:?}", references[i]);
+                    assert!(
+                        same,
+                        "{backend}: the term of {x:e} depends on the exponent of {:?}",
+                        references[i]
+                    );
                 }
             }
         });

@@ -2,6 +2,7 @@
 
 use super::CrossEntropy;
 use crate::engine::total::Total;
+use crate::numbers::factor::narrow_normal;
 
 /// How the losses of the rows become one number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -172,8 +173,7 @@ pub(in crate::ops) fn summarise(
             (denominator, _) => sum / denominator,
         },
     };
-    #[expect(clippy::cast_possible_truncation, reason = "the result is f32")]
-    let value = value as f32;
+    let value = narrow_normal(value);
     // Where the sum is finite, so are all losses; where it is larger than any f32, one may be.
     let may_be_infinite = !(sum.abs() <= f64::from(f32::MAX)) || options.may_cancel();
     let non_finite_rows =

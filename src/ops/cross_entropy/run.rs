@@ -104,7 +104,7 @@ impl CrossEntropy<'_> {
             self.weights.rows.is_none_or(|weights| weights[*row] != 0.0)
                 && labels.is_none_or(|labels| labels.is_used(*row))
         };
-        let empty = sums.iter().enumerate().filter(|(_, sum)| sum.is_empty() && !self.zero_for_empty_rows());
+        let empty = sums.iter().enumerate().filter(|(_, sum)| sum.is_of_nothing());
         match empty.map(|(row, _)| row).find(counts) {
             Some(row) => Err(Error::EmptySum { row }),
             None => Ok(()),
