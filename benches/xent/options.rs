@@ -82,12 +82,10 @@ fn statistics(criterion: &mut Criterion, case: &mut Case) {
                 let (mut indices, mut entropy) = (core::mem::take(row_indices), core::mem::take(results));
                 let rows = buffers.shape.rows;
                 let logits = Rows::new(&buffers.logits, rows, buffers.shape.classes).expect("a matrix");
-                let wanted = Statistics {
-                    log_probability: Some(&mut buffers.row_results),
-                    argmax: all.then_some(&mut indices[..]),
-                    entropy: if all { Some(&mut entropy[..rows]) } else { None },
-                    ..Statistics::default()
-                };
+                let mut wanted = Statistics::new().log_probability(&mut buffers.row_results);
+                if all {
+                    wanted = wanted.argmax(&mut indices).entropy(&mut entropy[..rows]);
+                }
                 let done = CrossEntropy::new().statistics_into(&buffers.labels, logits, wanted);
                 done.expect("the inputs are valid");
                 (buffers.row_indices, buffers.results) = (indices, entropy);

@@ -289,12 +289,8 @@ impl<'a> Case<'a> {
     fn statistics(&self, options: Options, logits: Rows<'_>, hash: &mut Hash) -> Result<(), Error> {
         let rows = self.inputs.rows;
         let (mut entropy, mut probability, mut indices) = (vec![0.0; rows], vec![0.0; rows], vec![0; rows]);
-        let wanted = Statistics {
-            entropy: Some(&mut entropy),
-            log_probability: Some(&mut probability),
-            argmax: Some(&mut indices),
-            ..Statistics::default()
-        };
+        let wanted =
+            Statistics::new().entropy(&mut entropy).log_probability(&mut probability).argmax(&mut indices);
         options.loss(self.inputs)?.statistics_into(&self.inputs.labels, logits, wanted)?;
         hash.values(&entropy);
         hash.values(&probability);

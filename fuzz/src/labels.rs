@@ -160,7 +160,7 @@ impl Case<'_> {
         let mut gradient = vec![UNTOUCHED; rows * classes];
         let mut probabilities = vec![UNTOUCHED; rows];
         let into = RowsMut::new(&mut gradient, rows, classes).expect(VALID);
-        let wanted = Statistics { log_probability: Some(&mut probabilities), ..Statistics::default() };
+        let wanted = Statistics::new().log_probability(&mut probabilities);
         let results = [
             loss.loss_and_gradient_into(labels, logits, &mut losses, into).map(|summary| summary.used_rows),
             loss.statistics_into(labels, logits, wanted).map(|()| used.len()),

@@ -3,15 +3,15 @@
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 use xent::{
-    Backend, CrossEntropy, Denominator, DenseGradient, EmptyMean, Error, Reduction, Smoothing, Statistics,
-    Targets,
+    Backend, CrossEntropy, Denominator, DenseGradient, EmptyMean, EmptyRows, Error, Reduction, Smoothing,
+    Statistics, Targets,
 };
 
 use super::composite::{Composite, Target};
 use super::input::{Distribution, Gradient, Label, Reduced};
 use super::logits::{Layout, ROWS, Row, uniform};
 use super::oracle::{Value, assert_all};
-use super::same::{Fused, UNTOUCHED, VALID, assert_same, every_form, untouched};
+use super::same::{Fused, UNTOUCHED, VALID, assert_reduced, assert_same, every_form, untouched};
 use super::{reference, ulp};
 
 /// A number for an option.
@@ -67,12 +67,12 @@ impl Weights {
 
     /// Whether a loss takes them.
     pub fn valid(weights: &[f32]) -> bool {
-        weights.iter().all(|&weight| weight >= 0.0 && weight.is_finite())
+        weights.iter().all(|weight| weight.is_finite())
     }
 
     /// Whether the oracle can tell of them: no product of two overflows, or is too small to be normal.
     fn nice(weights: &[f32]) -> bool {
-        weights.iter().all(|&weight| weight == 0.0 || (1e-6..1e6).contains(&weight))
+        weights.iter().all(|&weight| weight == 0.0 || (1e-6..1e6).contains(&weight.abs()))
     }
 }
 
@@ -106,6 +106,7 @@ struct Options {
     scale: Option<Scale>,
     cap: Option<Number>,
     unit_mass: bool,
+    zero_empty_rows: bool,
 }
 
 #[derive(Arbitrary, Clone, Copy, Debug)]
@@ -182,7 +183,7 @@ impl OptionsInput {
         let refusals = batch.refusals(options, &taken);
         let mut fused = Fused::default();
         for backend in Backend::available() {
-            if let Some(outcome) = batch.outcome(&loss, backend, &refusals) {
+            if let Some(outcome) = batch.outcome((&loss, options, &taken), backend, &refusals) {
                 batch.assert_contract(backend, options, &taken, &outcome);
                 fused.assert(backend, "losses", &outcome.losses);
                 fused.assert(backend, "gradient", &outcome.gradient);
@@ -215,6 +216,10 @@ struct Taken<'a> {
 }
 
 impl Options {
+    fn empty_rows(&self) -> EmptyRows {
+        if self.zero_empty_rows { EmptyRows::Zero } else { EmptyRows::Nan }
+    }
+
     /// The loss, with all options that it takes: those that it refuses are those that it must refuse.
     fn build<'a>(&'a self, slices: &'a Slices) -> (CrossEntropy<'a>, Taken<'a>) {
         let empty = if self.zero_empty_mean { EmptyMean::Zero } else { EmptyMean::Nan };
@@ -222,6 +227,7 @@ impl Options {
             if self.unit_mass { DenseGradient::ProbabilitiesMinusLabels } else { DenseGradient::Derivative };
         let upstream = self.upstream.upstream(&slices.upstream);
         let mut loss = CrossEntropy::new().reduction(self.reduction.into()).empty_mean(empty);
+        loss = loss.empty_rows(self.empty_rows());
         loss = loss.dense_gradient(mass).upstream(upstream).ignore_indices(&self.ignored);
         let mut taken = Taken {
             class_weights: None,
@@ -238,6 +244,7 @@ impl Options {
             loss = if mask.per_row { loss.row_class_masks(slice) } else { loss.class_mask(slice) };
         }
         let positive = |number: f64| number > 0.0 && number.is_finite();
+        let of_f32 = |number: f64| (f64::from(f32::MIN_POSITIVE)..=f64::from(f32::MAX)).contains(&number);
         let denominator = match self.denominator {
             Divisor::UsedRows => Denominator::UsedRows,
             Divisor::Weights => Denominator::Weights,
@@ -278,14 +285,14 @@ impl Options {
             None => {}
             Some(Scale::Scale(scale)) => {
                 let scale = scale.value(|nice| 1.0 / 16.0 + 4.0 * nice);
-                if take(&mut loss, "logit scale", positive(scale), |loss| loss.logit_scale(scale)) {
+                if take(&mut loss, "logit scale", of_f32(scale), |loss| loss.logit_scale(scale)) {
                     taken.scale = scale;
                 }
             }
             Some(Scale::Temperature(temperature)) => {
                 let temperature = temperature.value(|nice| 1.0 / 4.0 + 4.0 * nice);
                 let scale = 1.0 / temperature;
-                if take(&mut loss, "temperature", positive(scale), |loss| loss.temperature(temperature)) {
+                if take(&mut loss, "temperature", of_f32(scale), |loss| loss.temperature(temperature)) {
                     taken.scale = scale;
                 }
             }
@@ -298,6 +305,12 @@ impl Options {
         }
         (loss, taken)
     }
+}
+
+/// What a mean by weights is refused with that add up to less than nothing.
+fn negative_sum(sum: f64) -> Error {
+    let expected = "a positive number, for a mean by weights";
+    Error::Option { what: "sum of weights", index: None, given: sum.to_string(), expected }
 }
 
 /// Whether a loss takes an option, which it must just where the option is `good`.
@@ -342,6 +355,19 @@ impl Taken<'_> {
 
     fn row_weight(&self, row: usize) -> f64 {
         self.row_weights.map_or(1.0, |weights| weights[row].into())
+    }
+
+    /// Whether the mean of losses is one by weights.
+    fn divides_by_weights(&self, options: &Options) -> bool {
+        matches!((options.reduction, self.denominator), (Reduced::Mean, Denominator::Weights))
+    }
+
+    /// Whether nothing of a row takes part: all logits are `-inf`, or become that, or are masked.
+    fn is_empty(&self, row: usize, logits: &[f32]) -> bool {
+        let keep = self.of_row(row, logits.len(), false).keep;
+        let lost =
+            |x: f32| x == f32::NEG_INFINITY || ulp::round(f64::from(x) * self.scale) == f32::NEG_INFINITY;
+        logits.iter().zip(keep).all(|(&x, keep)| !keep || lost(x))
     }
 
     /// Whether the oracle can tell of these numbers in f64, naively.
@@ -396,6 +422,11 @@ impl Batch<'_> {
             let bad = labels.iter().position(|&label| !is_good(label));
             all.extend(bad.map(|row| Error::LabelOutOfRange { row, label: labels[row].into(), classes }));
         }
+        // Weights have been found to have the right lengths, and labels to be classes, before they are added up.
+        if all.is_empty() && taken.divides_by_weights(options) {
+            let (_, sum) = self.totals(options, taken);
+            all.extend((sum < 0.0).then(|| negative_sum(sum)));
+        }
         all
     }
 
@@ -404,7 +435,12 @@ impl Batch<'_> {
     }
 
     /// What every call gives, the same bits; nothing where all refuse.
-    fn outcome(&self, loss: &CrossEntropy<'_>, backend: Backend, refusals: &[Error]) -> Option<Outcome> {
+    fn outcome(
+        &self,
+        (loss, options, taken): (&CrossEntropy<'_>, &Options, &Taken<'_>),
+        backend: Backend,
+        refusals: &[Error],
+    ) -> Option<Outcome> {
         let buffer = self.layout.buffer(UNTOUCHED, self.rows);
         let logits = self.layout.view(&buffer).expect(VALID).with_backend(backend);
         let (mut losses, mut gradient) =
@@ -452,7 +488,16 @@ impl Batch<'_> {
             |logits| loss.backward_in_place(self.targets, logits, &sums),
         );
         assert_same("gradient of backward", &backward, &together);
-        let label_gradient = loss.label_gradient(logits).expect(VALID);
+        // It knows no labels, so that its mean is by the weights of all rows.
+        let weights = taken.row_weights.filter(|_| taken.divides_by_weights(options));
+        let sum = weights.map_or(0.0, |weights| weights.iter().fold(0.0, |sum, &w| sum + f64::from(w)));
+        let label_gradient = match loss.label_gradient(logits) {
+            Ok(gradient) => gradient,
+            Err(error) => {
+                assert!(self.sparse.is_some() && sum < 0.0 && error == negative_sum(sum), "{error:?}");
+                vec![0.0; together.len()]
+            }
+        };
         Some(Outcome { losses, gradient: together, label_gradient, summary })
     }
 
@@ -468,8 +513,8 @@ impl Batch<'_> {
         }
     }
 
-    /// What gradients are divided by, or nothing where the mean is over nothing.
-    fn divisor(&self, options: &Options, taken: &Taken<'_>, summary: &xent::Summary) -> Option<f64> {
+    /// The number of rows that are not ignored, and the sum of their weights.
+    fn totals(&self, options: &Options, taken: &Taken<'_>) -> (usize, f64) {
         let used = |row: &usize| self.sparse.is_none_or(|labels| !options.ignored.contains(&labels[*row]));
         let used: Vec<_> = (0..self.rows.len()).filter(used).collect();
         let weight = |row: usize| {
@@ -478,14 +523,20 @@ impl Batch<'_> {
                 label.zip(taken.class_weights).map_or(1.0, |(label, weights)| weights[label].into());
             taken.row_weight(row) * of_class
         };
-        let weight_sum: f64 = used.iter().fold(0.0, |sum, &row| sum + weight(row));
-        assert_eq!((summary.used_rows, summary.weight_sum.to_bits()), (used.len(), weight_sum.to_bits()));
+        (used.len(), used.iter().fold(0.0, |sum, &row| sum + weight(row)))
+    }
+
+    /// What gradients are divided by, or nothing where the mean is over nothing.
+    fn divisor(&self, options: &Options, taken: &Taken<'_>, summary: &xent::Summary) -> Option<f64> {
+        let (used, weight_sum) = self.totals(options, taken);
+        assert_eq!((summary.used_rows, summary.weight_sum.to_bits()), (used, weight_sum.to_bits()));
         let divisor = match taken.denominator {
             _ if !matches!(options.reduction, Reduced::Mean) => 1.0,
-            Denominator::UsedRows => ulp::count(used.len()),
+            Denominator::UsedRows => ulp::count(used),
             Denominator::Weights => weight_sum,
             Denominator::AllRows => ulp::count(self.rows.len()),
             Denominator::Given(number) => number,
+            other => panic!("a denominator that this target does not know: {other:?}"),
         };
         (divisor != 0.0).then_some(divisor)
     }
@@ -494,13 +545,12 @@ impl Batch<'_> {
     fn assert_contract(&self, backend: Backend, options: &Options, taken: &Taken<'_>, outcome: &Outcome) {
         let classes = self.layout.classes;
         let divisor = self.divisor(options, taken, &outcome.summary);
-        let sum = outcome.losses.iter().fold(0.0, |sum, &loss| sum + f64::from(loss));
-        let value = match divisor {
-            Some(divisor) => ulp::round(sum / divisor),
-            None if options.zero_empty_mean => 0.0,
-            None => f32::NAN,
-        };
-        assert_same("summary", &[outcome.summary.value], &[value]);
+        if let Some(divisor) = divisor {
+            assert_reduced("summary", &outcome.losses, divisor, outcome.summary.value);
+        } else {
+            let value = if options.zero_empty_mean { 0.0 } else { f32::NAN };
+            assert_same("summary", &[outcome.summary.value], &[value]);
+        }
         let non_finite = outcome.losses.iter().filter(|loss| !loss.is_finite()).count();
         assert_eq!(outcome.summary.non_finite_rows, non_finite);
 
@@ -513,6 +563,11 @@ impl Batch<'_> {
                 assert_same("a gradient that does not count", gradient, &vec![0.0; classes]);
                 continue;
             };
+            if options.zero_empty_rows && taken.is_empty(row, &self.rows[row]) {
+                assert_same("the loss of an empty row", &[loss], &[0.0]);
+                assert_same("the gradient of an empty row", gradient, &vec![0.0; classes]);
+                continue;
+            }
             let upstream = divisor.map_or(0.0, |divisor| f64::from(taken.upstream[row]) / divisor);
             let want = taken.of_row(row, classes, options.unit_mass).row(target, &self.rows[row], upstream);
             // Where a row of so large logits is scaled, what is left of a mass is lost.
@@ -560,14 +615,8 @@ impl Batch<'_> {
             values.resize(rows, UNTOUCHED);
         }
         let (mut argmax, mut correct) = (vec![0; rows], vec![false; rows]);
-        let wanted = Statistics {
-            log_sum_exp: Some(&mut log_sum_exp),
-            log_probability: Some(&mut log_probability),
-            argmax: Some(&mut argmax),
-            correct: Some(&mut correct),
-            entropy: Some(&mut entropy),
-            ..Statistics::default()
-        };
+        let wanted = Statistics::new().log_sum_exp(&mut log_sum_exp).log_probability(&mut log_probability);
+        let wanted = wanted.argmax(&mut argmax).correct(&mut correct).entropy(&mut entropy);
         loss.statistics_into(labels, logits, wanted).expect(VALID);
         for (what, values) in
             [("log-sum-exp", &log_sum_exp), ("log-probability", &log_probability), ("entropy", &entropy)]
@@ -577,6 +626,7 @@ impl Batch<'_> {
         // The loss of what the statistics are taken of: without weights, smoothing, z-loss.
         let mut plain =
             CrossEntropy::new().ignore_indices(&options.ignored).logit_scale(taken.scale).expect(VALID);
+        plain = plain.empty_rows(options.empty_rows());
         plain = taken.cap.map_or(plain, |cap| plain.soft_cap(cap).expect(VALID));
         if let (Some(mask), Some(slice)) = (&options.mask, taken.mask) {
             plain = if mask.per_row { plain.row_class_masks(slice) } else { plain.class_mask(slice) };
@@ -600,11 +650,10 @@ impl Batch<'_> {
                 "{}",
                 entropy[row]
             );
-            if taken.mask.is_none() && taken.cap.is_none() {
-                // A scale may make equal logits of different ones, but no other order.
-                let (first, max) = (reference::argmax(&self.rows[row]), self.rows[row][argmax[row]]);
-                assert!(argmax[row] <= first || max.is_nan(), "row {row}: {} behind {first}", argmax[row]);
-            }
+            // A scale and a cap may make equal logits of different ones, but the largest is that of the logits.
+            let masked = |(&x, &keep): (&f32, &bool)| if keep { x } else { f32::NEG_INFINITY };
+            let logits: Vec<f32> = self.rows[row].iter().zip(&keep).map(masked).collect();
+            assert_eq!(argmax[row], reference::argmax(&logits), "{backend}, row {row}");
         }
     }
 }

@@ -6,6 +6,9 @@ use xent::Backend;
 
 use super::{reference, ulp};
 
+/// How far losses, probabilities, their logarithms and gradients may be off, in ULP, where multiply-add is fused.
+pub const CONTRACT: f64 = 3.0;
+
 /// A bound of the numeric contract on a backend: without fused multiply-add all but those of 0 are 2 ULP wider.
 pub fn bound(backend: Backend, ulps: f64) -> f64 {
     if backend.is_fused() || ulps == 0.0 { ulps } else { ulps + 2.0 }
@@ -75,26 +78,24 @@ impl Expected {
 
     /// Of a row with a class index.
     pub fn sparse(label: usize, row: &[f32], upstream: f64) -> Self {
-        let value = |(class, want)| {
-            let value = Value::new(want, if class == label { 3.0 } else { 2.0 }).times(upstream);
-            value.give_or_take(ulp::flushed_share(want, upstream))
+        let value = |want| {
+            Value::new(want, CONTRACT).times(upstream).give_or_take(ulp::flushed_share(want, upstream))
         };
         let gradient = reference::sparse_gradient(label, row);
         Self {
-            loss: Value::new(reference::sparse_loss(label, row), 2.0),
-            gradient: gradient.into_iter().enumerate().map(value).collect(),
+            loss: Value::new(reference::sparse_loss(label, row), CONTRACT),
+            gradient: gradient.into_iter().map(value).collect(),
         }
     }
 
     /// Of a row with a distribution. Where parts are subtracted, errors are those of the larger part.
     pub fn dense(labels: &[f32], row: &[f32], upstream: f64) -> Self {
         let magnitudes: Vec<f32> = labels.iter().map(|t| t.abs()).collect();
-        let loss = Value::new(reference::dense_loss(labels, row), 2.0);
+        let loss = Value::new(reference::dense_loss(labels, row), CONTRACT);
         let mass = reference::mass(&magnitudes);
         let parts = reference::softmax(row).into_iter().zip(&magnitudes);
         let values = reference::dense_gradient(labels, row).into_iter().zip(parts).map(|(want, (p, &t))| {
-            // 2 for the share, and two more roundings.
-            let value = Value::new(want, 3.0).in_ulp_of(f64::from(t).max(p * mass)).times(upstream);
+            let value = Value::new(want, CONTRACT).in_ulp_of(f64::from(t).max(p * mass)).times(upstream);
             value.give_or_take(ulp::flushed_share(p, mass * upstream))
         });
         Self { loss: loss.in_ulp_of(reference::dense_loss(&magnitudes, row)), gradient: values.collect() }

@@ -6,6 +6,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use xent::{Backend, Error, Rows, RowsMut};
 
 use super::logits::Layout;
+use super::ulp;
 
 /// What is in outputs before a call, and between rows; no result has these bits.
 pub const UNTOUCHED: f32 = f32::from_bits(0x7fc0_0bad);
@@ -71,4 +72,24 @@ pub fn every_form(
         assert!(layout.between(buffer).copied().all(untouched), "{what}: written between the rows");
     }
     result
+}
+
+/// Asserts that a value is the sum of losses as their reduction has it: of the losses before they were rounded to f32.
+pub fn assert_reduced(what: &str, losses: &[f32], denominator: f64, value: f32) {
+    let sum = losses.iter().fold(0.0, |sum, &loss| sum + f64::from(loss)) / denominator;
+    if losses.iter().any(|loss| loss.is_nan()) {
+        return assert_same(what, &[value], &[f32::NAN]);
+    }
+    // Those that are too large for an f32 may have a mean that is not.
+    if !sum.is_finite() {
+        return;
+    }
+    // Half a unit of each loss and of the result, and what is too small to be a normal number.
+    let magnitude = losses.iter().fold(0.0, |sum, &loss| sum + f64::from(loss.abs())) / denominator;
+    let lost = ulp::count(losses.len()) * f64::from(f32::MIN_POSITIVE) / denominator;
+    let slack = magnitude * f64::from(f32::EPSILON) + lost + f64::from(f32::MIN_POSITIVE);
+    assert!(
+        (f64::from(value) - sum).abs() <= slack || value.is_infinite() && ulp::round(sum).is_infinite(),
+        "{what}: {value:e}, not {sum:e} to {slack:e}"
+    );
 }

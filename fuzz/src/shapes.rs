@@ -8,7 +8,7 @@ use xent::{
 };
 
 use super::logits::Row;
-use super::oracle::{Expected, Value, assert_all};
+use super::oracle::{CONTRACT, Expected, Value, assert_all};
 use super::same::{Fused, VALID, assert_same, in_pools};
 use super::{reference, ulp};
 
@@ -81,7 +81,7 @@ impl ShapeInput {
         let Size { rows, classes } = self.size;
         if classes == 0 {
             let refusal = (rows > 0).then_some(Error::NoClasses { rows });
-            return assert_eq!(Rows::<f32>::with_stride(&[], rows, 0, 1).err(), refusal);
+            return assert_eq!(Rows::with_stride(&[], rows, 0, 1).err(), refusal);
         }
         let stride = match self.stride {
             Stride::None => 0,
@@ -173,12 +173,12 @@ impl ShapeInput {
             assert_same(&format!("{what} of a row alone"), &values[row * per_row..][..*per_row], alone);
         }
         let [(what, _, values), ..] = &alone[..] else { unreachable!("every operation has a result") };
-        let of = |want: Vec<f64>| want.into_iter().map(|want| Value::new(want, 2.0));
+        let of = |want: Vec<f64>| want.into_iter().map(|want| Value::new(want, CONTRACT));
         match self.operation {
             Operation::Softmax => assert_all(backend, what, values, of(reference::softmax(logits))),
             Operation::LogSoftmax => assert_all(backend, what, values, of(reference::log_softmax(logits))),
             Operation::Reductions => {
-                let want = Value::new(reference::log_sum_exp(logits), 2.0);
+                let want = Value::new(reference::log_sum_exp(logits), CONTRACT);
                 want.in_ulp_of(reference::row_max(logits)).assert(backend, what, values[0]);
                 assert_same("row maximum", &alone[1].2, &[ulp::round(reference::row_max(logits))]);
                 assert_same("argmax", &alone[2].2, &[index(reference::argmax(logits))]);

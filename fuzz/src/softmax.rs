@@ -10,7 +10,7 @@ use xent::{
 };
 
 use super::logits::{Layout, ROWS, Row};
-use super::oracle::{Value, assert_all, bound};
+use super::oracle::{CONTRACT, Value, assert_all, bound};
 use super::same::{Fused, UNTOUCHED, VALID, assert_same, every_form};
 use super::{reference, ulp};
 
@@ -168,7 +168,7 @@ impl All {
     fn assert_contract(&self, backend: Backend, rows: &[Vec<f32>]) {
         for (row, logits) in rows.iter().enumerate() {
             let got = self.row(row);
-            let values = |want: Vec<f64>| want.into_iter().map(|want| Value::new(want, 2.0));
+            let values = |want: Vec<f64>| want.into_iter().map(|want| Value::new(want, CONTRACT));
             assert_all(backend, "softmax", &got.softmax, values(reference::softmax(logits)));
             assert!(got.softmax.iter().all(|p| p.is_nan() || p.is_sign_positive()), "{backend}: -0");
             assert_all(backend, "log-softmax", &got.log_softmax, values(reference::log_softmax(logits)));
@@ -197,7 +197,7 @@ fn assert_distribution(backend: Backend, logits: &[f32], row: &All) {
         return assert!(row.softmax.iter().all(|p| p.is_nan()), "{backend}: no softmax of {max:e}");
     }
     // Of each value, and flushed to 0 it may be off by as much.
-    let (ulps, flushed) = (bound(backend, 2.0), f64::from(f32::MIN_POSITIVE));
+    let (ulps, flushed) = (bound(backend, CONTRACT), f64::from(f32::MIN_POSITIVE));
     let relative = ulps * f64::from(f32::EPSILON);
     let count = ulp::count(logits.len());
     let slack = ulps * ulp::size(lse.abs().max(max.abs()));
@@ -229,7 +229,7 @@ fn moved(logits: &[f32], shift: f64) -> Option<Vec<f32>> {
 
 /// Asserts that a softmax does not depend on what all logits have in common.
 fn assert_unmoved(backend: Backend, row: &All, moved: &All) {
-    let ulps = 2.0 * bound(backend, 2.0);
+    let ulps = 2.0 * bound(backend, CONTRACT);
     for (what, a, b) in
         [("softmax", &row.softmax, &moved.softmax), ("log-softmax", &row.log_softmax, &moved.log_softmax)]
     {
@@ -244,7 +244,7 @@ fn assert_unmoved(backend: Backend, row: &All, moved: &All) {
 
 /// The log-sum-exp of a row.
 fn sum_of(logits: &[f32]) -> Value {
-    Value::new(reference::log_sum_exp(logits), 2.0).in_ulp_of(reference::row_max(logits))
+    Value::new(reference::log_sum_exp(logits), CONTRACT).in_ulp_of(reference::row_max(logits))
 }
 
 /// Asserts that a row's sum is that of its parts, on the process's own backend, which may not fuse multiply-add.
@@ -264,7 +264,7 @@ fn of_softmax(backend: Backend, y: &[f32], g: &[f32], gradient: &[f32]) {
         let magnitude: f64 = y.iter().zip(g).map(|(&y, &g)| (f64::from(y) * f64::from(g)).abs()).sum();
         let want = reference::softmax_gradient(y, g).into_iter().zip(y);
         let want =
-            want.map(|(want, &y)| Value::new(want, 2.0).give_or_take(OF_SUM * magnitude * f64::from(y)));
+            want.map(|(want, &y)| Value::new(want, CONTRACT).give_or_take(OF_SUM * magnitude * f64::from(y)));
         assert_all(backend, "softmax gradient", gradient, want);
     }
 }
@@ -278,7 +278,7 @@ fn of_log_softmax(backend: Backend, z: &[f32], g: &[f32], gradient: &[f32]) {
         let want = want.map(|((want, &z), &g)| {
             let p = f64::from(z).exp();
             let part = (p * sum).abs();
-            let value = Value::new(want, 2.0).in_ulp_of(part).in_ulp_of(g.into());
+            let value = Value::new(want, CONTRACT).in_ulp_of(part).in_ulp_of(g.into());
             value.give_or_take(OF_SUM * magnitude * p + ulp::flushed_share(p, sum))
         });
         assert_all(backend, "log-softmax gradient", gradient, want);

@@ -182,7 +182,11 @@ impl Elements {
                 let positive = positive.as_deref().map_or(1.0, |positive| wide(positive, i % classes));
                 let want = self.kind.of(wide(&values, i), wide(&of_targets, i), positive);
                 let weight = weights.as_deref().map_or(1.0, |weights| wide(weights, i));
-                let value = rounded_once(part(weight, want.loss), part(weight, want.parts.0));
+                if weight == 0.0 {
+                    assert_same("an element that is taken out", &[got, slope], &[0.0; 2]);
+                    continue;
+                }
+                let value = rounded_once(weight * want.loss, weight * want.parts.0);
                 value.assert(backend, "loss", got);
                 let pull = wide(&pull, i) / denominator * weight;
                 let value = rounded_once(pull * want.slope, pull.abs() * want.parts.1);

@@ -10,7 +10,7 @@ use super::input::{Distribution, Gradient, IGNORED, Label, Reduced};
 use super::logits::{Layout, ROWS, Row, uniform};
 use super::options::{Number, Weights};
 use super::oracle::Value;
-use super::same::{Fused, UNTOUCHED, VALID, assert_same, untouched};
+use super::same::{Fused, UNTOUCHED, VALID, assert_reduced, assert_same, untouched};
 use super::ulp;
 
 /// A batch, and one of the losses.
@@ -72,10 +72,4 @@ fn rounded_once(want: f64, parts: f64) -> Value {
 /// `a b`, 0 for no mass `a`, unless `b` is no number.
 fn part(a: f64, b: f64) -> f64 {
     if a == 0.0 && !b.is_nan() { 0.0 } else { a * b }
-}
-
-/// The sum of losses as their reduction has it.
-fn assert_reduced(what: &str, losses: &[f32], denominator: f64, value: f32) {
-    let sum = losses.iter().fold(0.0, |sum, &loss| sum + f64::from(loss));
-    assert_same(what, &[value], &[ulp::round(sum / denominator)]);
 }
