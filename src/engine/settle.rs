@@ -348,13 +348,7 @@ fn of_index(
 
 /// The loss of all classes but the label's: what is small is a difference of what is not, but from the largest logit no
 /// part is negative. Only few classes have so small a loss.
-fn from_largest(
-    groups: &mut Groups,
-    group: &Group,
-    i: usize,
-    logits: &[f32],
-    masses: Option<&[f32]>,
-) -> f64 {
+fn from_largest(groups: &mut Groups, group: &Group, i: usize, logits: &[f32], masses: Option<&[f32]>) -> f64 {
     let (largest, of_max, _) = groups.of_largest(logits, reference(group, i));
     let max = f64::from(logits[largest]);
     let mut loss = 0.0;

@@ -138,15 +138,17 @@ impl LogSumExp {
         if self.is_of_nothing() {
             return other;
         }
-        let (large, small) =
-            if self.scale_of(other.reference()) > 1.0 { (other, self) } else { (self, other) };
+        // Where there are only -inf, nothing is known of the reference that the other logits need.
+        let other_is_larger =
+            !other.is_empty() && (self.is_empty() || self.scale_of(other.reference()) > 1.0);
+        let (large, small) = if other_is_larger { (other, self) } else { (self, other) };
         let labelled = if self.has_label != 0 { self } else { other };
         let second = if self.has_label != 0 && other.has_label != 0 { other.term() } else { 0.0 };
-        let unit = large.scale_of(small.reference());
-        let second = if second == 0.0 { 0.0 } else { second * large.scale_of(other.reference()) };
+        let scaled =
+            |sum: f64, from: Self| if sum == 0.0 { 0.0 } else { sum * large.scale_of(from.reference()) };
         let top = if other.max > self.max { other } else { self };
         Self {
-            rest: large.rest + small.rest * unit + second,
+            rest: large.rest + scaled(small.rest, small) + scaled(second, other),
             pivot: large.pivot,
             exponent: large.exponent,
             logit: labelled.logit,
