@@ -397,8 +397,7 @@ fn any_finite_number_is_a_weight_of_a_row() {
     for backend in backends() {
         let inputs = Rows::new(&x, 3, 2).expect("rows").with_backend(backend);
         let check = |plain: (xent::Loss, Vec<f32>), weighted: (xent::Loss, Vec<f32>)| {
-            for row in 0..3 {
-                let weight = weights[row];
+            for (row, weight) in weights.into_iter().enumerate() {
                 let times = |value: f32| if weight == 0.0 { 0.0 } else { weight * value };
                 assert_same_bits("losses", &[weighted.0.rows[row]], &[times(plain.0.rows[row])]);
                 for i in 2 * row..2 * row + 2 {

@@ -123,8 +123,8 @@ impl<'a> Inputs<'a> {
         let largest =
             |values: &[f32]| values.iter().fold(0.0_f32, |max, x| if x.abs() > max { x.abs() } else { max });
         let weight = self.weights.rows.map_or(1.0, |weights| f64::from(largest(weights)));
-        // Not for NaN.
-        !(self.scale.largest().abs() * weight <= TOO_LARGE)
+        let product = self.scale.largest().abs() * weight;
+        product.is_nan() || product > TOO_LARGE
     }
 
     /// Whether labels are made: because dense ones are not those that are given, or of class indices.

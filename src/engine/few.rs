@@ -22,7 +22,9 @@ pub(super) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch) -> T
     tiles.resize(at_once * classes, [0.0; LANES]);
     groups.resize(at_once.max(groups.len()), Group::EMPTY);
     let groups = &mut groups[..at_once.min(rows.div_ceil(LANES))];
-    groups.iter_mut().for_each(|group| group.len = 0);
+    for group in &mut *groups {
+        group.len = 0;
+    }
     let labels = matches!(call.inputs.work, Work::Loss(_));
     let writes = call.writes();
     let mut losses = LossSum::EMPTY;
@@ -58,7 +60,9 @@ pub(super) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch) -> T
         }
         if empty {
             // Their weights are made anew.
-            groups.iter_mut().for_each(|group| group.len = 0);
+            for group in groups {
+                group.len = 0;
+            }
         }
     }
     Total::of(&losses)

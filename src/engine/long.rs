@@ -87,7 +87,6 @@ pub(super) fn read(
 }
 
 /// Writes the results of the one row of a group.
-#[expect(clippy::too_many_arguments, reason = "what one kernel needs, and who helps")]
 pub(super) fn write(
     token: Token,
     join: Join,

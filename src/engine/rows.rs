@@ -58,6 +58,7 @@ pub(crate) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch, join
 }
 
 /// What all groups of a call have in common.
+#[expect(clippy::struct_excessive_bools, reason = "each is a question of its own")]
 pub(super) struct Groups {
     pub(super) token: Token,
     join: Option<Join>,
@@ -273,14 +274,7 @@ impl Groups {
         } else {
             self.sum_many(group, lines, terms, &mut references);
         }
-        self.set_references(group, &references);
-    }
-
-    pub(super) fn set_references(&self, group: &mut Group, references: &[Reference; LANES]) {
-        for i in 0..group.len {
-            group.ends.pivot[i] = references[i].pivot;
-            group.ends.exponent[i] = references[i].exponent;
-        }
+        group.ends.refer_to(&references);
     }
 
     fn sum_few(
@@ -400,7 +394,7 @@ impl Groups {
         } else {
             self.sum(group, lines, terms, 0..group.len, &references);
         }
-        self.set_references(group, &references);
+        group.ends.refer_to(&references);
         for i in 0..group.len {
             let saved = &sums[group.rows[i]];
             group.max[i] = saved.max;
@@ -425,7 +419,7 @@ impl Groups {
         } else {
             self.sum(&mut group, &lines, &mut [], 0..1, &references);
         }
-        self.set_references(&mut group, &references);
+        group.ends.refer_to(&references);
         let mut sum = LossSum::EMPTY;
         self.token.run(Finish {
             groups: core::slice::from_mut(&mut group),
@@ -448,7 +442,7 @@ impl Groups {
         } else {
             self.sum(&mut group, &lines, &mut [], 0..1, &references);
         }
-        self.set_references(&mut group, &references);
+        group.ends.refer_to(&references);
         let groups = core::slice::from_mut(&mut group);
         self.token.run(Finish { groups, labels: false, losses: None, logs: true, factors: false });
         group

@@ -53,7 +53,7 @@ pub(super) fn make_labels(
         let all = groups.token.run(Uniform { logits, origin });
         let line = &mut labels[i * groups.stride..][..groups.classes];
         if inputs.dense.is_some() {
-            let (kept, share) = smoothing.dense_shares(all.mass);
+            let (kept, share) = smoothing.dense_shares(all.total);
             for (to, x) in line.iter_mut().zip(logits) {
                 let share = if *x == f32::NEG_INFINITY { 0.0 } else { share };
                 *to = narrow(kept * f64::from(*to) + share);
@@ -62,16 +62,16 @@ pub(super) fn make_labels(
             continue;
         }
         let takes_part = at_label.is_some_and(|x| x != f32::NEG_INFINITY);
-        let (mass, share) = smoothing.shares(all.mass, takes_part);
+        let (mass, share) = smoothing.shares(all.total, takes_part);
         #[expect(clippy::cast_precision_loss, reason = "a number of classes")]
-        let every = all.mass == groups.classes as f64;
-        uniform &= every;
+        let every = groups.classes as f64;
+        uniform &= all.total >= every;
         // The label's own distance from the origin is 0 where it takes part.
-        let others = if takes_part { all.mass - 1.0 } else { all.mass };
+        let others = if takes_part { all.total - 1.0 } else { all.total };
         masses[i] = Masses {
             at_label: mass,
             share,
-            others: Mass { mass: others, magnitude: others, distance: all.distance },
+            others: Mass { total: others, magnitude: others, distance: all.distance },
             origin,
         };
     }
@@ -337,13 +337,13 @@ fn of_index(
     let Masses { at_label, share, others, origin } = masses;
     let at_label = at_label * weight;
     let from_origin = (f64::from(group.ends.pivot[i]) - origin) + group.log[i];
-    let mut of_others = others.mass * from_origin + others.distance;
+    let mut of_others = others.total * from_origin + others.distance;
     if of_others.abs() < NEAR_ZERO * others.magnitude {
         let labels = lines.labels.map(|labels| labels[i]);
         of_others = from_largest(groups, group, i, lines.logits[i], labels);
     }
     let loss = weighed(at_label, group.loss[i]) + weighed(share, of_others);
-    Parts { loss, mass: at_label + share * others.mass, at_label, share }
+    Parts { loss, mass: at_label + share * others.total, at_label, share }
 }
 
 /// The loss of all classes but the label's: what is small is a difference of what is not, but from the largest logit no
@@ -371,14 +371,14 @@ fn of_distribution(
     let (logits, labels) = (lines.logits[i], lines.labels.map_or(&[][..], |lines| lines[i]));
     let pivot = f64::from(group.ends.pivot[i]);
     let mut mass = groups.token.run(Weigh { logits, labels, origin: pivot });
-    let mut loss = weighed(mass.mass, group.log[i]) + mass.distance;
+    let mut loss = weighed(mass.total, group.log[i]) + mass.distance;
     if loss < NEAR_ZERO * mass.magnitude {
         // What is small is a difference of what is not: from the largest logit no part is negative.
         let (class, of_max, _) = groups.of_largest(logits, reference(group, i));
         mass = groups.token.run(Weigh { logits, labels, origin: f64::from(logits[class]) });
-        loss = weighed(mass.mass, of_max) + mass.distance;
+        loss = weighed(mass.total, of_max) + mass.distance;
     }
-    let total = if inputs.loss().unit_mass { 1.0 } else { mass.mass };
+    let total = if inputs.loss().unit_mass { 1.0 } else { mass.total };
     Parts { loss, mass: total, at_label: 0.0, share: 1.0 }
 }
 
@@ -418,6 +418,7 @@ fn statistics(
         }
         let (class, of_max, top) = groups.of_largest(logits, reference(group, i));
         let max = logits[class];
+        let class = first_of_largest(inputs, row, logits, class);
         set(outputs.argmax, row, class);
         set(outputs.correct, row, class == group.labels[i] && !max.is_nan());
         if !outputs.entropy.is_empty() {
@@ -432,6 +433,22 @@ fn statistics(
             sums[row] = saved(group, i, (class, max));
         }
     }
+}
+
+/// The class of the largest logit that was given: a scale or a soft cap can make it equal to others.
+fn first_of_largest(inputs: &Inputs<'_>, row: usize, mapped: &[f32], class: usize) -> usize {
+    let max = mapped[class];
+    if !inputs.map.makes_ties() || max == f32::NEG_INFINITY {
+        return class;
+    }
+    let given = inputs.logits.share();
+    let mut first = class;
+    for (other, x) in mapped.iter().enumerate().skip(class + 1) {
+        if *x >= max && given.get(row, other) > given.get(row, first) {
+            first = other;
+        }
+    }
+    first
 }
 
 /// What is kept of a row.

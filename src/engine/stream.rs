@@ -93,7 +93,7 @@ pub(super) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch) -> T
             let kept = if of_logits { &mut [] } else { &mut *terms };
             groups.read_again(&mut group, &lines, kept, &mut references);
         }
-        groups.set_references(&mut group, &references);
+        group.ends.refer_to(&references);
         settle::settle(&mut groups, &call.inputs, &mut call.outputs, &mut group, &lines, &[]);
         before = Some(Before { row, group: group.clone() });
     }

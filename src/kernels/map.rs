@@ -83,6 +83,11 @@ impl Map<'_> {
         self.scale != 1.0
     }
 
+    /// Whether different logits may become the same.
+    pub(crate) fn makes_ties(&self) -> bool {
+        self.cap.is_some() || self.is_scaled()
+    }
+
     /// Whether logits stay what they are.
     pub(crate) fn is_none(&self) -> bool {
         *self == Self::default()

@@ -9,7 +9,7 @@ use crate::simd::{LANES, Simd};
 /// What labels weigh.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Mass {
-    pub(crate) mass: f64,
+    pub(crate) total: f64,
     /// The same of magnitudes.
     pub(crate) magnitude: f64,
     pub(crate) distance: f64,
@@ -27,7 +27,7 @@ impl Kernel for Weigh<'_> {
 
     #[inline(always)]
     fn eval<S: Simd>(self, _simd: S) -> Mass {
-        let [mut mass, mut magnitude, mut distance] = [[0.0; LANES]; 3];
+        let [mut total, mut magnitude, mut distance] = [[0.0; LANES]; 3];
         let (logits, tail) = self.logits.as_chunks::<LANES>();
         let (labels, label_tail) = self.labels.as_chunks::<LANES>();
         let mut add = |x: &[f32; LANES], t: &[f32; LANES]| {
@@ -35,7 +35,7 @@ impl Kernel for Weigh<'_> {
                 let label = f64::from(t[i]);
                 // Chosen by bits, so that there is no branch.
                 let product = label * (self.origin - f64::from(x[i]));
-                mass[i] += label;
+                total[i] += label;
                 magnitude[i] += label.abs();
                 distance[i] += if t[i] == 0.0 { 0.0 } else { product };
             }
@@ -49,8 +49,8 @@ impl Kernel for Weigh<'_> {
             t[..tail.len()].copy_from_slice(label_tail);
             add(&x, &t);
         }
-        let [mass, magnitude, distance] = [mass, magnitude, distance].map(|lanes| lanes.iter().sum());
-        Mass { mass, magnitude, distance }
+        let [total, magnitude, distance] = [total, magnitude, distance].map(|lanes| lanes.iter().sum());
+        Mass { total, magnitude, distance }
     }
 }
 
@@ -82,8 +82,8 @@ impl Kernel for Uniform<'_> {
             x[..tail.len()].copy_from_slice(tail);
             add(&x);
         }
-        let mass = count.iter().sum();
-        Mass { mass, magnitude: mass, distance: distance.iter().sum() }
+        let total = count.iter().sum();
+        Mass { total, magnitude: total, distance: distance.iter().sum() }
     }
 }
 

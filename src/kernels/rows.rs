@@ -62,13 +62,12 @@ impl Kernel for SumRows<'_> {
     fn eval<S: Simd>(self, simd: S) {
         let Self { rows, labels, references, terms, stride, sums, open, seen, close, ahead } = self;
         let mut lines = terms.chunks_mut(stride.max(1));
-        for (((row, &label), reference), sum) in rows.iter().zip(labels).zip(references).zip(sums) {
+        for (((logits, &label), reference), sum) in rows.iter().zip(labels).zip(references).zip(sums) {
             let keep = lines.next();
             if open {
                 *sum = RowSum::EMPTY;
             }
-            let mut row = Row { simd, row, label, reference: *reference, sum, seen };
-            #[expect(clippy::float_cmp, reason = "0 is exact")]
+            let mut row = Row { simd, logits, label, reference: *reference, sum, seen };
             match (keep, reference.pivot != 0.0, ahead) {
                 (None, false, false) => row.read::<false, false, false>(&mut []),
                 (None, false, true) => row.read::<false, false, true>(&mut []),
@@ -96,7 +95,7 @@ impl RowSum {
 /// One row, or a part of it.
 struct Row<'a, S> {
     simd: S,
-    row: &'a [f32],
+    logits: &'a [f32],
     label: usize,
     reference: Reference,
     sum: &'a mut RowSum,
@@ -111,18 +110,18 @@ impl<S: Simd> Row<'_, S> {
     #[inline(always)]
     fn read<const PIVOT: bool, const KEEP: bool, const AHEAD: bool>(&mut self, terms: &mut [f32]) {
         let mut copy = [[f32::NEG_INFINITY; LANES]; 4];
-        if self.row.len() <= BLOCK {
+        if self.logits.len() <= BLOCK {
             // A short row would wait for the copy: its label's term is taken out where it is.
             let label = self.label;
-            return if label < self.row.len() {
-                self.block::<PIVOT, KEEP, AHEAD, true>(self.row, label, &copy, terms);
+            return if label < self.logits.len() {
+                self.block::<PIVOT, KEEP, AHEAD, true>(self.logits, label, &copy, terms);
             } else {
-                self.block::<PIVOT, KEEP, AHEAD, false>(self.row, usize::MAX, &copy, terms);
+                self.block::<PIVOT, KEEP, AHEAD, false>(self.logits, usize::MAX, &copy, terms);
             };
         }
         // In place of the label's logit there is -inf: its step is read from a copy.
-        if let Some(&logit) = self.row.get(self.label) {
-            let step = &self.row[self.label / STEP * STEP..];
+        if let Some(&logit) = self.logits.get(self.label) {
+            let step = &self.logits[self.label / STEP * STEP..];
             let flat = copy.as_flattened_mut();
             match step.first_chunk::<STEP>() {
                 Some(step) => flat.copy_from_slice(step),
@@ -131,7 +130,7 @@ impl<S: Simd> Row<'_, S> {
             flat[self.label % STEP] = f32::NEG_INFINITY;
             self.see(logit);
         }
-        for (i, block) in self.row.chunks(Self::BLOCK).enumerate() {
+        for (i, block) in self.logits.chunks(Self::BLOCK).enumerate() {
             let start = i * Self::BLOCK;
             if i > 0 && start.is_multiple_of(PART) {
                 self.sum.close(self.simd);
@@ -291,10 +290,10 @@ impl<S: Simd, const PIVOT: bool, const MASK: bool> Adder<S, PIVOT, MASK> {
 /// The bits of 0 to 63.
 static NUMBERS: [[f32; LANES]; 4] = {
     let mut numbers = [[0.0; LANES]; 4];
-    let mut i = 0;
+    let (mut i, mut bits) = (0, 0);
     while i < STEP {
-        numbers[i / LANES][i % LANES] = f32::from_bits(i as u32);
-        i += 1;
+        numbers[i / LANES][i % LANES] = f32::from_bits(bits);
+        (i, bits) = (i + 1, bits + 1);
     }
     numbers
 };

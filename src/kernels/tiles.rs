@@ -223,8 +223,8 @@ fn columns<S: Simd, const N: usize, const PIVOT: bool, const KEEP: bool>(
     }
     for (a, b) in a.iter_mut().zip(b) {
         let mut x = [zero; N];
-        for i in 0..N {
-            x[i] = simd.load(if i < N / 2 { a } else { b }, part + i % (N / 2));
+        for (i, x) in x.iter_mut().enumerate() {
+            *x = simd.load(if i < N / 2 { a } else { b }, part + i % (N / 2));
         }
         let (terms, _) = exp.terms::<N, PIVOT>(x, &references);
         for i in 0..N {

@@ -5,7 +5,7 @@
 
 use core::f64::consts::LN_2;
 
-use super::exp::{Exp, LaneReference};
+use super::exp::{Exp, LaneReference, Reference};
 use super::math::INTEGER;
 use crate::simd::{LANES, Lanes, Simd, Wide};
 
@@ -38,6 +38,14 @@ impl Ends {
         below: [0.0; LANES],
         sum: [1.0; LANES],
     };
+
+    /// Takes up the references that the rows were read against.
+    pub(crate) fn refer_to(&mut self, references: &[Reference; LANES]) {
+        let to = self.pivot.iter_mut().zip(&mut self.exponent);
+        for ((pivot, exponent), reference) in to.zip(references) {
+            (*pivot, *exponent) = (reference.pivot, reference.exponent);
+        }
+    }
 
     /// Adds the labels' terms, `power (1 + q)` without its last rounding.
     #[inline(always)]

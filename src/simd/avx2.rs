@@ -426,7 +426,7 @@ impl Lanes for Eight {
     #[inline(always)]
     fn stream(self, to: &mut [f32; LANES], part: usize) {
         let at = to.as_mut_ptr().wrapping_add(start(part));
-        if at.is_aligned_to_vector(32) {
+        if at.has_alignment(32) {
             // SAFETY: the features are here; the array covers the part, which is aligned.
             unsafe { _mm256_stream_ps(at, self.0) };
         } else {
@@ -437,12 +437,12 @@ impl Lanes for Eight {
 
 /// Whether a pointer is a multiple of some bytes.
 pub(super) trait Aligned {
-    fn is_aligned_to_vector(self, bytes: usize) -> bool;
+    fn has_alignment(self, bytes: usize) -> bool;
 }
 
 impl Aligned for *mut f32 {
     #[inline(always)]
-    fn is_aligned_to_vector(self, bytes: usize) -> bool {
+    fn has_alignment(self, bytes: usize) -> bool {
         self.addr().is_multiple_of(bytes)
     }
 }

@@ -511,7 +511,7 @@ impl Lanes for Sixteen {
     #[inline(always)]
     fn stream(self, to: &mut [f32; LANES], part: usize) {
         let at = to.as_mut_ptr();
-        if at.is_aligned_to_vector(64) {
+        if at.has_alignment(64) {
             // SAFETY: the features are here; the array covers the register and is aligned.
             unsafe { _mm512_stream_ps(at, self.0) };
         } else {

@@ -14,7 +14,7 @@ use super::tile::{TileRows, TileRowsMut};
 use crate::views::layout::Layout;
 
 /// Borrowed values.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Strided<'a> {
     /// Where the layout counts from. All its values may be read as long as the borrow lives.
     origin: *const f32,
@@ -43,14 +43,6 @@ unsafe impl Sync for Strided<'_> {}
 unsafe impl Send for StridedMut<'_> {}
 // SAFETY: it is used as a `&mut [f32]` is.
 unsafe impl Sync for StridedMut<'_> {}
-
-impl Clone for Strided<'_> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl Copy for Strided<'_> {}
 
 /// Panics unless a value exists: what keeps accesses within the view. Callers know that it does.
 #[inline(always)]

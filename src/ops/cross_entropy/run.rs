@@ -77,7 +77,6 @@ impl CrossEntropy<'_> {
     }
 
     /// Validates targets, and adds up what they count for.
-    #[expect(clippy::type_complexity, reason = "one kind of targets or the other, and their totals")]
     fn validated<'t>(
         &'t self,
         targets: Option<Targets<'t>>,

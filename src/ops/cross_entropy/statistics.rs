@@ -157,7 +157,7 @@ impl CrossEntropy<'_> {
     /// The options that count where no loss is asked for.
     fn bare(&self) -> Self {
         let Self { map, ignored, z_loss, empty_rows, .. } = *self;
-        CrossEntropy { map, ignored, z_loss, empty_rows, ..CrossEntropy::new() }
+        CrossEntropy { ignored, z_loss, map, empty_rows, ..CrossEntropy::new() }
     }
 
     fn run_statistics(
