@@ -1,4 +1,4 @@
-#![allow(missing_docs, unused, clippy::all)]
+#![allow(missing_docs, unused, clippy::all, clippy::pedantic)]
 use std::time::Instant;
 use xent::*;
 struct Rng(u64);
