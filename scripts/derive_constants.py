@@ -206,16 +206,17 @@ def exponential_window(source, high):
 
 def tame():
     source, text = Source("numbers/exp.rs"), (SOURCES / "engine/rows.rs").read_text()
-    headroom, lowest = source.value("HEADROOM", integer), integer(source.definitions["LOWEST"])
-    above = int(re.search(r"classes\.log2\(\) \+ (\d+)\.0 - f64::from\(HEADROOM\)", text).group(1))
-    factor, more = re.search(r"sum: classes \* classes \* ([\d_]+)\.0 \* (1\.\d+)", text).groups()
-    check("the sum of a row that is not low, for each pair of classes", 2**above, int(factor.replace("_", "")))
-    # Of a logit and its f32, which is at most 64 in magnitude.
-    claim("a sum above it has a logit that is not low", mpf(more) > mpmath.exp(mpf(2) ** -18))
-    # Classes cancel: so many terms at the floor, beside one of 2^above for each class.
-    off = mpf(2) ** (lowest + mpf(1) / 4) / mpf(2) ** above / F32_SMALLEST
+    lowest = integer(source.definitions["LOWEST"])
+    more = mpf(re.search(r"let low = \(bits as f32 \+ ([\d.]+) - HEADROOM\)", text).group(1))
+    times, above = map(int, re.search(r"power_of_two\(f64::from\((\d) \* bits \+ (\d+)\)\)", text).groups())
+    check("the sum grows by the number of classes twice", 2, times)
+    # In orders of two, with `bits` for the number of classes: a term that is not low has `bits + more`, and a row with a sum above
+    # `2 bits + above` has one of `bits + above` at least. The logit was rounded to f32, and is at most 64.
+    claim("a sum above it has a logit that is not low", mpf(2) ** (above - more) > mpmath.exp(mpf(2) ** -18))
+    # Classes cancel: as many terms at the floor as there are, beside one that is not low.
+    off = mpf(2) ** (lowest + mpf(1) / 4 - more) / F32_SMALLEST
     claim(f"the smallest normal loss is good to {mpmath.nstr(off, 3)} < 2^-25 of it", off < mpf(2) ** -25)
-    claim("a row of 2^32 classes can be of this kind", 32 + above < 116)
+    claim("a row of 2^32 classes can be of this kind", 32 + more < 116 and 2 * 32 + above < 127)
 
 
 def ends():
