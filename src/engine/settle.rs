@@ -3,107 +3,28 @@
 //! For a row with target masses `q_i` the loss is `sum_i q_i (lse - x_i) + k lse^2`, and its gradient with respect to
 //! `x` is `(sum(q) + 2 k lse) p_i - q_i`. A class index is a mass of 1 at its class.
 
-use super::call::{Call, Inputs, Work};
-use super::options::{Outputs, Sums, set};
+mod labels;
+mod statistics;
+
+pub(crate) use self::labels::Masses;
+pub(super) use self::labels::make_labels;
+use self::statistics::statistics;
+use super::call::{Inputs, Work};
+use super::options::{Outputs, set};
 use super::rows::{Groups, Lines};
-use crate::LogSumExp;
 use crate::kernels::finish::{Finish, SetFactors};
 use crate::kernels::group::{Group, LossSum, NO_LABEL, Special};
 use crate::kernels::map::Mask;
-use crate::kernels::masses::{Mass, Spread as Distances, Uniform, Weigh};
+use crate::kernels::masses::Weigh;
 use crate::kernels::maximum::Largest;
 use crate::kernels::write::Formula;
 use crate::numbers::exp::Reference;
 use crate::numbers::factor::{TOO_LARGE, narrow, narrow_normal};
-use crate::numbers::log_sum_exp::{weighed, z_loss};
+use crate::numbers::log_sum_exp::weighed;
 use crate::simd::LANES;
 
 /// Below this a logarithm next to 0 is taken again, without cancellation.
 const NEAR_ZERO: f64 = 0.5;
-
-/// What is made of a row's class index or distribution before it is read.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Masses {
-    /// The mass at the label, and that of every other class that takes part.
-    at_label: f64,
-    share: f64,
-    /// Of the classes that have a share, but for the label: their mass, and the distance of their logits from `origin`.
-    others: Mass,
-    origin: f64,
-}
-
-/// Makes the labels of a group's rows, where dense ones are changed or class indices become them. Tells of class indices
-/// whether all other classes of every row have the same mass, so that no labels are needed.
-pub(super) fn make_labels(
-    groups: &Groups,
-    inputs: &Inputs<'_>,
-    group: &Group,
-    logits: &[&[f32]; LANES],
-    labels: &mut [f32],
-    masses: &mut [Masses],
-) -> bool {
-    let mut uniform = inputs.dense.is_none() && inputs.weights.classes.is_none();
-    for i in 0..group.len {
-        let (logits, label) = (logits[i], group.labels[i]);
-        let smoothing = inputs.loss().smoothing;
-        let at_label = logits.get(label).copied();
-        let finite = |x: &f32| x.is_finite();
-        let origin =
-            at_label.filter(finite).or_else(|| logits.iter().copied().find(finite)).unwrap_or(0.0).into();
-        let all = groups.token.run(Uniform { logits, origin });
-        let line = &mut labels[i * groups.stride..][..groups.classes];
-        if inputs.dense.is_some() {
-            let (kept, share) = smoothing.dense_shares(all.total);
-            for (to, x) in line.iter_mut().zip(logits) {
-                let share = if *x == f32::NEG_INFINITY { 0.0 } else { share };
-                *to = narrow(kept * f64::from(*to) + share);
-            }
-            weigh(inputs, group.rows[i], line);
-            continue;
-        }
-        let takes_part = at_label.is_some_and(|x| x != f32::NEG_INFINITY);
-        let (mass, share) = smoothing.shares(all.total, takes_part);
-        #[expect(clippy::cast_precision_loss, reason = "a number of classes")]
-        let every = groups.classes as f64;
-        uniform &= all.total >= every;
-        // The label's own distance from the origin is 0 where it takes part.
-        let others = if takes_part { all.total - 1.0 } else { all.total };
-        masses[i] = Masses {
-            at_label: mass,
-            share,
-            others: Mass { total: others, magnitude: others, distance: all.distance },
-            origin,
-        };
-    }
-    if !uniform && inputs.dense.is_none() {
-        for i in 0..group.len {
-            let (logits, label) = (logits[i], group.labels[i]);
-            let line = &mut labels[i * groups.stride..][..groups.classes];
-            let share = narrow(masses[i].share);
-            for (to, x) in line.iter_mut().zip(logits) {
-                *to = if *x == f32::NEG_INFINITY { 0.0 } else { share };
-            }
-            weigh(inputs, group.rows[i], line);
-            if let Some(to) = line.get_mut(label) {
-                *to = 0.0;
-            }
-            let origin = masses[i].origin;
-            masses[i].others = groups.token.run(Weigh { logits, labels: line, origin });
-            masses[i].share = 1.0;
-        }
-    }
-    uniform
-}
-
-/// Multiplies masses by the weights of classes, and takes masked ones out.
-fn weigh(inputs: &Inputs<'_>, row: usize, line: &mut [f32]) {
-    if let Some(weights) = inputs.weights.classes {
-        for (to, weight) in line.iter_mut().zip(weights) {
-            *to = if *weight == 0.0 && !to.is_nan() { 0.0 } else { *to * weight };
-        }
-    }
-    inputs.map.mask.fill(row, line, 0.0);
-}
 
 /// What results are made of.
 pub(super) fn formula(inputs: &Inputs<'_>, uniform: bool) -> Formula {
@@ -382,88 +303,6 @@ fn of_distribution(
     Parts { loss, mass: total, at_label: 0.0, share: 1.0 }
 }
 
-/// Writes the statistics of a group that are wanted.
-fn statistics(
-    groups: &mut Groups,
-    inputs: &Inputs<'_>,
-    outputs: &mut Outputs<'_>,
-    group: &mut Group,
-    lines: &Lines<'_>,
-) {
-    if outputs.are_losses() {
-        return;
-    }
-    let wants_log = !(outputs.log_sum_exp.is_empty() && outputs.z_loss.is_empty());
-    for i in 0..group.len {
-        let (row, logits) = (group.rows[i], lines.logits[i]);
-        let loss = match (group.max[i] == f32::NEG_INFINITY, inputs.empty_is_zero) {
-            (false, _) => group.loss[i],
-            (true, false) => f64::NAN,
-            (true, true) => 0.0,
-        };
-        set(outputs.log_probability, row, 0.0 - narrow_normal(loss));
-        if wants_log {
-            // Of all classes, as the operation has it.
-            let mut whole = groups.whole(logits, reference(group, i));
-            whole.max[0] = group.max[i];
-            let value = log_sum_exp(groups, &whole, 0, logits);
-            set(outputs.log_sum_exp, row, value);
-            let exact = f64::from(whole.ends.pivot[0]) + whole.log[0];
-            let exact = if value.is_finite() { exact } else { value.into() };
-            set(outputs.z_loss, row, narrow(z_loss(inputs.loss().z_loss, exact)));
-        }
-        let saves = matches!(outputs.sums, Sums::Save(_));
-        if outputs.argmax.is_empty() && outputs.correct.is_empty() && outputs.entropy.is_empty() && !saves {
-            continue;
-        }
-        let (class, of_max, top) = groups.of_largest(logits, reference(group, i));
-        let max = logits[class];
-        let class = first_of_largest(inputs, row, logits, class);
-        set(outputs.argmax, row, class);
-        set(outputs.correct, row, class == group.labels[i] && !max.is_nan());
-        if !outputs.entropy.is_empty() {
-            let distance = groups.token.run(Distances { logits, reference: reference(group, i), max });
-            // NaN where there is no softmax.
-            let value = of_max + distance / top.ends.sum[0];
-            let value = if of_max.is_nan() || max == f32::NEG_INFINITY { f64::NAN } else { value };
-            let zero = max == f32::NEG_INFINITY && inputs.empty_is_zero;
-            set(outputs.entropy, row, if zero { 0.0 } else { narrow_normal(value) });
-        }
-        if let Sums::Save(sums) = &mut outputs.sums {
-            sums[row] = saved(group, i, (class, max));
-        }
-    }
-}
-
-/// The class of the largest logit that was given: a scale or a soft cap can make it equal to others.
-fn first_of_largest(inputs: &Inputs<'_>, row: usize, mapped: &[f32], class: usize) -> usize {
-    let max = mapped[class];
-    if !inputs.map.makes_ties() || max == f32::NEG_INFINITY {
-        return class;
-    }
-    let given = inputs.logits.share();
-    let mut first = class;
-    for (other, x) in mapped.iter().enumerate().skip(class + 1) {
-        if *x >= max && given.get(row, other) > given.get(row, first) {
-            first = other;
-        }
-    }
-    first
-}
-
-/// What is kept of a row.
-fn saved(group: &Group, i: usize, (class, max): (usize, f32)) -> LogSumExp {
-    LogSumExp {
-        rest: if max == f32::NEG_INFINITY { 0.0 } else { group.ends.rest[i] },
-        pivot: group.ends.pivot[i],
-        exponent: group.ends.exponent[i],
-        logit: group.ends.logit[i],
-        has_label: (group.labels[i] != NO_LABEL).into(),
-        max,
-        argmax: u32::try_from(class).unwrap_or(u32::MAX),
-    }
-}
-
 /// Writes the results of a row that are not what the formula makes of terms.
 pub(super) fn write_special(
     formula: Formula,
@@ -492,30 +331,5 @@ pub(super) fn write_special(
             }
         }
         Special::No | Special::NotANumber => to.fill(f32::NAN),
-    }
-}
-
-impl Call<'_> {
-    /// Whether results are multiplied by something for each class: the slopes of a soft cap, or what labels are made of.
-    pub(super) fn has_slopes(&self) -> bool {
-        let Inputs { work, map, weights, .. } = &self.inputs;
-        match work {
-            Work::LabelGradient(spread) => spread.mass > 0.0 || !weights.is_none() || !map.is_none(),
-            Work::Loss(_) => map.cap.is_some(),
-            Work::Softmax | Work::LogSoftmax | Work::LogSumExp => false,
-        }
-    }
-}
-
-impl Inputs<'_> {
-    /// What the gradient with respect to each label of a row is multiplied by.
-    pub(super) fn label_slopes(&self, row: usize, logits: &[f32], slopes: &mut [f64]) {
-        let Work::LabelGradient(spread) = self.work else { return };
-        let taking_part = logits.iter().fold(0.0, |n, x| if *x == f32::NEG_INFINITY { n } else { n + 1.0 });
-        let kept = if spread.mass == 0.0 { 1.0 } else { spread.dense_shares(taking_part).0 };
-        for (class, slope) in slopes.iter_mut().enumerate() {
-            *slope = kept * self.weights.of_class(class);
-        }
-        self.map.mask.fill(row, slopes, 0.0);
     }
 }

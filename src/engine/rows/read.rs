@@ -1,0 +1,242 @@
+//! Sums of the terms of a group's rows, against the reference that all ordinary rows share, or their own.
+
+use super::{FEW, Groups, Lines};
+use crate::engine::long;
+use crate::engine::options::Sums;
+use crate::kernels::few::SumFew;
+use crate::kernels::finish::Finish;
+use crate::kernels::group::{Group, LossSum};
+use crate::kernels::maximum::{Argmax, Largest};
+use crate::kernels::rows::{RowSum, SumRows};
+use crate::numbers::exp::{HEADROOM, ROUNDER, Reference, too_large};
+use crate::numbers::math::power_of_two;
+use crate::simd::LANES;
+
+/// Which rows have the common reference: those whose largest logit is at least `low` and whose terms are not too large.
+#[derive(Clone, Copy)]
+pub(in crate::engine) struct Tame {
+    pub(in crate::engine) low: f32,
+    /// A sum above this has such a logit, however many classes it is of.
+    sum: f64,
+    /// Whether the last row that was read was not such a row.
+    wild: bool,
+}
+
+impl Tame {
+    pub(in crate::engine) fn new(classes: usize) -> Self {
+        // So that no term that can matter to the smallest normal loss, of as many classes as there are, is below the
+        // lowest: a loss of 2^-126 is good to 2^-25 of it.
+        let bits = classes.next_power_of_two().trailing_zeros();
+        #[expect(clippy::cast_precision_loss, reason = "less than a hundred")]
+        let low = (bits as f32 + 27.5 - HEADROOM) * core::f32::consts::LN_2;
+        Self { low, sum: power_of_two(f64::from(2 * bits + 28)), wild: false }
+    }
+
+    /// Whether a row's sum, without its label, shows that its reference was right.
+    pub(in crate::engine) fn holds(&self, rest: f64, logit: f32) -> bool {
+        rest < f64::from(f32::MAX) && (rest > self.sum || logit >= self.low)
+    }
+}
+
+impl Groups {
+    /// Sums the terms of a group's rows, all but the labels', and finds their references.
+    pub(super) fn read(
+        &mut self,
+        sums: &Sums<'_>,
+        group: &mut Group,
+        lines: &Lines<'_>,
+        terms: &mut [f32],
+        parts: &mut Vec<RowSum>,
+    ) {
+        for i in 0..group.len {
+            group.ends.logit[i] = lines.logits[i].get(group.labels[i]).copied().unwrap_or(f32::NEG_INFINITY);
+        }
+        if let Sums::Saved(sums) = sums {
+            return self.known(group, lines, terms, sums);
+        }
+        let mut references = [Reference::TAME; LANES];
+        if self.classes <= FEW {
+            self.sum_few(group, lines, terms, &mut references);
+        } else if let (Some(join), 1) = (self.join, group.len) {
+            long::read(self, join, group, lines, terms, &mut references, parts);
+        } else {
+            self.sum_many(group, lines, terms, &mut references);
+        }
+        group.ends.refer_to(&references);
+    }
+
+    fn sum_few(
+        &self,
+        group: &mut Group,
+        lines: &Lines<'_>,
+        terms: &mut [f32],
+        references: &mut [Reference; LANES],
+    ) {
+        let len = group.len;
+        self.token.run(SumFew {
+            rows: &lines.logits[..len],
+            labels: &group.labels[..len],
+            terms: terms.as_chunks_mut().0,
+            rest: &mut group.ends.rest,
+            max: &mut group.max,
+            references,
+        });
+    }
+
+    /// Against the common reference first, unless the rows before had others; then, where that was not right, against
+    /// their own.
+    fn sum_many(
+        &mut self,
+        group: &mut Group,
+        lines: &Lines<'_>,
+        terms: &mut [f32],
+        references: &mut [Reference; LANES],
+    ) {
+        let len = group.len;
+        group.max = [0.0; LANES];
+        if self.tame.wild {
+            self.refer(group, lines, references);
+            self.sum(group, lines, terms, 0..len, references);
+            return;
+        }
+        let tame = self.sum(group, lines, terms, 0..len, references)
+            && (0..len).all(|i| self.tame.holds(group.ends.rest[i], group.ends.logit[i]));
+        if tame {
+            return;
+        }
+        self.read_again(group, lines, terms, references);
+    }
+
+    /// Sums the terms of a group whose rows were read against the common reference, where that was not right.
+    pub(in crate::engine) fn read_again(
+        &mut self,
+        group: &mut Group,
+        lines: &Lines<'_>,
+        terms: &mut [f32],
+        references: &mut [Reference; LANES],
+    ) {
+        self.refer(group, lines, references);
+        for i in 0..group.len {
+            if references[i] != Reference::TAME {
+                self.sum(group, lines, terms, i..i + 1, references);
+            }
+        }
+    }
+
+    /// Finds the largest logits, and the references that they ask for.
+    pub(in crate::engine) fn refer(
+        &mut self,
+        group: &mut Group,
+        lines: &Lines<'_>,
+        references: &mut [Reference; LANES],
+    ) {
+        let len = group.len;
+        let (rows, low) = (&lines.logits[..len], self.tame.low);
+        self.token.run(Largest { rows, low, max: &mut group.max, references });
+        self.tame.wild = references[..len].iter().any(|reference| *reference != Reference::TAME);
+    }
+
+    /// Sums the terms of some rows of a group, and tells whether none was too large.
+    fn sum(
+        &mut self,
+        group: &mut Group,
+        lines: &Lines<'_>,
+        terms: &mut [f32],
+        rows: core::ops::Range<usize>,
+        references: &[Reference; LANES],
+    ) -> bool {
+        let mut seen = [ROUNDER; LANES];
+        let keep = !terms.is_empty();
+        let sums = &mut self.sums[..rows.len()];
+        self.token.run(SumRows {
+            rows: &lines.logits[rows.clone()],
+            labels: &group.labels[rows.clone()],
+            references: &references[rows.clone()],
+            terms: if keep { &mut terms[rows.start * self.stride..] } else { &mut [] },
+            stride: if keep { self.stride } else { 0 },
+            sums: &mut *sums,
+            open: true,
+            seen: &mut seen,
+            close: true,
+            ahead: false,
+        });
+        for (i, sum) in rows.zip(sums) {
+            group.ends.rest[i] = sum.total;
+        }
+        !too_large(&seen)
+    }
+
+    /// Takes sums that were saved, and makes the terms that results are made of.
+    fn known(&mut self, group: &mut Group, lines: &Lines<'_>, terms: &mut [f32], sums: &[crate::LogSumExp]) {
+        let mut references = [Reference::TAME; LANES];
+        for i in 0..group.len {
+            references[i] = sums[group.rows[i]].reference();
+        }
+        if self.classes <= FEW {
+            let mut own = references;
+            self.sum_few(group, lines, terms, &mut own);
+            if own != references {
+                // A sum over more classes than there are here: against its reference.
+                self.sum(group, lines, terms, 0..group.len, &references);
+            }
+        } else {
+            self.sum(group, lines, terms, 0..group.len, &references);
+        }
+        group.ends.refer_to(&references);
+        for i in 0..group.len {
+            let saved = &sums[group.rows[i]];
+            group.max[i] = saved.max;
+            group.ends.rest[i] = saved.rest;
+            if saved.has_label != 0 {
+                group.ends.logit[i] = saved.logit;
+            }
+        }
+    }
+
+    /// The class of a row's largest logit, and the loss that a row with this label would have.
+    pub(in crate::engine) fn of_largest(
+        &mut self,
+        logits: &[f32],
+        reference: Reference,
+    ) -> (usize, f64, Group) {
+        let class = self.token.run(Argmax { row: logits });
+        let mut group = Group { len: 1, ..Group::EMPTY };
+        group.labels[0] = class;
+        group.ends.logit[0] = logits[class];
+        let mut lines = Lines { logits: [&[]; LANES], labels: None };
+        lines.logits[0] = logits;
+        let mut references = [reference; LANES];
+        if self.classes <= FEW {
+            self.sum_few(&mut group, &lines, &mut [], &mut references);
+        } else {
+            self.sum(&mut group, &lines, &mut [], 0..1, &references);
+        }
+        group.ends.refer_to(&references);
+        let mut sum = LossSum::EMPTY;
+        self.token.run(Finish {
+            groups: core::slice::from_mut(&mut group),
+            labels: true,
+            losses: Some(&mut sum),
+            logs: false,
+            factors: false,
+        });
+        (class, group.loss[0], group)
+    }
+
+    /// The sum of all terms of one row.
+    pub(in crate::engine) fn whole(&mut self, logits: &[f32], reference: Reference) -> Group {
+        let mut group = Group { len: 1, ..Group::EMPTY };
+        let mut lines = Lines { logits: [&[]; LANES], labels: None };
+        lines.logits[0] = logits;
+        let mut references = [reference; LANES];
+        if self.classes <= FEW {
+            self.sum_few(&mut group, &lines, &mut [], &mut references);
+        } else {
+            self.sum(&mut group, &lines, &mut [], 0..1, &references);
+        }
+        group.ends.refer_to(&references);
+        let groups = core::slice::from_mut(&mut group);
+        self.token.run(Finish { groups, labels: false, losses: None, logs: true, factors: false });
+        group
+    }
+}

@@ -1,0 +1,93 @@
+//! The statistics of a group's rows.
+
+use super::{log_sum_exp, reference};
+use crate::LogSumExp;
+use crate::engine::call::Inputs;
+use crate::engine::options::{Outputs, Sums, set};
+use crate::engine::rows::{Groups, Lines};
+use crate::kernels::group::{Group, NO_LABEL};
+use crate::kernels::masses::Spread as Distances;
+use crate::numbers::factor::{narrow, narrow_normal};
+use crate::numbers::log_sum_exp::z_loss;
+
+/// Writes the statistics of a group that are wanted.
+pub(super) fn statistics(
+    groups: &mut Groups,
+    inputs: &Inputs<'_>,
+    outputs: &mut Outputs<'_>,
+    group: &mut Group,
+    lines: &Lines<'_>,
+) {
+    if outputs.are_losses() {
+        return;
+    }
+    let wants_log = !(outputs.log_sum_exp.is_empty() && outputs.z_loss.is_empty());
+    for i in 0..group.len {
+        let (row, logits) = (group.rows[i], lines.logits[i]);
+        let loss = match (group.max[i] == f32::NEG_INFINITY, inputs.empty_is_zero) {
+            (false, _) => group.loss[i],
+            (true, false) => f64::NAN,
+            (true, true) => 0.0,
+        };
+        set(outputs.log_probability, row, 0.0 - narrow_normal(loss));
+        if wants_log {
+            // Of all classes, as the operation has it.
+            let mut whole = groups.whole(logits, reference(group, i));
+            whole.max[0] = group.max[i];
+            let value = log_sum_exp(groups, &whole, 0, logits);
+            set(outputs.log_sum_exp, row, value);
+            let exact = f64::from(whole.ends.pivot[0]) + whole.log[0];
+            let exact = if value.is_finite() { exact } else { value.into() };
+            set(outputs.z_loss, row, narrow(z_loss(inputs.loss().z_loss, exact)));
+        }
+        let saves = matches!(outputs.sums, Sums::Save(_));
+        if outputs.argmax.is_empty() && outputs.correct.is_empty() && outputs.entropy.is_empty() && !saves {
+            continue;
+        }
+        let (class, of_max, top) = groups.of_largest(logits, reference(group, i));
+        let max = logits[class];
+        let class = first_of_largest(inputs, row, logits, class);
+        set(outputs.argmax, row, class);
+        set(outputs.correct, row, class == group.labels[i] && !max.is_nan());
+        if !outputs.entropy.is_empty() {
+            let distance = groups.token.run(Distances { logits, reference: reference(group, i), max });
+            // NaN where there is no softmax.
+            let value = of_max + distance / top.ends.sum[0];
+            let value = if of_max.is_nan() || max == f32::NEG_INFINITY { f64::NAN } else { value };
+            let zero = max == f32::NEG_INFINITY && inputs.empty_is_zero;
+            set(outputs.entropy, row, if zero { 0.0 } else { narrow_normal(value) });
+        }
+        if let Sums::Save(sums) = &mut outputs.sums {
+            sums[row] = saved(group, i, (class, max));
+        }
+    }
+}
+
+/// The class of the largest logit that was given: a scale or a soft cap can make it equal to others.
+fn first_of_largest(inputs: &Inputs<'_>, row: usize, mapped: &[f32], class: usize) -> usize {
+    let max = mapped[class];
+    if !inputs.map.makes_ties() || max == f32::NEG_INFINITY {
+        return class;
+    }
+    let given = inputs.logits.share();
+    let mut first = class;
+    for (other, x) in mapped.iter().enumerate().skip(class + 1) {
+        if *x >= max && given.get(row, other) > given.get(row, first) {
+            first = other;
+        }
+    }
+    first
+}
+
+/// What is kept of a row.
+fn saved(group: &Group, i: usize, (class, max): (usize, f32)) -> LogSumExp {
+    LogSumExp {
+        rest: if max == f32::NEG_INFINITY { 0.0 } else { group.ends.rest[i] },
+        pivot: group.ends.pivot[i],
+        exponent: group.ends.exponent[i],
+        logit: group.ends.logit[i],
+        has_label: (group.labels[i] != NO_LABEL).into(),
+        max,
+        argmax: u32::try_from(class).unwrap_or(u32::MAX),
+    }
+}
