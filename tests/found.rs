@@ -5,8 +5,8 @@ mod common;
 use common::property::{Errors, Want};
 use common::{backends, contract, reference, ulp};
 use xent::{
-    CrossEntropy, Hinge, HingePower, Rows, Smoothing, log_softmax_gradient, log_sum_exp, softmax,
-    softmax_gradient,
+    CrossEntropy, EmptyRows, Hinge, HingePower, LogSumExp, Rows, Smoothing, log_softmax_gradient,
+    log_sum_exp, softmax, softmax_gradient,
 };
 
 #[test]
@@ -210,5 +210,72 @@ fn smoothed_labels_of_both_signs_are_as_good_as_what_is_left_of_their_sum_can_be
         let (_, gradient) = loss.loss_and_gradient(labels, logits).expect("a valid call");
         assert!(ulp::error(gradient[0], want) > 5.0, "{backend}: the example shows nothing");
         errors.within(5.0, "gradient", backend, gradient[0], Want::from(want).in_ulp_of(magnitude));
+    }
+}
+
+#[test]
+fn a_saved_sum_serves_other_labels_than_it_was_read_with() {
+    let logits = [1.0_f32, 2.0, -3.0];
+    let terms = logits.map(|x| f64::from(x).exp());
+    let sum = terms.iter().sum::<f64>();
+    let want = |label: usize| move |class: usize| terms[class] / sum - if class == label { 1.0 } else { 0.0 };
+    let check = |gradient: &[f32], want: &dyn Fn(usize) -> f64| {
+        for (class, got) in gradient.iter().enumerate() {
+            assert!(
+                (f64::from(*got) - want(class)).abs() <= 2e-7,
+                "class {class}: {got}, not {}",
+                want(class)
+            );
+        }
+    };
+    let loss = CrossEntropy::new();
+    for backend in backends() {
+        let rows = Rows::new(&logits, 1, 3).expect("a row").with_backend(backend);
+        let labelled = loss.forward(&[1_u8], rows).expect("a valid call").1;
+        let unlabelled = [LogSumExp::of(&logits).expect("a row")];
+        let from_value = [LogSumExp::from(unlabelled[0].value())];
+        for sums in [&labelled[..], &unlabelled, &from_value] {
+            for label in 0..3_u8 {
+                let gradient = loss.backward(&[label], rows, sums).expect("a valid call");
+                check(&gradient, &want(label.into()));
+            }
+            let zeros = [0.0_f32; 3];
+            let dense = Rows::new(&zeros, 1, 3).expect("labels");
+            let gradient = CrossEntropy::tensorflow().backward(dense, rows, sums).expect("a valid call");
+            check(&gradient, &want(usize::MAX));
+        }
+        // A part of the row, with the sum of all of it.
+        let part = Rows::new(&logits[..2], 1, 2).expect("a part").with_backend(backend);
+        for sums in [&labelled[..], &unlabelled] {
+            let gradient = loss.backward(&[1_u8], part, sums).expect("a valid call");
+            check(&gradient, &want(1));
+        }
+    }
+}
+
+#[test]
+fn infinite_losses_of_both_signs_are_counted() {
+    let labels = [3e38_f32, -3e38, -3e38, 3e38];
+    let logits = [0.0_f32, 9.0, 0.0, 9.0];
+    for backend in backends() {
+        let rows = Rows::new(&logits, 2, 2).expect("rows").with_backend(backend);
+        let labels = Rows::new(&labels, 2, 2).expect("labels");
+        let loss = CrossEntropy::tensorflow().loss(labels, rows).expect("a valid call");
+        assert_eq!(loss.summary.non_finite_rows, loss.rows.iter().filter(|x| !x.is_finite()).count());
+        assert_eq!(loss.summary.non_finite_rows, 2);
+    }
+}
+
+#[test]
+fn a_row_of_nan_and_masked_classes_is_not_empty() {
+    let logits = [f32::NAN, f32::NEG_INFINITY];
+    let loss = CrossEntropy::new().empty_rows(EmptyRows::Zero);
+    for backend in backends() {
+        for count in [1, 2, 5, 33] {
+            let values = logits.repeat(count);
+            let rows = Rows::new(&values, count, 2).expect("rows").with_backend(backend);
+            let (loss, gradient) = loss.loss_and_gradient(&vec![0_u8; count], rows).expect("a valid call");
+            assert!(loss.rows.iter().chain(&gradient).all(|x| x.is_nan()), "{count} rows on {backend}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::call::{Call, Work};
 use super::scratch::Scratch;
-use super::settle::mark_special;
+use super::settle::{mark_not_a_number, mark_special};
 use super::total::Total;
 use crate::kernels::finish::Finish;
 use crate::kernels::group::{Group, LossSum, Special};
@@ -71,6 +71,7 @@ pub(super) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch) -> T
 /// Rows without any logit but -inf have a loss of NaN, or of 0.
 fn settle_empty(is_zero: bool, groups: &mut [Group]) {
     for group in groups {
+        mark_not_a_number(group);
         for i in 0..group.len {
             if group.max[i] == f32::NEG_INFINITY && is_zero {
                 (group.ends.rest[i], group.ends.logit[i], group.weight[i]) = (1.0, 0.0, 0.0);

@@ -38,7 +38,7 @@ pub(crate) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch, join
     if stream::suits(call) && join.is_none() {
         return stream::run(token, call, scratch);
     }
-    let mut groups = Groups::new(token, call, join, &mut scratch.sums);
+    let mut groups = Groups::new(token, call, join, scratch);
     let mut group = core::mem::take(&mut scratch.groups);
     group.resize(group.len().max(1), Group::EMPTY);
     group[0].len = 0;
@@ -50,8 +50,7 @@ pub(crate) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch, join
         }
     }
     scratch.groups = group;
-    scratch.sums = groups.sums;
-    Total::of(&groups.losses)
+    groups.give_back(scratch)
 }
 
 /// What all groups of a call have in common.
@@ -74,6 +73,8 @@ pub(super) struct Groups {
     pub(super) losses: LossSum,
     pub(super) tame: Tame,
     sums: Vec<RowSum>,
+    /// Of rows of few classes.
+    tile: Vec<[f32; LANES]>,
 }
 
 /// The logits, and labels that are distributions, of a group's rows.
@@ -83,10 +84,14 @@ pub(super) struct Lines<'a> {
 }
 
 impl Groups {
-    pub(super) fn new(token: Token, call: &Call<'_>, join: Option<Join>, sums: &mut Vec<RowSum>) -> Self {
+    pub(super) fn new(token: Token, call: &Call<'_>, join: Option<Join>, scratch: &mut Scratch) -> Self {
+        let Scratch { sums, tiles, .. } = scratch;
         sums.resize(LANES, RowSum::EMPTY);
         let (inputs, classes) = (&call.inputs, call.inputs.classes());
         let writes = call.writes();
+        if classes <= FEW {
+            tiles.resize(classes, [0.0; LANES]);
+        }
         let slices = |stride: usize| stride == 1;
         let source = inputs.logits.share().layout().class_stride;
         let slopes = writes && call.has_slopes();
@@ -117,7 +122,14 @@ impl Groups {
             losses: LossSum::EMPTY,
             tame: Tame::new(classes),
             sums: core::mem::take(sums),
+            tile: core::mem::take(tiles),
         }
+    }
+
+    /// Gives buffers back, and the sum of all losses.
+    pub(super) fn give_back(self, scratch: &mut Scratch) -> Total {
+        (scratch.sums, scratch.tiles) = (self.sums, self.tile);
+        Total::of(&self.losses)
     }
 
     /// Reads, settles and writes one group.

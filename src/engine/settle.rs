@@ -54,6 +54,7 @@ pub(super) fn settle(
     masses: &[Masses],
 ) {
     group.special = [Special::No; LANES];
+    mark_not_a_number(group);
     match inputs.work {
         Work::Loss(_) if is_plain(inputs, outputs, group) => plain(groups, outputs, group),
         Work::Loss(_) => loss(groups, inputs, outputs, group, lines, masses),
@@ -76,6 +77,16 @@ pub(super) fn settle(
             if group.scale[i] == 0.0 && group.special[i] == Special::No {
                 group.special[i] = Special::Zero;
             }
+        }
+    }
+}
+
+/// A row with a NaN has no largest logit, so that one of a NaN and only -inf beside it looks like one without any.
+pub(super) fn mark_not_a_number(group: &mut Group) {
+    for i in 0..group.len {
+        if group.max[i] == f32::NEG_INFINITY && (group.ends.rest[i].is_nan() || group.ends.logit[i].is_nan())
+        {
+            group.max[i] = f32::NAN;
         }
     }
 }

@@ -35,7 +35,7 @@ struct Before {
 }
 
 pub(super) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch) -> Total {
-    let mut groups = Groups::new(token, call, None, &mut scratch.sums);
+    let mut groups = Groups::new(token, call, None, scratch);
     let rows = call.inputs.rows();
     let stride = groups.stride;
     // Logarithms are made of logits, which are read again.
@@ -97,15 +97,16 @@ pub(super) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch) -> T
         settle::settle(&mut groups, &call.inputs, &mut call.outputs, &mut group, &lines, &[]);
         before = Some(Before { row, group: group.clone() });
     }
-    if let (Some(before), Some(results)) = (&before, &mut call.results) {
-        let Source::Shared(source) = call.inputs.logits else { return Total::of(&groups.losses) };
+    if let (Some(before), Some(results), Source::Shared(source)) =
+        (&before, &mut call.results, &call.inputs.logits)
+    {
         let from = if of_logits { source.row(before.row) } else { &terms[..groups.classes] };
         let to = results.row_mut(before.row);
         write(&groups, before, from, to, &[], of_logits);
         finish(before, to);
     }
     token.run(Fence);
-    Total::of(&groups.losses)
+    groups.give_back(scratch)
 }
 
 /// Writes some of the results of a row.

@@ -13,6 +13,7 @@ use super::Kernel;
 use super::group::Group;
 use crate::numbers::exp::{Exp, LaneReference, ROUNDER, lane_reference};
 use crate::simd::strided::Strided;
+use crate::simd::tile::{TileRows, TileRowsMut};
 use crate::simd::{LANES, Lanes, Simd, Wide};
 
 /// Tiles of one call to a kernel, at most.
@@ -46,6 +47,32 @@ impl Kernel for LoadTiles<'_> {
                     }
                 }
             }
+        }
+    }
+}
+
+/// Sums the terms of sixteen rows that are slices, by a tile of theirs.
+pub(crate) struct SumLines<'a> {
+    pub(crate) group: &'a mut Group,
+    pub(crate) rows: &'a [&'a [f32]; LANES],
+    pub(crate) tile: &'a mut [[f32; LANES]],
+    /// Where terms are kept, in sixteen lines, and the length of each; empty if they are not.
+    pub(crate) terms: &'a mut [f32],
+    pub(crate) stride: usize,
+}
+
+impl Kernel for SumLines<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, simd: S) {
+        let Self { group, rows, tile, terms, stride } = self;
+        let classes = tile.len();
+        simd.turn_in(&TileRows::of_rows(rows, classes), tile);
+        let (groups, keep) = (core::slice::from_mut(group), !terms.is_empty());
+        SumTiles { groups, tiles: tile, classes, labels: true, keep }.eval(simd);
+        if keep {
+            simd.turn_out(tile, &mut TileRowsMut::of_lines(terms, stride, 0, classes));
         }
     }
 }

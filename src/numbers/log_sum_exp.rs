@@ -110,6 +110,16 @@ impl LogSumExp {
         self.rest + self.term()
     }
 
+    /// The sum of all terms but the one of a label with this logit, which is at least what is given: that of the classes
+    /// that are here. Without cancellation where the row was read with this label.
+    pub(crate) fn beside(self, logit: f32, at_least: f64) -> f64 {
+        if self.has_label != 0 && self.logit.to_bits() == logit.to_bits() {
+            return self.rest;
+        }
+        let rest = self.sum() - Self { logit, has_label: 1, ..self }.term();
+        if rest < at_least { at_least } else { rest }
+    }
+
     /// The reference, which the sum is in units of.
     pub(crate) fn reference(self) -> Reference {
         Reference { pivot: self.pivot, exponent: self.exponent }
@@ -146,7 +156,9 @@ impl LogSumExp {
         let second = if self.has_label != 0 && other.has_label != 0 { other.term() } else { 0.0 };
         let scaled =
             |sum: f64, from: Self| if sum == 0.0 { 0.0 } else { sum * large.scale_of(from.reference()) };
-        let top = if other.max > self.max { other } else { self };
+        // A NaN is above all.
+        let above = other.max > self.max || (other.max.is_nan() && !self.max.is_nan());
+        let top = if above { other } else { self };
         Self {
             rest: large.rest + scaled(small.rest, small) + scaled(second, other),
             pivot: large.pivot,

@@ -5,7 +5,7 @@ use super::softmax_gradient::{run_in_place, run_into};
 use crate::kernels::gradient::Through;
 use crate::{Error, Rows, RowsMut};
 
-/// The gradient with respect to the logits, from the output of [`log_softmax`] and the gradient with
+/// The gradient with respect to the logits, from the output of [`log_softmax`](crate::log_softmax()) and the gradient with
 /// respect to it: `g_i - e^(z_i) sum_j g_j`.
 ///
 /// Both are rows × classes, as is the result. The backend is that of `output`.

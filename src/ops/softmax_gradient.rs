@@ -7,7 +7,7 @@ use crate::engine::row_call::{RowCall, RowWork};
 use crate::kernels::gradient::Through;
 use crate::{Error, Rows, RowsMut};
 
-/// The gradient with respect to the logits, from the output of [`softmax`] and the gradient with respect
+/// The gradient with respect to the logits, from the output of [`softmax`](crate::softmax()) and the gradient with respect
 /// to it: `y_i (g_i - sum_j y_j g_j)`.
 ///
 /// Both are rows × classes, as is the result. A class of probability 0 has gradient 0, whatever its

@@ -29,6 +29,14 @@ impl<'a> TileRows<'a> {
         unsafe { Self::new(core::array::from_fn(|i| lines.as_ptr().add(i * stride + class)), classes) }
     }
 
+    /// Sixteen rows; the same may be there more than once.
+    #[inline(always)]
+    pub(crate) fn of_rows(rows: &[&'a [f32]; LANES], classes: usize) -> Self {
+        assert!(rows.iter().all(|row| row.len() >= classes), "rows of so many classes");
+        // SAFETY: each row has these classes.
+        unsafe { Self::new(rows.map(<[f32]>::as_ptr), classes) }
+    }
+
     /// # Safety
     ///
     /// From each pointer on `classes` values can be read as long as the borrow lives.

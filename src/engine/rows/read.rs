@@ -5,9 +5,10 @@ use crate::engine::long;
 use crate::engine::options::Sums;
 use crate::kernels::few::SumFew;
 use crate::kernels::finish::Finish;
-use crate::kernels::group::{Group, LossSum};
+use crate::kernels::group::{Group, LossSum, NO_LABEL};
 use crate::kernels::maximum::{Argmax, Largest};
 use crate::kernels::rows::{RowSum, SumRows};
+use crate::kernels::tiles::SumLines;
 use crate::numbers::exp::{HEADROOM, ROUNDER, Reference, too_large};
 use crate::numbers::math::power_of_two;
 use crate::simd::LANES;
@@ -65,22 +66,34 @@ impl Groups {
         group.ends.refer_to(&references);
     }
 
+    /// From some rows on a tile costs less than its rows one by one; the bits are the same.
     fn sum_few(
-        &self,
+        &mut self,
         group: &mut Group,
         lines: &Lines<'_>,
         terms: &mut [f32],
         references: &mut [Reference; LANES],
     ) {
+        const ENOUGH: usize = 3;
         let len = group.len;
-        self.token.run(SumFew {
-            rows: &lines.logits[..len],
-            labels: &group.labels[..len],
-            terms: terms.as_chunks_mut().0,
-            rest: &mut group.ends.rest,
-            max: &mut group.max,
-            references,
-        });
+        if len < ENOUGH || (1..LANES * self.stride).contains(&terms.len()) {
+            return self.token.run(SumFew {
+                rows: &lines.logits[..len],
+                labels: &group.labels[..len],
+                terms: terms.as_chunks_mut().0,
+                rest: &mut group.ends.rest,
+                max: &mut group.max,
+                references,
+            });
+        }
+        let mut rows = lines.logits;
+        let first = rows[0];
+        rows[len..].fill(first);
+        let (tile, stride) = (&mut self.tile[..], self.stride);
+        self.token.run(SumLines { group, rows: &rows, tile, terms, stride });
+        for (i, reference) in references.iter_mut().enumerate() {
+            *reference = Reference { pivot: group.ends.pivot[i], exponent: group.ends.exponent[i] };
+        }
     }
 
     /// Against the common reference first, unless the rows before had others; then, where that was not right, against
@@ -175,7 +188,8 @@ impl Groups {
         if self.classes <= FEW {
             let mut own = references;
             self.sum_few(group, lines, terms, &mut own);
-            if own != references {
+            let len = group.len;
+            if own[..len] != references[..len] {
                 // A sum over more classes than there are here: against its reference.
                 self.sum(group, lines, terms, 0..group.len, &references);
             }
@@ -184,12 +198,13 @@ impl Groups {
         }
         group.ends.refer_to(&references);
         for i in 0..group.len {
-            let saved = &sums[group.rows[i]];
+            let (saved, ends) = (&sums[group.rows[i]], &mut group.ends);
             group.max[i] = saved.max;
-            group.ends.rest[i] = saved.rest;
-            if saved.has_label != 0 {
-                group.ends.logit[i] = saved.logit;
-            }
+            ends.rest[i] = if group.labels[i] == NO_LABEL {
+                saved.sum()
+            } else {
+                saved.beside(ends.logit[i], ends.rest[i])
+            };
         }
     }
 

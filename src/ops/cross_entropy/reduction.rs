@@ -174,10 +174,8 @@ pub(in crate::ops) fn summarise(
         },
     };
     let value = narrow_normal(value);
-    // Where the sum is finite, so are all losses; where it is larger than any f32, one may be.
-    let may_be_infinite = sum.is_nan() || sum.abs() > f64::from(f32::MAX) || options.may_cancel();
-    let non_finite_rows =
-        if may_be_infinite { losses.iter().filter(|loss| !loss.is_finite()).count() } else { 0 };
+    // Losses of both signs cancel in a sum, so that it does not tell.
+    let non_finite_rows = losses.iter().filter(|loss| !loss.is_finite()).count();
     let Totals { used_rows, weight_sum, .. } = totals;
     Summary { value, used_rows, weight_sum, non_finite_rows }
 }

@@ -173,12 +173,6 @@ impl CrossEntropy<'_> {
         };
         Ok(Scale { upstream: self.upstream, constant })
     }
-
-    /// Whether losses may be of both signs, so that large ones cancel in a sum.
-    pub(super) fn may_cancel(&self) -> bool {
-        let negative = |weights: Option<&[f32]>| weights.is_some_and(|all| all.iter().any(|w| *w < 0.0));
-        negative(self.weights.rows) || negative(self.weights.classes)
-    }
 }
 
 /// The buffers of a call.
