@@ -147,6 +147,7 @@ fn logarithms(groups: &mut Groups, group: &mut Group, lines: &Lines<'_>) {
         let (rows, max) = (&lines.logits[..group.len], &mut group.max);
         groups.token.run(Largest { rows, low: groups.tame.low, max, references: &mut references });
     }
+    let mut top = None;
     for i in 0..group.len {
         let log = group.log[i];
         group.factors.high[i] = narrow(log);
@@ -155,8 +156,13 @@ fn logarithms(groups: &mut Groups, group: &mut Group, lines: &Lines<'_>) {
         let below = f64::from(group.ends.pivot[i]) + log - f64::from(group.max[i]);
         group.labels[i] = NO_LABEL;
         if below < NEAR_ZERO {
-            let reference = reference(group, i);
-            let (class, loss, _) = groups.of_largest(lines.logits[i], reference);
+            let all = top.get_or_insert_with(|| groups.all_of_largest(group, lines));
+            let (class, loss) = if let Some(all) = all {
+                (all.labels[i], all.loss[i])
+            } else {
+                let (class, loss, _) = groups.of_largest(lines.logits[i], reference(group, i));
+                (class, loss)
+            };
             group.labels[i] = class;
             group.at_label[i] = 0.0 - narrow_normal(loss * group.scale[i]);
         }

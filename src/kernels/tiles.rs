@@ -56,6 +56,8 @@ pub(crate) struct SumLines<'a> {
     pub(crate) group: &'a mut Group,
     pub(crate) rows: &'a [&'a [f32]; LANES],
     pub(crate) tile: &'a mut [[f32; LANES]],
+    /// Whether labels become the classes of the largest logits.
+    pub(crate) by_largest: bool,
     /// Where terms are kept, in sixteen lines, and the length of each; empty if they are not.
     pub(crate) terms: &'a mut [f32],
     pub(crate) stride: usize,
@@ -66,15 +68,33 @@ impl Kernel for SumLines<'_> {
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
-        let Self { group, rows, tile, terms, stride } = self;
+        let Self { group, rows, tile, by_largest, terms, stride } = self;
         let classes = tile.len();
         simd.turn_in(&TileRows::of_rows(rows, classes), tile);
+        if by_largest {
+            group.labels = largest(tile);
+        }
         let (groups, keep) = (core::slice::from_mut(group), !terms.is_empty());
         SumTiles { groups, tiles: tile, classes, labels: true, keep }.eval(simd);
         if keep {
             simd.turn_out(tile, &mut TileRowsMut::of_lines(terms, stride, 0, classes));
         }
     }
+}
+
+/// The class of the largest logit of each row, the first of equal ones.
+#[inline(always)]
+fn largest(tile: &[[f32; LANES]]) -> [usize; LANES] {
+    let (mut max, mut at, mut number) = ([f32::NEG_INFINITY; LANES], [0_u32; LANES], 0);
+    for class in tile {
+        for lane in 0..LANES {
+            let above = class[lane] > max[lane];
+            max[lane] = if above { class[lane] } else { max[lane] };
+            at[lane] = if above { number } else { at[lane] };
+        }
+        number += 1;
+    }
+    at.map(|class| class as usize)
 }
 
 /// Sums the terms of tiles; with `keep` they are left in the logits' places.

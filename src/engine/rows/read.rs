@@ -39,6 +39,9 @@ impl Tame {
     }
 }
 
+/// From so many rows on a tile costs less than its rows one by one; the bits are the same.
+const ENOUGH: usize = 3;
+
 impl Groups {
     /// Sums the terms of a group's rows, all but the labels', and finds their references.
     pub(super) fn read(
@@ -66,7 +69,6 @@ impl Groups {
         group.ends.refer_to(&references);
     }
 
-    /// From some rows on a tile costs less than its rows one by one; the bits are the same.
     fn sum_few(
         &mut self,
         group: &mut Group,
@@ -74,7 +76,6 @@ impl Groups {
         terms: &mut [f32],
         references: &mut [Reference; LANES],
     ) {
-        const ENOUGH: usize = 3;
         let len = group.len;
         if len < ENOUGH || (1..LANES * self.stride).contains(&terms.len()) {
             return self.token.run(SumFew {
@@ -90,7 +91,7 @@ impl Groups {
         let first = rows[0];
         rows[len..].fill(first);
         let (tile, stride) = (&mut self.tile[..], self.stride);
-        self.token.run(SumLines { group, rows: &rows, tile, terms, stride });
+        self.token.run(SumLines { group, rows: &rows, tile, by_largest: false, terms, stride });
         for (i, reference) in references.iter_mut().enumerate() {
             *reference = Reference { pivot: group.ends.pivot[i], exponent: group.ends.exponent[i] };
         }
@@ -206,6 +207,24 @@ impl Groups {
                 saved.beside(ends.logit[i], ends.rest[i])
             };
         }
+    }
+
+    /// As [`of_largest`](Self::of_largest), of all rows of a group, in its labels and losses: of few classes, where a tile
+    /// costs less than rows one by one.
+    pub(in crate::engine) fn all_of_largest(&mut self, group: &Group, lines: &Lines<'_>) -> Option<Group> {
+        if self.classes > FEW || group.len < ENOUGH {
+            return None;
+        }
+        let mut top = Group { len: group.len, ..Group::EMPTY };
+        let mut rows = lines.logits;
+        let first = rows[0];
+        rows[group.len..].fill(first);
+        let (tile, stride, terms) = (&mut self.tile[..], self.stride, &mut []);
+        self.token.run(SumLines { group: &mut top, rows: &rows, tile, by_largest: true, terms, stride });
+        let mut sum = LossSum::EMPTY;
+        let groups = core::slice::from_mut(&mut top);
+        self.token.run(Finish { groups, labels: true, losses: Some(&mut sum), logs: false, factors: false });
+        Some(top)
     }
 
     /// The class of a row's largest logit, and the loss that a row with this label would have.
