@@ -1,10 +1,12 @@
-//! Softmax cross-entropy with logits on CPUs: exact at the edges, as fast as memory, the same bits
-//! everywhere.
+//! Softmax cross-entropy with logits on CPUs: at most 3 units in the last place off, also at the edges, and the same
+//! bits whatever the number of threads, the batch or the layout.
 //!
 //! - One loss per row: [`sparse_softmax_cross_entropy_with_logits`] for class indices,
 //!   [`softmax_cross_entropy_with_logits`] for distributions.
 //! - Everything else about the loss is an option of [`CrossEntropy`]: reduction, weights, ignored rows, smoothing, masks,
-//!   gradients, a separate backward pass, statistics. What other libraries call them is in [`peers`].
+//!   gradients, a separate backward pass, statistics, predictions of rows without labels
+//!   ([`predictions_into`](CrossEntropy::predictions_into)), [`probabilities`](CrossEntropy::probabilities) after a
+//!   temperature, a soft cap or masks. What other libraries call them is in [`peers`].
 //! - Its family: [`NegativeLogLikelihood`], [`BinaryCrossEntropy`], [`KlDivergence`], [`SquaredError`], [`Hinge`].
 //! - Beside it: [`softmax`], [`log_softmax`], [`log_sum_exp`], [`row_max`], [`argmax`], and the gradients
 //!   [`softmax_gradient`] and [`log_softmax_gradient`].
@@ -15,7 +17,7 @@
 //! Logits are [`Rows`]: a checked view of rows × classes f32, with a stride, or with the classes along any axis of an
 //! array. The instruction set is a
 //! [`Backend`], detected at run time. Work on more than about 32 000 logits runs on the
-//! [Rayon](https://docs.rs/rayon) pool the caller is in; no thread count changes a bit.
+//! [Rayon](https://docs.rs/rayon) pool the caller is in, or all of it on the calling thread ([`Rows::on_this_thread`]); no thread count changes a bit.
 //!
 //! ```
 //! use xent::{CrossEntropy, Reduction, Rows, RowsMut};

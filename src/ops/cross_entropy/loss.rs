@@ -170,7 +170,7 @@ impl CrossEntropy<'_> {
     ///
     /// # Errors
     ///
-    /// As [`loss`](Self::loss).
+    /// As [`backward`](Self::backward).
     pub fn backward_into<'t>(
         &self,
         targets: impl Into<Targets<'t>>,
@@ -185,7 +185,7 @@ impl CrossEntropy<'_> {
     ///
     /// # Errors
     ///
-    /// As [`loss`](Self::loss).
+    /// As [`backward`](Self::backward).
     pub fn backward_in_place<'t>(
         &self,
         targets: impl Into<Targets<'t>>,

@@ -74,7 +74,7 @@ impl CrossEntropy<'_> {
     /// Statistics of the prediction of each row: those that are asked for, from one pass over the rows; argmax and
     /// entropy look at each row again while it is in the cache.
     ///
-    /// Of the options, ignored labels, masks, scale, soft cap and the factor of the z-loss count: they are statistics of
+    /// Of the options, ignored labels, masks, scale, soft cap, empty rows and the factor of the z-loss count: they are statistics of
     /// the distribution that the loss is taken of.
     ///
     /// # Errors
