@@ -22,7 +22,7 @@ src/numbers/math.rs
   e^x    and ln x are Taylor series: the degree leaves less than f64 shows.
 src/kernels/map.rs
   tanh   next to 0 is x - x^3/3 up to where the next term shows, or the difference has lost as much.
-src/engine/rows.rs
+src/engine/rows/read.rs
   limits of rows that have the common reference.
 """
 import math
@@ -205,7 +205,7 @@ def exponential_window(source, high):
 
 
 def tame():
-    source, text = Source("numbers/exp.rs"), (SOURCES / "engine/rows.rs").read_text()
+    source, text = Source("numbers/exp.rs"), (SOURCES / "engine/rows/read.rs").read_text()
     lowest = integer(source.definitions["LOWEST"])
     more = mpf(re.search(r"let low = \(bits as f32 \+ ([\d.]+) - HEADROOM\)", text).group(1))
     times, above = map(int, re.search(r"power_of_two\(f64::from\((\d) \* bits \+ (\d+)\)\)", text).groups())

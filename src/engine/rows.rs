@@ -127,8 +127,9 @@ impl Groups {
     }
 
     /// Gives buffers back, and the sum of all losses.
-    pub(super) fn give_back(self, scratch: &mut Scratch) -> Total {
-        (scratch.sums, scratch.tiles) = (self.sums, self.tile);
+    pub(super) fn give_back(&mut self, scratch: &mut Scratch) -> Total {
+        scratch.sums = core::mem::take(&mut self.sums);
+        scratch.tiles = core::mem::take(&mut self.tile);
         Total::of(&self.losses)
     }
 

@@ -14,7 +14,9 @@ impl Total {
     /// The sum of all lanes.
     pub(crate) fn of(sum: &LossSum) -> Self {
         let lost = sum.low.iter().map(|&low| if low.is_nan() { 0.0 } else { low });
-        sum.high.iter().copied().chain(lost).fold(Self::default(), Self::plus)
+        // Few rows leave most lanes 0: each addition waits for the one before.
+        let parts = sum.high.iter().copied().chain(lost).filter(|&part| part != 0.0);
+        parts.fold(Self::default(), Self::plus)
     }
 
     /// With one value more (Knuth's two-sum).
