@@ -49,10 +49,7 @@ fn check_loss(errors: &Errors, what: &'static str, backend: Backend, loss: f32, 
 /// The reduced loss: that of the row losses before they are rounded, of each of which that is half a unit.
 fn check_summary(options: &Options, evaluated: &Evaluated, used: usize) {
     let sum = evaluated.losses.iter().fold(0.0, |sum, &loss| sum + f64::from(loss));
-    let value = match options.reduction {
-        Reduction::None | Reduction::Sum => sum,
-        Reduction::Mean => sum / ulp::count(used),
-    };
+    let value = if options.reduction == Reduction::Mean { sum / ulp::count(used) } else { sum };
     let got = f64::from(evaluated.summary.value);
     // What would be subnormal is 0.
     let near = (got - value).abs() <= value.abs() * f64::from(f32::EPSILON) + f64::from(f32::MIN_POSITIVE);

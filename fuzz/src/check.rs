@@ -135,7 +135,7 @@ impl Batch<'_> {
         let divisor = match self.reduction {
             Reduction::Mean if used_rows == 0 => return assert!(value == 0.0 || value.is_nan()),
             Reduction::Mean => self.count(),
-            Reduction::None | Reduction::Sum => 1.0,
+            _ => 1.0,
         };
         assert_reduced("summary", &outcome.losses, divisor, value);
     }

@@ -45,6 +45,9 @@ impl LogSumExp {
     };
 
     /// The log-sum-exp in f32: NaN if a logit is NaN, `+inf` if one is `+inf`, `-inf` if all are.
+    ///
+    /// It is made of the sum that is saved. Next to 0 that sum is next to 1, and its logarithm can be off by 6e-8; the
+    /// operation [`log_sum_exp`](crate::log_sum_exp()) is not, but needs the logits.
     #[must_use]
     #[expect(clippy::cast_possible_truncation, reason = "the result is f32")]
     pub fn value(self) -> f32 {

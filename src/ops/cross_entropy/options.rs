@@ -50,6 +50,7 @@ pub struct CrossEntropy<'a> {
 
 /// Which classes the mass goes to that label smoothing takes from a label.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Smoothing {
     /// All of them, the label's too: `(1 - ε) t_i + ε / C`. `PyTorch`, Keras, Optax; Szegedy et al.,
     /// "Rethinking the Inception architecture for computer vision" (2016).
@@ -61,6 +62,7 @@ pub enum Smoothing {
 
 /// The gradient with respect to logits for dense labels that do not add up to 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum DenseGradient {
     /// The derivative of the loss: `softmax_i sum(t) - t_i`.
     #[default]

@@ -6,6 +6,7 @@ use crate::numbers::factor::narrow_normal;
 
 /// How the losses of the rows become one number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Reduction {
     /// They do not: one loss per row.
     #[default]
@@ -34,6 +35,7 @@ pub enum Denominator {
 
 /// What the mean over no rows is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum EmptyMean {
     /// NaN, as in `PyTorch`, JAX and `TensorFlow`.
     #[default]
@@ -55,6 +57,7 @@ pub enum EmptyRows {
 
 /// The gradient of what the caller computes from the loss, with respect to the loss.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Upstream<'a> {
     /// One value for all rows.
     Uniform(f32),

@@ -17,6 +17,7 @@ use crate::{Error, Rows, RowsMut};
 
 /// How the losses of elements become one number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum ElementReduction {
     /// They do not: one loss per element.
     #[default]
@@ -31,6 +32,7 @@ pub enum ElementReduction {
 
 /// Losses of elements, with what they add up to.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct ElementLoss {
     /// The loss of each element, rows after each other.
     pub values: Vec<f32>,
