@@ -591,7 +591,12 @@ impl Batch<'_> {
             }
             // It knows no labels: what a row's target is does not count. Its reduction is that of dense labels.
             if self.sparse.is_none() {
-                let values = want.label_gradient.iter().map(|&want| Value::new(want, 5.0 + capped));
+                // A row of weight 0 is never read: NaN is no part of it either.
+                let counts = taken.row_weight(row) != 0.0;
+                let values = want
+                    .label_gradient
+                    .iter()
+                    .map(|&want| Value::new(if counts { want } else { 0.0 }, 5.0 + capped));
                 assert_all(backend, &format!("label gradient of row {row}"), label_gradient, values);
             }
         }

@@ -146,6 +146,7 @@ fn logarithms(groups: &mut Groups, group: &mut Group, lines: &Lines<'_>) {
         let mut references = [Reference::TAME; LANES];
         let (rows, max) = (&lines.logits[..group.len], &mut group.max);
         groups.token.run(Largest { rows, low: groups.tame.low, max, references: &mut references });
+        mark_not_a_number(group);
     }
     let mut top = None;
     for i in 0..group.len {
