@@ -87,11 +87,7 @@ impl Groups {
                 references,
             });
         }
-        let mut rows = lines.logits;
-        let first = rows[0];
-        rows[len..].fill(first);
-        let (tile, stride) = (&mut self.tile[..], self.stride);
-        self.token.run(SumLines { group, rows: &rows, tile, by_largest: false, terms, stride });
+        self.sum_tile(group, lines, false, terms);
         for (i, reference) in references.iter_mut().enumerate() {
             *reference = Reference { pivot: group.ends.pivot[i], exponent: group.ends.exponent[i] };
         }
@@ -209,6 +205,15 @@ impl Groups {
         }
     }
 
+    /// Sums a group's rows by a tile; lanes without a row repeat the first.
+    fn sum_tile(&mut self, group: &mut Group, lines: &Lines<'_>, by_largest: bool, terms: &mut [f32]) {
+        let mut rows = lines.logits;
+        let first = rows[0];
+        rows[group.len..].fill(first);
+        let (tile, stride) = (&mut self.tile[..], self.stride);
+        self.token.run(SumLines { group, rows: &rows, tile, by_largest, terms, stride });
+    }
+
     /// As [`of_largest`](Self::of_largest), of all rows of a group, in its labels and losses: of few classes, where a tile
     /// costs less than rows one by one.
     pub(in crate::engine) fn all_of_largest(&mut self, group: &Group, lines: &Lines<'_>) -> Option<Group> {
@@ -216,11 +221,7 @@ impl Groups {
             return None;
         }
         let mut top = Group { len: group.len, ..Group::EMPTY };
-        let mut rows = lines.logits;
-        let first = rows[0];
-        rows[group.len..].fill(first);
-        let (tile, stride, terms) = (&mut self.tile[..], self.stride, &mut []);
-        self.token.run(SumLines { group: &mut top, rows: &rows, tile, by_largest: true, terms, stride });
+        self.sum_tile(&mut top, lines, true, &mut []);
         let mut sum = LossSum::EMPTY;
         let groups = core::slice::from_mut(&mut top);
         self.token.run(Finish { groups, labels: true, losses: Some(&mut sum), logs: false, factors: false });
@@ -234,18 +235,7 @@ impl Groups {
         reference: Reference,
     ) -> (usize, f64, Group) {
         let class = self.token.run(Argmax { row: logits });
-        let mut group = Group { len: 1, ..Group::EMPTY };
-        group.labels[0] = class;
-        group.ends.logit[0] = logits[class];
-        let mut lines = Lines { logits: [&[]; LANES], labels: None };
-        lines.logits[0] = logits;
-        let mut references = [reference; LANES];
-        if self.classes <= FEW {
-            self.sum_few(&mut group, &lines, &mut [], &mut references);
-        } else {
-            self.sum(&mut group, &lines, &mut [], 0..1, &references);
-        }
-        group.ends.refer_to(&references);
+        let mut group = self.alone(logits, class, reference);
         let mut sum = LossSum::EMPTY;
         self.token.run(Finish {
             groups: core::slice::from_mut(&mut group),
@@ -257,9 +247,11 @@ impl Groups {
         (class, group.loss[0], group)
     }
 
-    /// The sum of all terms of one row.
-    pub(in crate::engine) fn whole(&mut self, logits: &[f32], reference: Reference) -> Group {
+    /// A group of one row, read with a label or with none.
+    fn alone(&mut self, logits: &[f32], label: usize, reference: Reference) -> Group {
         let mut group = Group { len: 1, ..Group::EMPTY };
+        group.labels[0] = label;
+        group.ends.logit[0] = logits.get(label).copied().unwrap_or(f32::NEG_INFINITY);
         let mut lines = Lines { logits: [&[]; LANES], labels: None };
         lines.logits[0] = logits;
         let mut references = [reference; LANES];
@@ -269,6 +261,12 @@ impl Groups {
             self.sum(&mut group, &lines, &mut [], 0..1, &references);
         }
         group.ends.refer_to(&references);
+        group
+    }
+
+    /// The sum of all terms of one row.
+    pub(in crate::engine) fn whole(&mut self, logits: &[f32], reference: Reference) -> Group {
+        let mut group = self.alone(logits, NO_LABEL, reference);
         let groups = core::slice::from_mut(&mut group);
         self.token.run(Finish { groups, labels: false, losses: None, logs: true, factors: false });
         group
