@@ -1,5 +1,5 @@
-//! Softmax cross-entropy with logits on CPUs: at most 3 units in the last place off, also at the edges, and the same
-//! bits whatever the number of threads, the batch or the layout.
+//! Softmax cross-entropy with logits on CPUs: at most 3 units in the last place off, also at the edges (5 where the
+//! backend does not fuse multiply-add), and the same bits whatever the number of threads, the batch or the layout.
 //!
 //! - One loss per row: [`sparse_softmax_cross_entropy_with_logits`] for class indices,
 //!   [`softmax_cross_entropy_with_logits`] for distributions.
