@@ -196,6 +196,27 @@ fn a_small_probability_counts_in_a_gradient_through_log_softmax_down_to_its_limi
 }
 
 #[test]
+fn a_masked_class_of_one_row_changes_no_bit_of_a_smoothed_row_beside_it() {
+    let (mut logits, labels, upstream) = ([0.0_f32; 40], [0_u8, 1], [0.3_f32, 0.7]);
+    for (class, logit) in (0_u16..).zip(&mut logits) {
+        *logit = 0.37 * f32::from(class % 20) - 5.0;
+    }
+    logits[33] = f32::NEG_INFINITY;
+    for backend in backends() {
+        for smoothing in [Smoothing::Uniform, Smoothing::Others] {
+            let loss = CrossEntropy::new().label_smoothing(0.1, smoothing).expect("a share");
+            let run = |rows: usize| {
+                let loss = loss.upstream(&upstream[..rows]);
+                let logits = Rows::new(&logits[..20 * rows], rows, 20).expect("rows").with_backend(backend);
+                let (loss, gradient) = loss.loss_and_gradient(&labels[..rows], logits).expect("a valid call");
+                (loss.rows[0].to_bits(), gradient[..20].iter().map(|x| x.to_bits()).collect::<Vec<_>>())
+            };
+            assert_eq!(run(1), run(2), "{backend}, {smoothing:?}");
+        }
+    }
+}
+
+#[test]
 fn smoothed_labels_of_both_signs_are_as_good_as_what_is_left_of_their_sum_can_be() {
     // Each mass is rounded to f32: of their sum, which is the gradient of the first class, that leaves less.
     let (smoothing, labels) = (0.3, [0.0, 1000.3, -1000.1_f32]);

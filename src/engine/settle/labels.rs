@@ -65,7 +65,10 @@ pub(in crate::engine) fn make_labels(
         for i in 0..group.len {
             let (logits, label) = (logits[i], group.labels[i]);
             let line = &mut labels[i * groups.stride..][..groups.classes];
-            let share = narrow(masses[i].share);
+            // Without weights of classes masses are shares of 1, as they are where no lines are made for the group: what is
+            // masked in one row changes no bit of another.
+            let weighted = inputs.weights.classes.is_some();
+            let share = if weighted { narrow(masses[i].share) } else { 1.0 };
             for (to, x) in line.iter_mut().zip(logits) {
                 *to = if *x == f32::NEG_INFINITY { 0.0 } else { share };
             }
@@ -73,9 +76,11 @@ pub(in crate::engine) fn make_labels(
             if let Some(to) = line.get_mut(label) {
                 *to = 0.0;
             }
-            let origin = masses[i].origin;
-            masses[i].others = groups.token.run(Weigh { logits, labels: line, origin });
-            masses[i].share = 1.0;
+            if weighted {
+                let origin = masses[i].origin;
+                masses[i].others = groups.token.run(Weigh { logits, labels: line, origin });
+                masses[i].share = 1.0;
+            }
         }
     }
     uniform
