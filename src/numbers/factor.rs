@@ -24,10 +24,10 @@ pub(crate) struct Factors {
 }
 
 /// Binary exponent of the product of the largest term and its factor, where that is from 1 to 2.
-const UP: f64 = 64.0;
+const UP: f64 = 124.0;
 
 /// `2^UP`.
-const TWO_UP: f64 = 18_446_744_073_709_551_616.0;
+const TWO_UP: f64 = 21_267_647_932_558_653_966_460_912_964_485_513_216.0;
 
 /// Of a number from which results may be too large for additions to their exponents: these are left to f64.
 pub(crate) const TOO_LARGE: f64 = 1.0e38;
