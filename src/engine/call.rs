@@ -1,9 +1,10 @@
 //! A call as data: what it reads, what it writes, and what becomes of each row.
 
-use super::options::{Outputs, Scale, Spread, Weights, set};
+use super::options::{Outputs, Scale, Weights, set};
 use crate::kernels::group::{Group, NO_LABEL};
 use crate::kernels::map::{Map, Mask};
 use crate::numbers::factor::TOO_LARGE;
+use crate::numbers::smoothing::Spread;
 use crate::simd::LANES;
 use crate::simd::strided::{Strided, StridedMut};
 use crate::views::labels::RowLabels;
@@ -119,7 +120,7 @@ impl<'a> Inputs<'a> {
     }
 
     /// Whether results may be multiplied by what is too large for them to be written as they mostly are.
-    fn may_be_large(&self) -> bool {
+    pub(super) fn may_be_large(&self) -> bool {
         let largest =
             |values: &[f32]| values.iter().fold(0.0_f32, |max, x| if x.abs() > max { x.abs() } else { max });
         let weight = self.weights.rows.map_or(1.0, |weights| f64::from(largest(weights)));

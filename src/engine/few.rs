@@ -1,96 +1,389 @@
-//! Rows of few classes, sixteen in the lanes, some tiles at a time.
+//! Rows of few classes, sixteen in the lanes, some tiles at a time; one or two rows by themselves.
 
 use super::call::{Call, Work};
+use super::options::{Sums, set};
+use super::rows::{ENOUGH, FEW};
 use super::scratch::Scratch;
-use super::settle::{mark_not_a_number, mark_special};
+use super::settle::{mark_not_a_number, mark_special, saved};
 use super::total::Total;
+use crate::kernels::few::SumFew;
 use crate::kernels::finish::Finish;
-use crate::kernels::group::{Group, LossSum, Special};
+use crate::kernels::group::{Group, LossSum, NO_LABEL, Special};
+use crate::kernels::rows::STEP;
+use crate::kernels::tile_ends::{
+    FinishDense, FinishLogs, FinishSmoothed, LabelAll, LargestOfTiles, TileMass, WeighTiles,
+};
 use crate::kernels::tiles::{LoadTiles, SumTiles, TILES};
-use crate::kernels::write::{Formula, WriteTiles};
-use crate::simd::strided::StridedMut;
+use crate::kernels::write::{Formula, WriteRows, WriteTiles};
+use crate::numbers::exp::Reference;
+use crate::numbers::factor::{TOO_LARGE, narrow, narrow_normal};
+use crate::numbers::log_sum_exp::{Apart, LogSumExp};
+use crate::simd::strided::{Strided, StridedMut};
 use crate::simd::{LANES, Token};
 
 /// Class vectors that are on their way at once: these stay in the nearest cache.
 const NEAR: usize = 256;
 
-/// Runs a call of which everything follows from the sums of rows.
+/// Arrays that the terms of the rows take that are summed by themselves.
+const LONE: usize = (ENOUGH - 1) * STEP / LANES;
+
+/// A sum beside which no term is seen, whose inverse is a number.
+const MOST: f64 = 1e300;
+
+/// Whether a call is done here: everything that it asks for follows from the sums of rows, and from what their labels
+/// weigh.
+pub(super) fn suits(call: &Call<'_>) -> bool {
+    if call.inputs.classes() > FEW || !call.inputs.map.is_none() || call.inputs.weights.classes.is_some() {
+        return false;
+    }
+    let outputs = &call.outputs;
+    let of_sums = match call.inputs.work {
+        Work::Loss(loss) => {
+            // What is saved is read from the logits once more.
+            let saves = matches!(outputs.sums, Sums::Save(_)) && call.writes();
+            // What is small of a label that keeps next to nothing is not made of differences.
+            let smoothes = loss.smoothing.mass > 0.0;
+            let keeps = !smoothes || (loss.smoothing.mass <= 0.99 && call.inputs.labels.is_some());
+            keeps && loss.z_loss == 0.0 && outputs.have_no_statistics() && !saves
+        }
+        Work::Softmax | Work::LogSoftmax | Work::LogSumExp => true,
+        Work::LabelGradient(_) => false,
+    };
+    of_sums && !(call.writes() && call.inputs.may_be_large())
+}
+
+/// What a call does with each batch of tiles.
+#[expect(clippy::struct_excessive_bools, reason = "each is a question of its own")]
+struct Few {
+    token: Token,
+    classes: usize,
+    work: Work,
+    labels: Labels,
+    /// Whether rows are weighed by distributions, or by smoothed labels.
+    weighs: bool,
+    /// Whether rows are summed by themselves.
+    lone: bool,
+    saves: bool,
+    writes: bool,
+    losses: LossSum,
+}
+
+/// Whose terms are left out of sums.
+#[derive(Clone, Copy, PartialEq)]
+enum Labels {
+    None,
+    /// Those of the labels that were given.
+    Given,
+    /// Those of the largest logits.
+    Largest,
+}
+
+/// Runs such a call.
 pub(super) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch) -> Total {
-    let (rows, classes) = (call.inputs.rows(), call.inputs.classes());
-    let at_once = (NEAR / classes).clamp(2, TILES) & !1;
-    let Scratch { tiles, groups, .. } = scratch;
-    tiles.resize(at_once * classes, [0.0; LANES]);
-    groups.resize(at_once.max(groups.len()), Group::EMPTY);
-    let groups = &mut groups[..at_once.min(rows.div_ceil(LANES))];
-    for group in &mut *groups {
+    let (rows, classes, work) = (call.inputs.rows(), call.inputs.classes(), call.inputs.work);
+    let dense = call.inputs.dense.is_some();
+    let labels = match (call.inputs.labels.is_some(), work) {
+        (true, _) => Labels::Given,
+        (false, Work::Softmax) => Labels::None,
+        (false, _) => Labels::Largest,
+    };
+    let weighs = dense || call.inputs.loss().smoothing.mass > 0.0;
+    let writes = call.writes();
+    let slices = || {
+        call.inputs.logits.share().layout().class_stride == 1 && (!writes || call.destination_stride() == 1)
+    };
+    let saves = matches!(call.outputs.sums, Sums::Save(_));
+    let alone = !weighs && labels != Labels::Largest && matches!(call.outputs.sums, Sums::Discard);
+    let lone = rows < ENOUGH && alone && slices();
+    let losses = LossSum::EMPTY;
+    let mut few = Few { token, classes, work, labels, weighs, lone, saves, writes, losses };
+    let at_once = ((NEAR / classes).clamp(2, TILES) & !1).min(rows.div_ceil(LANES));
+    let room = at_once * classes.max(if lone { LONE } else { 0 });
+    scratch.tiles.resize(scratch.tiles.len().max(room), [0.0; LANES]);
+    if weighs {
+        scratch.label_tiles.resize(scratch.label_tiles.len().max(room), [0.0; LANES]);
+        scratch.tile_masses.resize(TILES, TileMass::EMPTY);
+    }
+    if labels == Labels::Largest || saves {
+        scratch.largest.resize(TILES, [NO_LABEL; LANES]);
+    }
+    let mut groups = core::mem::take(&mut scratch.groups);
+    groups.resize(groups.len().max(at_once), Group::EMPTY);
+    for group in &mut groups {
         group.len = 0;
     }
-    let labels = matches!(call.inputs.work, Work::Loss(_));
-    let writes = call.writes();
-    let mut losses = LossSum::EMPTY;
     let mut first = 0;
     while first < rows {
         let mut used = 0;
-        while first < rows && used < groups.len() {
+        while first < rows && used < at_once {
             first = call.collect(first, &mut groups[used], LANES);
             used += usize::from(groups[used].len > 0);
         }
-        let groups = &mut groups[..used];
-        let tiles = &mut tiles[..used * classes];
-        token.run(LoadTiles { from: call.inputs.logits.share(), groups, tiles });
-        token.run(SumTiles { groups, tiles, classes, labels, keep: writes });
-        let empty = groups.iter().any(|group| group.max.contains(&f32::NEG_INFINITY));
-        if empty {
-            settle_empty(call.inputs.empty_is_zero, groups);
+        if used > 0 {
+            few.batch(call, &mut groups[..used], scratch);
         }
-        let losses = labels.then_some(&mut losses);
-        token.run(Finish { groups, labels, losses, logs: false, factors: writes });
-        for group in &mut *groups {
-            if labels {
-                call.outputs.put_losses(group);
+    }
+    scratch.groups = groups;
+    if matches!(work, Work::Loss(_)) { Total::of(&few.losses) } else { Total::default() }
+}
+
+impl Few {
+    /// Reads, settles and writes some groups.
+    fn batch(&mut self, call: &mut Call<'_>, groups: &mut [Group], scratch: &mut Scratch) {
+        let Scratch { tiles, label_tiles, tile_masses: masses, largest, terms, .. } = scratch;
+        let (token, classes) = (self.token, self.classes);
+        let (logits, used) = (call.inputs.logits.share(), groups.len() * classes);
+        if self.lone {
+            sum_lone(token, logits, groups, tiles, self.writes);
+        } else {
+            let tiles = &mut tiles[..used];
+            token.run(LoadTiles { from: logits, groups, tiles });
+            let by_largest = self.labels == Labels::Largest;
+            if by_largest || self.saves {
+                token.run(LargestOfTiles { tiles, classes, to: largest });
             }
-            mark_special(&call.inputs, group, writes);
-        }
-        if let Some(results) = call.destination() {
-            let mut results = results.reborrow();
-            token.run(WriteTiles { groups, tiles, formula: Formula::Scaled, results: results.reborrow() });
-            for group in &*groups {
-                write_special(group, &mut results);
+            if by_largest {
+                for (group, largest) in groups.iter_mut().zip(&*largest) {
+                    group.labels = *largest;
+                }
             }
+            if self.weighs {
+                let labels = &mut label_tiles[..used];
+                match call.inputs.dense {
+                    Some(from) => token.run(LoadTiles { from, groups, tiles: labels }),
+                    None => token.run(LabelAll { tiles, labels }),
+                }
+                token.run(WeighTiles { groups, tiles, labels, classes, masses });
+            }
+            let keep = self.writes && self.work != Work::LogSoftmax;
+            token.run(SumTiles { groups, tiles, classes, labels: self.labels != Labels::None, keep });
         }
+        if let Sums::Saved(sums) = &call.outputs.sums {
+            take_sums(groups, sums);
+        }
+        let empty = groups.iter().any(Group::has_empty_rows);
         if empty {
-            // Their weights are made anew.
+            settle_empty(call.inputs.empty_is_zero, groups, masses);
+        }
+        self.finish(call, groups, masses);
+        if self.saves {
+            let apart = if self.labels == Labels::Given { Apart::LABEL } else { Apart::LARGEST };
+            save(call, groups, largest, apart);
+        }
+        if self.writes {
+            self.write(call, groups, [&mut tiles[..], &mut label_tiles[..]], terms, empty);
+        }
+        if empty || self.weighs {
+            // What is multiplied is made anew.
             for group in groups {
                 group.len = 0;
             }
         }
     }
-    Total::of(&losses)
-}
 
-/// Rows without any logit but -inf have a loss of NaN, or of 0.
-fn settle_empty(is_zero: bool, groups: &mut [Group]) {
-    for group in groups {
-        mark_not_a_number(group);
-        for i in 0..group.len {
-            if group.max[i] == f32::NEG_INFINITY && is_zero {
-                (group.ends.rest[i], group.ends.logit[i], group.weight[i]) = (1.0, 0.0, 0.0);
-            } else if group.max[i] == f32::NEG_INFINITY {
-                group.ends.rest[i] = f64::NAN;
+    /// Turns sums into losses, and into the coefficients of results.
+    fn finish(&mut self, call: &mut Call<'_>, groups: &mut [Group], masses: &[TileMass]) {
+        let (token, writes) = (self.token, self.writes);
+        let (labels, plain) = (self.labels != Labels::None, self.labels != Labels::Largest && !self.weighs);
+        let mut unused = LossSum::EMPTY;
+        let sum = if plain { &mut self.losses } else { &mut unused };
+        let logs = self.weighs && self.labels == Labels::Given;
+        let (losses, factors) = (labels.then_some(sum), writes && plain);
+        token.run(Finish { groups, labels, losses, logs, factors });
+        match call.inputs.work {
+            Work::Loss(loss) => {
+                let (losses, factors) = (&mut self.losses, writes);
+                if self.labels == Labels::Largest && self.weighs {
+                    let unit_mass = loss.unit_mass;
+                    token.run(FinishDense { groups, masses, losses, factors, unit_mass });
+                } else if self.weighs {
+                    let smoothing = loss.smoothing;
+                    token.run(FinishSmoothed { groups, masses, losses, factors, smoothing });
+                }
+                for group in &*groups {
+                    call.outputs.put_losses(group);
+                }
+            }
+            Work::LogSoftmax => token.run(FinishLogs { groups }),
+            Work::LogSumExp => {
+                let logits = call.inputs.logits.share();
+                for group in &*groups {
+                    for i in 0..group.len {
+                        let value = log_sum_exp(group, i, logits);
+                        set(call.outputs.log_sum_exp, group.rows[i], value);
+                    }
+                }
+            }
+            Work::Softmax | Work::LabelGradient(_) => {}
+        }
+    }
+
+    /// Writes results.
+    fn write(
+        &self,
+        call: &mut Call<'_>,
+        groups: &mut [Group],
+        [tiles, labels]: [&mut [[f32; LANES]]; 2],
+        terms: &mut Vec<f32>,
+        empty: bool,
+    ) {
+        let ordinary = |group: &Group| {
+            group.ends.are_finite()
+                && (!self.weighs || group.scale.iter().all(|scale| scale.abs() <= TOO_LARGE))
+        };
+        let special = empty || !groups.iter().all(ordinary);
+        if special {
+            for group in &mut *groups {
+                mark_special(&call.inputs, group, true);
+            }
+            // Results are made in the places of terms.
+            terms.clear();
+            terms.extend_from_slice(tiles.as_flattened());
+        }
+        let Some(results) = call.destination() else { return };
+        let mut results = results.reborrow();
+        if self.lone {
+            let from = tiles.as_flattened();
+            for group in &*groups {
+                self.token.run(WriteRows { group, from, stride: STEP, results: results.reborrow() });
+            }
+        } else {
+            let formula = match self.work {
+                Work::LogSoftmax => Formula::Logs,
+                _ if self.weighs => Formula::LessLabels,
+                _ => Formula::Scaled,
+            };
+            let to = results.reborrow();
+            self.token.run(WriteTiles { groups, tiles, formula, labels, results: to });
+        }
+        if special {
+            for (number, group) in groups.iter().enumerate() {
+                let tile = number * self.classes;
+                write_special(
+                    group,
+                    &terms.as_chunks().0[tile..],
+                    &labels[tile.min(labels.len())..],
+                    &mut results,
+                );
             }
         }
     }
 }
 
-/// Writes the rows that have no shares.
-fn write_special(group: &Group, results: &mut StridedMut<'_>) {
+/// Sums the terms of the rows of a group by themselves: fewer than a tile is worth.
+fn sum_lone(token: Token, logits: Strided<'_>, groups: &mut [Group], tiles: &mut [[f32; LANES]], keep: bool) {
+    for group in groups {
+        let mut rows: [&[f32]; ENOUGH - 1] = [&[]; ENOUGH - 1];
+        for (i, row) in rows[..group.len].iter_mut().enumerate() {
+            *row = logits.row(group.rows[i]);
+            group.ends.logit[i] = row.get(group.labels[i]).copied().unwrap_or(f32::NEG_INFINITY);
+        }
+        let mut references = [Reference::TAME; LANES];
+        token.run(SumFew {
+            rows: &rows[..group.len],
+            labels: &group.labels,
+            terms: if keep { tiles.as_flattened_mut().as_chunks_mut().0 } else { &mut [] },
+            rest: &mut group.ends.rest,
+            max: &mut group.max,
+            references: &mut references,
+        });
+        group.ends.refer_to(&references);
+    }
+}
+
+/// Takes sums that were saved in place of those of the logits at hand: of more classes, perhaps.
+fn take_sums(groups: &mut [Group], sums: &[LogSumExp]) {
+    for group in groups {
+        for i in 0..group.len {
+            let (saved, ends) = (&sums[group.rows[i]], &mut group.ends);
+            let own = Reference { pivot: ends.pivot[i], exponent: ends.exponent[i] };
+            let unit = saved.scale_of(own);
+            let rest = saved.beside(ends.logit[i], ends.rest[i] * unit);
+            // Logits so far below the others that their unit vanishes have no part in anything.
+            ends.rest[i] = if rest < f64::INFINITY && rest > MOST * unit { MOST } else { rest / unit };
+            group.max[i] = saved.max;
+        }
+    }
+}
+
+/// Rows without any logit but -inf have a loss of NaN, or of 0.
+fn settle_empty(is_zero: bool, groups: &mut [Group], masses: &mut [TileMass]) {
+    for (number, group) in groups.iter_mut().enumerate() {
+        mark_not_a_number(group);
+        for i in 0..group.len {
+            if group.max[i] != f32::NEG_INFINITY {
+                continue;
+            }
+            if is_zero {
+                (group.ends.rest[i], group.ends.logit[i], group.weight[i]) = (1.0, 0.0, 0.0);
+            } else {
+                group.ends.rest[i] = f64::NAN;
+            }
+            if let Some(mass) = masses.get_mut(number) {
+                mass.distance[i] = 0.0;
+            }
+        }
+    }
+}
+
+/// The log-sum-exp of a row whose largest logit was its label: `m + L`.
+fn log_sum_exp(group: &Group, i: usize, logits: Strided<'_>) -> f32 {
+    if group.ends.sum[i] < f64::INFINITY {
+        return narrow(f64::from(group.ends.logit[i]) + group.loss[i]);
+    }
+    let any =
+        |is: fn(f32) -> bool| (0..logits.layout().classes).any(|class| is(logits.get(group.rows[i], class)));
+    if any(f32::is_nan) {
+        f32::NAN
+    } else if any(|x| x == f32::INFINITY) {
+        f32::INFINITY
+    } else {
+        f32::NEG_INFINITY
+    }
+}
+
+/// Saves the sums of rows.
+fn save(call: &mut Call<'_>, groups: &[Group], largest: &[[usize; LANES]], apart: u32) {
+    let logits = call.inputs.logits.share();
+    let Sums::Save(sums) = &mut call.outputs.sums else { return };
+    for (group, largest) in groups.iter().zip(largest) {
+        for (i, largest) in largest.iter().enumerate().take(group.len) {
+            let row = group.rows[i];
+            let is_nan = |class: &usize| logits.get(row, *class).is_nan();
+            let finite = group.ends.sum[i] < f64::INFINITY;
+            let nan = if finite { None } else { (0..logits.layout().classes).find(is_nan) };
+            let class = nan.unwrap_or(*largest);
+            sums[row] = saved(group, i, (class, logits.get(row, class)));
+            sums[row].apart = apart;
+            // A row without any logit has been given one.
+            if group.max[i] == f32::NEG_INFINITY {
+                sums[row].logit = f32::NEG_INFINITY;
+            }
+        }
+    }
+}
+
+/// Writes the rows whose results are not what the formula makes of terms.
+fn write_special(
+    group: &Group,
+    terms: &[[f32; LANES]],
+    labels: &[[f32; LANES]],
+    results: &mut StridedMut<'_>,
+) {
     for i in 0..group.len {
-        let value = match group.special[i] {
-            Special::No | Special::Large => continue,
-            Special::NotANumber => f32::NAN,
-            Special::Zero => 0.0,
-        };
+        let factor = group.scale[i] / group.ends.sum[i];
         for class in 0..results.layout().classes {
+            let value = match group.special[i] {
+                Special::No => break,
+                Special::NotANumber => f32::NAN,
+                Special::Zero => 0.0,
+                Special::Large if class == group.labels[i] => group.at_label[i],
+                // Only of distributions.
+                Special::Large => {
+                    let label = f64::from(group.subtract[i]) * f64::from(labels[class][i]);
+                    narrow_normal(factor * f64::from(terms[class][i]) - label)
+                }
+            };
             results.set(group.rows[i], class, value);
         }
     }

@@ -3,6 +3,7 @@
 pub(crate) mod call;
 mod few;
 mod long;
+mod maxima;
 pub(crate) mod options;
 pub(crate) mod parallel;
 pub(crate) mod row_call;

@@ -2,6 +2,7 @@
 //! losses of elements, hinges and likelihoods.
 
 use super::call::{Source, split};
+use super::maxima;
 use super::options::{Scale, Weights, set};
 use super::rows::make_room;
 use super::scratch::Scratch;
@@ -169,6 +170,14 @@ impl<'a> RowCall<'a> {
     pub(super) fn run(&mut self, token: Token, scratch: &mut Scratch) -> Total {
         let (rows, classes) = (self.rows(), self.classes());
         if rows == 0 {
+            return Total::default();
+        }
+        if matches!(self.work, RowWork::Maximum) && maxima::suits(self.inputs.share()) {
+            let (indices, values) = (&mut self.indices, &mut self.values);
+            maxima::run(token, self.inputs.share(), scratch, |row, class, max| {
+                set(indices, row, class);
+                set(values, row, max);
+            });
             return Total::default();
         }
         let copies = self.views().filter(|view| view.layout().class_stride != 1).count();

@@ -2,6 +2,7 @@
 
 mod read;
 
+pub(super) use self::read::ENOUGH;
 use self::read::Tame;
 use super::call::{Call, Inputs, Source, Work};
 use super::parallel::Join;
@@ -28,11 +29,11 @@ const COPIED: usize = 128 * 1024;
 
 /// Runs a call, or a part of one, on this thread; where there is a `join`, long rows on several.
 pub(crate) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch, join: Option<Join>) -> Total {
-    let (rows, classes) = (call.inputs.rows(), call.inputs.classes());
+    let rows = call.inputs.rows();
     if rows == 0 {
         return Total::default();
     }
-    if classes <= FEW && rows >= 4 && call.is_simple() {
+    if few::suits(call) {
         return few::run(token, call, scratch);
     }
     if stream::suits(call) && join.is_none() {

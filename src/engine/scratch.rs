@@ -3,12 +3,18 @@
 use super::settle::Masses;
 use crate::kernels::group::Group;
 use crate::kernels::rows::RowSum;
+use crate::kernels::tile_ends::TileMass;
 use crate::simd::LANES;
 
 /// Buffers that grow to what the largest call needed.
 #[derive(Default)]
 pub(crate) struct Scratch {
     pub(crate) tiles: Vec<[f32; LANES]>,
+    /// The same of labels that are distributions, and what they weigh.
+    pub(crate) label_tiles: Vec<[f32; LANES]>,
+    pub(crate) tile_masses: Vec<TileMass>,
+    /// The classes of the largest logits of tiles.
+    pub(crate) largest: Vec<[usize; LANES]>,
     pub(crate) groups: Vec<Group>,
     /// Terms of a group of rows.
     pub(crate) terms: Vec<f32>,

@@ -8,6 +8,7 @@ mod statistics;
 
 pub(crate) use self::labels::Masses;
 pub(super) use self::labels::make_labels;
+pub(super) use self::statistics::saved;
 use self::statistics::statistics;
 use super::call::{Inputs, Work};
 use super::options::{Outputs, set};

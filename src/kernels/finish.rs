@@ -22,7 +22,7 @@ impl Kernel for Finish<'_> {
 
     #[inline(always)]
     fn eval<S: Simd>(mut self, simd: S) {
-        for group in self.groups {
+        for group in &mut *self.groups {
             let parts = (group.len * S::WIDE_PARTS).div_ceil(LANES);
             if self.labels {
                 group.ends.add_labels(simd, group.len);
@@ -33,11 +33,7 @@ impl Kernel for Finish<'_> {
                 if let Some(sum) = &mut self.losses {
                     let loss = group.ends.losses(simd, part);
                     loss.store(&mut group.loss, part);
-                    let loss = loss * simd.load_wide(&group.weight, part);
-                    loss.narrow(&mut group.results, part);
-                    if group.len == LANES {
-                        sum.add(simd, part, loss);
-                    }
+                    add_losses(simd, part, group, sum);
                 }
                 if self.logs {
                     group.ends.logs(simd, part).store(&mut group.log, part);
@@ -46,14 +42,12 @@ impl Kernel for Finish<'_> {
                     factors(simd, part, group);
                 }
             }
-            if let Some(sum) = &mut self.losses
-                && group.len < LANES
-            {
-                // Lanes without a row have losses, too.
-                for i in 0..group.len {
-                    sum.add_one(i, group.loss[i] * group.weight[i]);
-                }
+            if let Some(sum) = &mut self.losses {
+                add_lone_losses(group, sum);
             }
+        }
+        // Afterwards: what has just been stored in halves cannot be loaded as a whole at once.
+        for group in self.groups {
             for values in [&mut group.results, &mut group.at_label] {
                 flush(simd, values);
             }
@@ -61,9 +55,29 @@ impl Kernel for Finish<'_> {
     }
 }
 
+/// Weighs the losses of a part of a group, rounds them, and, of a full group, adds them up.
+#[inline(always)]
+pub(super) fn add_losses<S: Simd>(simd: S, part: usize, group: &mut Group, sum: &mut LossSum) {
+    let loss = simd.load_wide(&group.loss, part) * simd.load_wide(&group.weight, part);
+    loss.narrow(&mut group.results, part);
+    if group.len == LANES {
+        sum.add(simd, part, loss);
+    }
+}
+
+/// Adds up the losses of a group that is not full: lanes without a row have losses, too.
+#[inline(always)]
+pub(super) fn add_lone_losses(group: &Group, sum: &mut LossSum) {
+    if group.len < LANES {
+        for i in 0..group.len {
+            sum.add_one(i, group.loss[i] * group.weight[i]);
+        }
+    }
+}
+
 /// Makes +0 of what is subnormal.
 #[inline(always)]
-fn flush<S: Simd>(simd: S, values: &mut [f32; LANES]) {
+pub(super) fn flush<S: Simd>(simd: S, values: &mut [f32; LANES]) {
     for part in 0..S::PARTS {
         let value = simd.load(values, part);
         let magnitude = value.max(simd.splat(0.0) - value);
@@ -73,7 +87,7 @@ fn flush<S: Simd>(simd: S, values: &mut [f32; LANES]) {
 
 /// What terms are multiplied by, and `-rest / sum` at the labels.
 #[inline(always)]
-fn factors<S: Simd>(simd: S, part: usize, group: &mut Group) {
+pub(super) fn factors<S: Simd>(simd: S, part: usize, group: &mut Group) {
     let sum = simd.load_wide(&group.ends.sum, part);
     let scale = simd.load_wide(&group.scale, part);
     let share = simd.splat_wide(1.0) / sum;

@@ -59,6 +59,12 @@ impl Group {
         at_label: [0.0; LANES],
         special: [Special::No; LANES],
     };
+
+    /// Whether a row has no logit but -inf, or lanes without a row repeat one that has not.
+    #[expect(clippy::needless_bitwise_bool, reason = "without an early exit it is a vector loop")]
+    pub(crate) fn has_empty_rows(&self) -> bool {
+        self.max.iter().fold(false, |any, max| any | (*max == f32::NEG_INFINITY))
+    }
 }
 
 /// Why a row's results are not what the formula makes of terms.

@@ -16,6 +16,7 @@ pub(crate) mod masses;
 pub(crate) mod maximum;
 pub(crate) mod row_losses;
 pub(crate) mod rows;
+pub(crate) mod tile_ends;
 pub(crate) mod tiles;
 pub(crate) mod write;
 

@@ -84,7 +84,7 @@ impl Kernel for SumLines<'_> {
 
 /// The class of the largest logit of each row, the first of equal ones.
 #[inline(always)]
-fn largest(tile: &[[f32; LANES]]) -> [usize; LANES] {
+pub(super) fn largest(tile: &[[f32; LANES]]) -> [usize; LANES] {
     let (mut max, mut at, mut number) = ([f32::NEG_INFINITY; LANES], [0_u32; LANES], 0);
     for class in tile {
         for lane in 0..LANES {

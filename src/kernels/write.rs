@@ -79,6 +79,8 @@ pub(crate) struct WriteTiles<'a> {
     pub(crate) groups: &'a [Group],
     pub(crate) tiles: &'a mut [[f32; LANES]],
     pub(crate) formula: Formula,
+    /// The labels of [`Formula::LessLabels`].
+    pub(crate) labels: &'a [[f32; LANES]],
     pub(crate) results: StridedMut<'a>,
 }
 
@@ -87,9 +89,9 @@ impl Kernel for WriteTiles<'_> {
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
-        let Self { groups, tiles, formula, mut results } = self;
+        let Self { groups, tiles, formula, labels, mut results } = self;
         let classes = results.layout().classes;
-        for (group, tile) in groups.iter().zip(tiles.chunks_exact_mut(classes)) {
+        for (number, (group, tile)) in groups.iter().zip(tiles.chunks_exact_mut(classes)).enumerate() {
             for part in 0..S::PARTS {
                 if formula == Formula::Logs {
                     let logs = LogFactors::<S> {
@@ -99,6 +101,13 @@ impl Kernel for WriteTiles<'_> {
                     };
                     for class in &mut *tile {
                         logs.apply(simd.load(class, part)).store(class, part);
+                    }
+                } else if formula == Formula::LessLabels {
+                    let factors = RowFactors::lanes(simd, &group.factors, part);
+                    let minus = simd.splat(0.0) - simd.load(&group.subtract, part);
+                    for (class, label) in tile.iter_mut().zip(&labels[number * classes..]) {
+                        let share = factors.apply(simd.load(class, part));
+                        simd.load(label, part).mul_add(minus, share).store(class, part);
                     }
                 } else {
                     let factors = RowFactors::lanes(simd, &group.factors, part);

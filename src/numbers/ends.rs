@@ -39,6 +39,12 @@ impl Ends {
         sum: [1.0; LANES],
     };
 
+    /// Whether all sums are finite.
+    #[expect(clippy::needless_bitwise_bool, reason = "without an early exit it is a vector loop")]
+    pub(crate) fn are_finite(&self) -> bool {
+        self.sum.iter().fold(true, |all, sum| all & (*sum < f64::INFINITY))
+    }
+
     /// Takes up the references that the rows were read against.
     pub(crate) fn refer_to(&mut self, references: &[Reference; LANES]) {
         let to = self.pivot.iter_mut().zip(&mut self.exponent);

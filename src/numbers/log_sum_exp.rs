@@ -3,7 +3,7 @@
 use core::f64::consts::LN_2;
 
 use super::exp::Reference;
-use super::math::{exp, ln, power_of_two};
+use super::math::{exp, ln, ln_1p, power_of_two};
 
 /// What is known of a row once it has been read: `sum e^x` over its classes, kept as it is so that nothing has been rounded
 /// away, with the logit of its label apart.
@@ -24,12 +24,22 @@ pub struct LogSumExp {
     pub(crate) rest: f64,
     pub(crate) pivot: f32,
     pub(crate) exponent: f32,
-    /// The label's logit, where there is a label.
+    /// The logit whose term is not in the sum, and whose that is: see [`Apart`].
     pub(crate) logit: f32,
-    pub(crate) has_label: u32,
+    pub(crate) apart: u32,
     /// The largest logit, and its class.
     pub(crate) max: f32,
     pub(crate) argmax: u32,
+}
+
+/// Whose term is not in a sum that is saved.
+pub(crate) struct Apart;
+
+impl Apart {
+    pub(crate) const NOBODY: u32 = 0;
+    pub(crate) const LABEL: u32 = 1;
+    /// The largest logit, of a row that was read without a label.
+    pub(crate) const LARGEST: u32 = 2;
 }
 
 impl LogSumExp {
@@ -39,15 +49,16 @@ impl LogSumExp {
         pivot: 0.0,
         exponent: 0.0,
         logit: f32::NEG_INFINITY,
-        has_label: 0,
+        apart: Apart::NOBODY,
         max: f32::NEG_INFINITY,
         argmax: u32::MAX,
     };
 
     /// The log-sum-exp in f32: NaN if a logit is NaN, `+inf` if one is `+inf`, `-inf` if all are.
     ///
-    /// It is made of the sum that is saved. Next to 0 that sum is next to 1, and its logarithm can be off by 6e-8; the
-    /// operation [`log_sum_exp`](crate::log_sum_exp()) is not, but needs the logits.
+    /// It is made of the sum that is saved. Next to 0 it can be off by 6e-8 where a label that is not the largest logit
+    /// was read, or a distribution of more than 63 classes; the operation [`log_sum_exp`](crate::log_sum_exp()) is not,
+    /// but needs the logits.
     #[must_use]
     #[expect(clippy::cast_possible_truncation, reason = "the result is f32")]
     pub fn value(self) -> f32 {
@@ -60,6 +71,11 @@ impl LogSumExp {
         if self.max == f32::INFINITY {
             return f64::INFINITY;
         }
+        let term = self.term();
+        #[expect(clippy::float_cmp, reason = "the same logit or not")]
+        if self.logit == self.max && self.rest < term {
+            return f64::from(self.max) + ln_1p(self.rest / term);
+        }
         // The product is exact, and next to 1 where the logarithm is next to 0.
         f64::from(self.pivot) + ln(self.sum() * power_of_two(self.exponent.into()))
     }
@@ -68,9 +84,9 @@ impl LogSumExp {
     /// label.
     #[must_use]
     pub fn loss(self) -> Option<f64> {
-        (self.has_label != 0).then(|| {
+        (self.apart == Apart::LABEL).then(|| {
             let term = self.term();
-            let log = if self.rest < term { super::math::ln_1p(self.rest / term) } else { f64::NAN };
+            let log = if self.rest < term { ln_1p(self.rest / term) } else { f64::NAN };
             if log.is_nan() { self.to_f64() - f64::from(self.logit) } else { log }
         })
     }
@@ -100,9 +116,9 @@ impl LogSumExp {
         self.is_empty() && self.argmax == u32::MAX
     }
 
-    /// The label's term, 0 where there is none.
+    /// The term that is not in the sum, 0 where there is none.
     fn term(self) -> f64 {
-        if self.has_label == 0 {
+        if self.apart == Apart::NOBODY {
             return 0.0;
         }
         exp(f64::from(self.logit) - f64::from(self.pivot) - f64::from(self.exponent) * LN_2)
@@ -116,10 +132,10 @@ impl LogSumExp {
     /// The sum of all terms but the one of a label with this logit, which is at least what is given: that of the classes
     /// that are here. Without cancellation where the row was read with this label.
     pub(crate) fn beside(self, logit: f32, at_least: f64) -> f64 {
-        if self.has_label != 0 && self.logit.to_bits() == logit.to_bits() {
+        if self.apart != Apart::NOBODY && self.logit.to_bits() == logit.to_bits() {
             return self.rest;
         }
-        let rest = self.sum() - Self { logit, has_label: 1, ..self }.term();
+        let rest = self.sum() - Self { logit, apart: Apart::LABEL, ..self }.term();
         if rest < at_least { at_least } else { rest }
     }
 
@@ -131,7 +147,7 @@ impl LogSumExp {
     /// What one unit of another reference is in units of this one's: exact where the pivots are equal, as they are for
     /// logits within 264 of zero.
     #[expect(clippy::float_cmp, reason = "pivots are the same number or not")]
-    fn scale_of(self, other: Reference) -> f64 {
+    pub(crate) fn scale_of(self, other: Reference) -> f64 {
         let exponents = f64::from(other.exponent) - f64::from(self.exponent);
         if other.pivot == self.pivot {
             power_of_two(exponents)
@@ -155,19 +171,25 @@ impl LogSumExp {
         let other_is_larger =
             !other.is_empty() && (self.is_empty() || self.scale_of(other.reference()) > 1.0);
         let (large, small) = if other_is_larger { (other, self) } else { (self, other) };
-        let labelled = if self.has_label != 0 { self } else { other };
-        let second = if self.has_label != 0 && other.has_label != 0 { other.term() } else { 0.0 };
         let scaled =
             |sum: f64, from: Self| if sum == 0.0 { 0.0 } else { sum * large.scale_of(from.reference()) };
         // A NaN is above all.
         let above = other.max > self.max || (other.max.is_nan() && !self.max.is_nan());
         let top = if above { other } else { self };
+        // A label stays apart, of both parts' or of one; else the largest logit does.
+        let of = |apart: u32| match (self.apart == apart, other.apart == apart) {
+            (true, true) if apart == Apart::LARGEST => Some((top, if above { self } else { other })),
+            (true, _) => Some((self, other)),
+            (false, true) => Some((other, self)),
+            (false, false) => None,
+        };
+        let (kept, second) = of(Apart::LABEL).or_else(|| of(Apart::LARGEST)).unwrap_or((self, other));
         Self {
-            rest: large.rest + scaled(small.rest, small) + scaled(second, other),
+            rest: large.rest + scaled(small.rest, small) + scaled(second.term(), second),
             pivot: large.pivot,
             exponent: large.exponent,
-            logit: labelled.logit,
-            has_label: labelled.has_label,
+            logit: kept.logit,
+            apart: kept.apart,
             max: top.max,
             argmax: top.argmax,
         }

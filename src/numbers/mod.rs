@@ -6,3 +6,4 @@ pub(crate) mod exp;
 pub(crate) mod factor;
 pub(crate) mod log_sum_exp;
 pub(crate) mod math;
+pub(crate) mod smoothing;

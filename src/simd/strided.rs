@@ -152,6 +152,15 @@ impl Strided<'_> {
 #[inline(always)]
 fn starts(layout: &Layout, rows: &[usize; LANES]) -> [usize; LANES] {
     let mut starts = [0; LANES];
+    let [first, .., last] = *rows;
+    if last == first.wrapping_add(LANES - 1) && layout.seam(0).is_none() {
+        // Neighbours, of which the last is the last.
+        assert!(last < layout.rows, "rows of the view");
+        for (i, start) in starts.iter_mut().enumerate() {
+            *start = first * layout.stride + i * layout.stride;
+        }
+        return starts;
+    }
     let last = rows.iter().fold(0, |last, &row| if row > last { row } else { last });
     assert!(last < layout.rows, "rows of the view");
     if layout.seam(0).is_none() {

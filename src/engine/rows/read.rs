@@ -40,7 +40,7 @@ impl Tame {
 }
 
 /// From so many rows on a tile costs less than its rows one by one; the bits are the same.
-const ENOUGH: usize = 3;
+pub(in crate::engine) const ENOUGH: usize = 3;
 
 impl Groups {
     /// Sums the terms of a group's rows, all but the labels', and finds their references.

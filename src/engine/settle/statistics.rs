@@ -4,11 +4,11 @@ use super::{log_sum_exp, reference};
 use crate::LogSumExp;
 use crate::engine::call::Inputs;
 use crate::engine::options::{Outputs, Sums, set};
-use crate::engine::rows::{Groups, Lines};
+use crate::engine::rows::{FEW, Groups, Lines};
 use crate::kernels::group::{Group, NO_LABEL};
 use crate::kernels::masses::Spread as Distances;
 use crate::numbers::factor::{narrow, narrow_normal};
-use crate::numbers::log_sum_exp::z_loss;
+use crate::numbers::log_sum_exp::{Apart, z_loss};
 
 /// Writes the statistics of a group that are wanted.
 pub(super) fn statistics(
@@ -22,6 +22,9 @@ pub(super) fn statistics(
         return;
     }
     let wants_log = !(outputs.log_sum_exp.is_empty() && outputs.z_loss.is_empty());
+    // Of few classes all at once, and the logarithms are those of the largest logits.
+    let tops = groups.all_of_largest(group, lines);
+    let of_largest = groups.classes <= FEW;
     for i in 0..group.len {
         let (row, logits) = (group.rows[i], lines.logits[i]);
         let loss = match (group.max[i] == f32::NEG_INFINITY, inputs.empty_is_zero) {
@@ -31,20 +34,27 @@ pub(super) fn statistics(
         };
         set(outputs.log_probability, row, 0.0 - narrow_normal(loss));
         if wants_log {
-            // Of all classes, as the operation has it.
-            let mut whole = groups.whole(logits, reference(group, i));
-            whole.max[0] = group.max[i];
-            let value = log_sum_exp(groups, &whole, 0, logits);
+            let (class, of_max, _) =
+                if of_largest { top(groups, tops.as_ref(), group, i, logits) } else { (0, f64::NAN, 0.0) };
+            let (value, exact) = if of_max.is_finite() && group.max[i] > f32::NEG_INFINITY {
+                let exact = f64::from(logits[class]) + of_max;
+                (narrow(exact), exact)
+            } else {
+                // Of all classes, as the operation has it.
+                let mut whole = groups.whole(logits, reference(group, i));
+                whole.max[0] = group.max[i];
+                let value = log_sum_exp(groups, &whole, 0, logits);
+                let exact = f64::from(whole.ends.pivot[0]) + whole.log[0];
+                (value, if value.is_finite() { exact } else { value.into() })
+            };
             set(outputs.log_sum_exp, row, value);
-            let exact = f64::from(whole.ends.pivot[0]) + whole.log[0];
-            let exact = if value.is_finite() { exact } else { value.into() };
             set(outputs.z_loss, row, narrow(z_loss(inputs.loss().z_loss, exact)));
         }
         let saves = matches!(outputs.sums, Sums::Save(_));
         if outputs.argmax.is_empty() && outputs.correct.is_empty() && outputs.entropy.is_empty() && !saves {
             continue;
         }
-        let (class, of_max, top) = groups.of_largest(logits, reference(group, i));
+        let (class, of_max, sum) = top(groups, tops.as_ref(), group, i, logits);
         let max = logits[class];
         let class = first_of_largest(inputs, row, logits, class);
         set(outputs.argmax, row, class);
@@ -52,13 +62,31 @@ pub(super) fn statistics(
         if !outputs.entropy.is_empty() {
             let distance = groups.token.run(Distances { logits, reference: reference(group, i), max });
             // NaN where there is no softmax.
-            let value = of_max + distance / top.ends.sum[0];
+            let value = of_max + distance / sum;
             let value = if of_max.is_nan() || max == f32::NEG_INFINITY { f64::NAN } else { value };
             let zero = max == f32::NEG_INFINITY && inputs.empty_is_zero;
             set(outputs.entropy, row, if zero { 0.0 } else { narrow_normal(value) });
         }
         if let Sums::Save(sums) = &mut outputs.sums {
             sums[row] = saved(group, i, (class, max));
+        }
+    }
+}
+
+/// The class of a row's largest logit, its loss, and the sum of all terms.
+fn top(
+    groups: &mut Groups,
+    tops: Option<&Group>,
+    group: &Group,
+    i: usize,
+    logits: &[f32],
+) -> (usize, f64, f64) {
+    match tops {
+        // Where there is a NaN, it counts as the largest.
+        Some(tops) if tops.loss[i].is_finite() => (tops.labels[i], tops.loss[i], tops.ends.sum[i]),
+        _ => {
+            let (class, loss, top) = groups.of_largest(logits, reference(group, i));
+            (class, loss, top.ends.sum[0])
         }
     }
 }
@@ -80,13 +108,13 @@ fn first_of_largest(inputs: &Inputs<'_>, row: usize, mapped: &[f32], class: usiz
 }
 
 /// What is kept of a row.
-fn saved(group: &Group, i: usize, (class, max): (usize, f32)) -> LogSumExp {
+pub(in crate::engine) fn saved(group: &Group, i: usize, (class, max): (usize, f32)) -> LogSumExp {
     LogSumExp {
         rest: if max == f32::NEG_INFINITY { 0.0 } else { group.ends.rest[i] },
         pivot: group.ends.pivot[i],
         exponent: group.ends.exponent[i],
         logit: group.ends.logit[i],
-        has_label: (group.labels[i] != NO_LABEL).into(),
+        apart: if group.labels[i] == NO_LABEL { Apart::NOBODY } else { Apart::LABEL },
         max,
         argmax: u32::try_from(class).unwrap_or(u32::MAX),
     }

@@ -2,8 +2,9 @@
 
 use super::{Denominator, EmptyMean, EmptyRows, Reduction, Upstream};
 use crate::Error;
-use crate::engine::options::{Spread, Weights};
+use crate::engine::options::Weights;
 use crate::kernels::map::{Map, Mask};
+use crate::numbers::smoothing::Spread;
 use crate::views::labels::Ignored;
 
 /// Softmax cross-entropy with logits: a value with options, and every way to compute it.
