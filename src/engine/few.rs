@@ -14,9 +14,10 @@ use crate::kernels::tile_ends::{
     FinishDense, FinishLogs, FinishSmoothed, LabelAll, LargestOfTiles, TileMass, WeighTiles,
 };
 use crate::kernels::tiles::{LoadTiles, SumTiles, TILES};
-use crate::kernels::write::{Formula, WriteRows, WriteTiles};
+use crate::kernels::write::{Formula, WriteRows};
+use crate::kernels::write_tiles::WriteTiles;
 use crate::numbers::exp::Reference;
-use crate::numbers::factor::{TOO_LARGE, narrow, narrow_normal};
+use crate::numbers::factor::{narrow, narrow_normal};
 use crate::numbers::log_sum_exp::{Apart, LogSumExp};
 use crate::simd::strided::{Strided, StridedMut};
 use crate::simd::{LANES, Token};
@@ -227,10 +228,7 @@ impl Few {
         terms: &mut Vec<f32>,
         empty: bool,
     ) {
-        let ordinary = |group: &Group| {
-            group.ends.are_finite()
-                && (!self.weighs || group.scale.iter().all(|scale| scale.abs() <= TOO_LARGE))
-        };
+        let ordinary = |group: &Group| group.ends.are_finite() && group.scales_are_ordinary();
         let special = empty || !groups.iter().all(ordinary);
         if special {
             for group in &mut *groups {

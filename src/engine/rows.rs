@@ -14,7 +14,7 @@ use crate::kernels::gather::{Gather, Scatter};
 use crate::kernels::group::{Group, LossSum, NO_LABEL, Special};
 use crate::kernels::map::MapRow;
 use crate::kernels::rows::{RowSum, STEP};
-use crate::kernels::write::{Formula, WriteRow, WriteRows};
+use crate::kernels::write::{Formula, WriteLogs, WriteRow, WriteRows};
 use crate::numbers::factor::narrow;
 use crate::simd::{LANES, Token};
 
@@ -76,6 +76,8 @@ pub(super) struct Groups {
     sums: Vec<RowSum>,
     /// Of rows of few classes.
     tile: Vec<[f32; LANES]>,
+    /// For a row that is read by itself.
+    spare: Vec<Group>,
 }
 
 /// The logits, and labels that are distributions, of a group's rows.
@@ -86,7 +88,7 @@ pub(super) struct Lines<'a> {
 
 impl Groups {
     pub(super) fn new(token: Token, call: &Call<'_>, join: Option<Join>, scratch: &mut Scratch) -> Self {
-        let Scratch { sums, tiles, .. } = scratch;
+        let Scratch { sums, tiles, spare, .. } = scratch;
         sums.resize(LANES, RowSum::EMPTY);
         let (inputs, classes) = (&call.inputs, call.inputs.classes());
         let writes = call.writes();
@@ -124,6 +126,7 @@ impl Groups {
             tame: Tame::new(classes),
             sums: core::mem::take(sums),
             tile: core::mem::take(tiles),
+            spare: core::mem::take(spare),
         }
     }
 
@@ -131,6 +134,7 @@ impl Groups {
     pub(super) fn give_back(&mut self, scratch: &mut Scratch) -> Total {
         scratch.sums = core::mem::take(&mut self.sums);
         scratch.tiles = core::mem::take(&mut self.tile);
+        scratch.spare = core::mem::take(&mut self.spare);
         Total::of(&self.losses)
     }
 
@@ -257,6 +261,17 @@ impl Groups {
         if plain && group.special[..group.len].iter().all(|special| *special == Special::No) {
             let (from, stride) = (terms, self.stride);
             return self.token.run(WriteRows { group, from, stride, results: destination });
+        }
+        if let (Formula::Logs, Some(values), false, false) =
+            (formula, shared, self.copies, self.copies_results)
+            && self.join.is_none()
+            && group.special[..group.len].iter().all(|special| *special == Special::No)
+        {
+            let mut rows: [&[f32]; LANES] = [&[]; LANES];
+            for (to, row) in rows.iter_mut().zip(group.rows).take(group.len) {
+                *to = values.row(row);
+            }
+            return self.token.run(WriteLogs { group, rows: &rows, results: destination });
         }
         let line = |i: usize| i * self.stride..i * self.stride + self.classes;
         for i in 0..group.len {

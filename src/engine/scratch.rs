@@ -16,6 +16,7 @@ pub(crate) struct Scratch {
     /// The classes of the largest logits of tiles.
     pub(crate) largest: Vec<[usize; LANES]>,
     pub(crate) groups: Vec<Group>,
+    pub(crate) spare: Vec<Group>,
     /// Terms of a group of rows.
     pub(crate) terms: Vec<f32>,
     /// Rows that do not lie as kernels read them, or whose logits are mapped.

@@ -9,15 +9,15 @@ mod statistics;
 pub(crate) use self::labels::Masses;
 pub(super) use self::labels::make_labels;
 pub(super) use self::statistics::saved;
-use self::statistics::statistics;
+use self::statistics::{save, statistics};
 use super::call::{Inputs, Work};
 use super::options::{Outputs, set};
 use super::rows::{Groups, Lines};
 use crate::kernels::finish::{Finish, SetFactors};
 use crate::kernels::group::{Group, LossSum, NO_LABEL, Special};
 use crate::kernels::map::Mask;
-use crate::kernels::masses::Weigh;
-use crate::kernels::maximum::Largest;
+use crate::kernels::masses::{Mass, Weigh, WeighRows};
+use crate::kernels::maximum::MaxRows;
 use crate::kernels::write::Formula;
 use crate::numbers::exp::Reference;
 use crate::numbers::factor::{TOO_LARGE, narrow, narrow_normal};
@@ -57,7 +57,10 @@ pub(super) fn settle(
     group.special = [Special::No; LANES];
     mark_not_a_number(group);
     match inputs.work {
-        Work::Loss(_) if is_plain(inputs, outputs, group) => plain(groups, outputs, group),
+        Work::Loss(_) if is_plain(inputs, outputs, group) => {
+            plain(groups, outputs, group);
+            save(groups, outputs, group, lines);
+        }
         Work::Loss(_) => loss(groups, inputs, outputs, group, lines, masses),
         Work::Softmax => {
             finish(groups, group, false, false, true);
@@ -84,6 +87,9 @@ pub(super) fn settle(
 
 /// A row with a NaN has no largest logit, so that one of a NaN and only -inf beside it looks like one without any.
 pub(super) fn mark_not_a_number(group: &mut Group) {
+    if !group.has_empty_rows() {
+        return;
+    }
     for i in 0..group.len {
         if group.max[i] == f32::NEG_INFINITY && (group.ends.rest[i].is_nan() || group.ends.logit[i].is_nan())
         {
@@ -100,7 +106,7 @@ fn is_plain(inputs: &Inputs<'_>, outputs: &Outputs<'_>, group: &Group) -> bool {
         && inputs.labels.is_some()
         && inputs.dense.is_none()
         && inputs.map.mask == Mask::None
-        && outputs.are_losses()
+        && outputs.have_no_statistics()
         && !(inputs.weights.classes.is_some() && group.weight[..group.len].contains(&0.0))
         && group.max[..group.len].iter().all(|max| *max > f32::NEG_INFINITY)
 }
@@ -126,6 +132,10 @@ pub(super) fn mark_special(inputs: &Inputs<'_>, group: &mut Group, writes: bool)
     if !writes {
         return;
     }
+    group.special = [Special::No; LANES];
+    if group.ends.are_finite() && group.scales_are_ordinary() && !group.has_empty_rows() {
+        return;
+    }
     for i in 0..group.len {
         let sum = group.ends.sum[i];
         group.special[i] = if group.max[i] == f32::NEG_INFINITY {
@@ -144,9 +154,8 @@ pub(super) fn mark_special(inputs: &Inputs<'_>, group: &mut Group, writes: bool)
 fn logarithms(groups: &mut Groups, group: &mut Group, lines: &Lines<'_>) {
     finish(groups, group, false, true, false);
     if groups.classes > super::rows::FEW {
-        let mut references = [Reference::TAME; LANES];
         let (rows, max) = (&lines.logits[..group.len], &mut group.max);
-        groups.token.run(Largest { rows, low: groups.tame.low, max, references: &mut references });
+        groups.token.run(MaxRows { rows, max });
         mark_not_a_number(group);
     }
     let mut top = None;
@@ -215,11 +224,16 @@ fn loss(
         factors: false,
     });
     statistics(groups, inputs, outputs, group, lines);
-    for i in 0..group.len {
+    let mut masses_of = [Mass::default(); LANES];
+    if let (Some(labels), true) = (&lines.labels, inputs.dense.is_some()) {
+        let (logits, origins) = (&lines.logits[..group.len], &group.ends.pivot);
+        groups.token.run(WeighRows { logits, labels: &labels[..group.len], origins, to: &mut masses_of });
+    }
+    for (i, mass) in masses_of.into_iter().enumerate().take(group.len) {
         let row = group.rows[i];
         let empty = group.max[i] == f32::NEG_INFINITY;
         let parts = if inputs.dense.is_some() {
-            of_distribution(groups, inputs, group, i, lines)
+            of_distribution(groups, inputs, group, i, lines, mass)
         } else {
             of_index(groups, inputs, group, i, lines, masses.get(i).copied().unwrap_or_default())
         };
@@ -307,10 +321,9 @@ fn of_distribution(
     group: &Group,
     i: usize,
     lines: &Lines<'_>,
+    mut mass: Mass,
 ) -> Parts {
     let (logits, labels) = (lines.logits[i], lines.labels.map_or(&[][..], |lines| lines[i]));
-    let pivot = f64::from(group.ends.pivot[i]);
-    let mut mass = groups.token.run(Weigh { logits, labels, origin: pivot });
     let mut loss = weighed(mass.total, group.log[i]) + mass.distance;
     if loss < NEAR_ZERO * mass.magnitude {
         // What is small is a difference of what is not: from the largest logit no part is negative.

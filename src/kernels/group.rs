@@ -1,7 +1,7 @@
 //! Sixteen rows on their way through the kernels: what is known of each, one lane a row.
 
 use crate::numbers::ends::Ends;
-use crate::numbers::factor::Factors;
+use crate::numbers::factor::{Factors, TOO_LARGE};
 use crate::simd::LANES;
 
 /// The label of a row that has none.
@@ -64,6 +64,11 @@ impl Group {
     #[expect(clippy::needless_bitwise_bool, reason = "without an early exit it is a vector loop")]
     pub(crate) fn has_empty_rows(&self) -> bool {
         self.max.iter().fold(false, |any, max| any | (*max == f32::NEG_INFINITY))
+    }
+
+    /// Whether nothing that results are multiplied by is too large or no number.
+    pub(crate) fn scales_are_ordinary(&self) -> bool {
+        self.scale.iter().fold(true, |all, scale| all & (scale.abs() <= TOO_LARGE))
     }
 }
 

@@ -4,6 +4,7 @@
 //! their products with a third are exact enough. A label of 0 contributes 0, whatever the logit.
 
 use super::Kernel;
+use super::gradient::sum_of;
 use crate::simd::{LANES, Simd};
 
 /// What labels weigh.
@@ -27,31 +28,55 @@ impl Kernel for Weigh<'_> {
 
     #[inline(always)]
     fn eval<S: Simd>(self, _simd: S) -> Mass {
-        let [mut total, mut magnitude, mut distance] = [[0.0; LANES]; 3];
-        let (logits, tail) = self.logits.as_chunks::<LANES>();
-        let (labels, label_tail) = self.labels.as_chunks::<LANES>();
-        let mut add = |x: &[f32; LANES], t: &[f32; LANES]| {
-            for i in 0..LANES {
-                let label = f64::from(t[i]);
-                // Chosen by bits, so that there is no branch.
-                let product = label * (self.origin - f64::from(x[i]));
-                total[i] += label;
-                magnitude[i] += label.abs();
-                distance[i] += if t[i] == 0.0 { 0.0 } else { product };
-            }
-        };
-        for (x, t) in logits.iter().zip(labels) {
-            add(x, t);
-        }
-        if !tail.is_empty() {
-            let (mut x, mut t) = ([0.0; LANES], [0.0; LANES]);
-            x[..tail.len()].copy_from_slice(tail);
-            t[..tail.len()].copy_from_slice(label_tail);
-            add(&x, &t);
-        }
-        let [total, magnitude, distance] = [total, magnitude, distance].map(|lanes| lanes.iter().sum());
-        Mass { total, magnitude, distance }
+        weigh(self.logits, self.labels, self.origin)
     }
+}
+
+/// As [`Weigh`], of the rows of a group.
+pub(crate) struct WeighRows<'a> {
+    pub(crate) logits: &'a [&'a [f32]],
+    pub(crate) labels: &'a [&'a [f32]],
+    pub(crate) origins: &'a [f32; LANES],
+    pub(crate) to: &'a mut [Mass; LANES],
+}
+
+impl Kernel for WeighRows<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, _simd: S) {
+        let rows = self.logits.iter().zip(self.labels).zip(self.origins);
+        for (((logits, labels), origin), to) in rows.zip(self.to) {
+            *to = weigh(logits, labels, f64::from(*origin));
+        }
+    }
+}
+
+#[inline(always)]
+fn weigh(logits: &[f32], labels: &[f32], origin: f64) -> Mass {
+    let [mut total, mut magnitude, mut distance] = [[0.0; LANES]; 3];
+    let (logits, tail) = logits.as_chunks::<LANES>();
+    let (labels, label_tail) = labels.as_chunks::<LANES>();
+    let mut add = |x: &[f32; LANES], t: &[f32; LANES]| {
+        for i in 0..LANES {
+            let label = f64::from(t[i]);
+            // Chosen by bits, so that there is no branch.
+            let product = label * (origin - f64::from(x[i]));
+            total[i] += label;
+            magnitude[i] += label.abs();
+            distance[i] += if t[i] == 0.0 { 0.0 } else { product };
+        }
+    };
+    for (x, t) in logits.iter().zip(labels) {
+        add(x, t);
+    }
+    if !tail.is_empty() {
+        let (mut x, mut t) = ([0.0; LANES], [0.0; LANES]);
+        x[..tail.len()].copy_from_slice(tail);
+        t[..tail.len()].copy_from_slice(label_tail);
+        add(&x, &t);
+    }
+    Mass { total: sum_of(total), magnitude: sum_of(magnitude), distance: sum_of(distance) }
 }
 
 /// The classes of a row that take part, and the sum of what their logits are below an origin.
@@ -82,8 +107,8 @@ impl Kernel for Uniform<'_> {
             x[..tail.len()].copy_from_slice(tail);
             add(&x);
         }
-        let total = count.iter().sum();
-        Mass { total, magnitude: total, distance: distance.iter().sum() }
+        let total = sum_of(count);
+        Mass { total, magnitude: total, distance: sum_of(distance) }
     }
 }
 
@@ -119,6 +144,6 @@ impl Kernel for Spread<'_> {
                 sum[i] += if terms[i] == 0.0 { 0.0 } else { product };
             }
         }
-        sum.iter().sum()
+        sum_of(sum)
     }
 }

@@ -54,7 +54,15 @@ pub(super) fn largest<S: Simd>(simd: S, row: &[f32]) -> f32 {
         let [a, b, c, d] = max;
         a.max(b).max(c.max(d)).store(&mut all, part);
     }
-    all.iter().fold(f32::NEG_INFINITY, |max, &x| if x > max { x } else { max })
+    // By halves: one after the other each would wait for the one before.
+    let mut width = LANES / 2;
+    while width > 0 {
+        for i in 0..width {
+            all[i] = if all[i + width] > all[i] { all[i + width] } else { all[i] };
+        }
+        width /= 2;
+    }
+    all[0]
 }
 
 /// Finds the index of the first NaN of a row, else of its first largest logit.
@@ -94,31 +102,51 @@ impl Kernel for GroupArgmax<'_> {
 fn argmax<S: Simd>(simd: S, row: &[f32]) -> usize {
     let (mut max, mut start) = (f32::NEG_INFINITY, 0);
     for (index, block) in row.chunks(BLOCK).enumerate() {
+        let block_max = largest(simd, block);
         if may_hold_nan(simd, block)
             && let Some(nan) = block.iter().position(|x| x.is_nan())
         {
             return index * BLOCK + nan;
         }
-        let block_max = largest(simd, block);
         if block_max > max {
             (max, start) = (block_max, index * BLOCK);
         }
     }
-    start + first_index(&row[start..], max)
+    let block = &row[start..];
+    start + first_index(&block[..block.len().min(BLOCK)], max)
 }
 
-/// The index of the first logit that equals `max`; 0 where none does.
+/// The index of the first logit of a block that equals `max`; 0 where none does.
 #[inline(always)]
-fn first_index(logits: &[f32], max: f32) -> usize {
-    #[expect(clippy::float_cmp, reason = "the maximum is one of the logits")]
-    let is_max = |x: &f32| *x == max;
-    for (i, chunk) in logits.chunks(LANES).enumerate() {
-        // Without an early exit, so that it is a few vector instructions.
-        if chunk.iter().fold(false, |any, x| any | is_max(x)) {
-            return i * LANES + chunk.iter().position(is_max).unwrap_or(0);
+#[expect(clippy::float_cmp, reason = "the maximum is one of the logits")]
+#[expect(clippy::cast_possible_truncation, reason = "numbers of a block")]
+fn first_index(block: &[f32], max: f32) -> usize {
+    const NONE: u32 = 1 << 20;
+    // Without an early exit, which nobody foresees: the first of each lane, from behind, then the first of all.
+    let (chunks, tail) = block.as_chunks::<LANES>();
+    let (mut at, mut number) = ([NONE; LANES], BLOCK as u32);
+    for (at, x) in at.iter_mut().zip(tail) {
+        *at = if *x == max { number } else { *at };
+    }
+    for chunk in chunks.iter().rev() {
+        number -= 1;
+        for (at, x) in at.iter_mut().zip(chunk) {
+            *at = if *x == max { number } else { *at };
         }
     }
-    0
+    // What is before the first chunk was counted, too.
+    for (at, lane) in at.iter_mut().zip(0..) {
+        *at = (*at - number) * LANES as u32 + lane;
+    }
+    let mut width = LANES / 2;
+    while width > 0 {
+        for i in 0..width {
+            at[i] = if at[i + width] < at[i] { at[i + width] } else { at[i] };
+        }
+        width /= 2;
+    }
+    let first = at[0] as usize;
+    if first < block.len() { first } else { 0 }
 }
 
 /// Whether a NaN or an infinity is among the logits: 0 times either is NaN.
@@ -129,10 +157,37 @@ fn may_hold_nan<S: Simd>(simd: S, logits: &[f32]) -> bool {
     let mut all = [0.0; LANES];
     for part in 0..S::PARTS {
         let mut sum = [zero; 4];
-        for (i, group) in groups.iter().enumerate() {
-            sum[i % 4] = simd.load(group, part).mul_add(zero, sum[i % 4]);
+        let (fours, last) = groups.as_chunks::<4>();
+        for four in fours {
+            for (sum, x) in sum.iter_mut().zip(four) {
+                *sum = simd.load(x, part).mul_add(zero, *sum);
+            }
+        }
+        for (sum, x) in sum.iter_mut().zip(last) {
+            *sum = simd.load(x, part).mul_add(zero, *sum);
         }
         ((sum[0] + sum[1]) + (sum[2] + sum[3])).store(&mut all, part);
     }
-    tail.iter().any(|x| !x.is_finite()) || all.iter().any(|lane| lane.is_nan())
+    for (all, x) in all.iter_mut().zip(tail) {
+        *all += x * 0.0;
+    }
+    // Sums of zeros are zero, others NaN.
+    all.iter().fold(0, |bits, lane| bits | lane.to_bits()) << 1 != 0
+}
+
+/// The largest logits of rows, of those that are not NaN.
+pub(crate) struct MaxRows<'a> {
+    pub(crate) rows: &'a [&'a [f32]],
+    pub(crate) max: &'a mut [f32],
+}
+
+impl Kernel for MaxRows<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, simd: S) {
+        for (row, max) in self.rows.iter().zip(self.max) {
+            *max = largest(simd, row);
+        }
+    }
 }

@@ -19,5 +19,6 @@ pub(crate) mod rows;
 pub(crate) mod tile_ends;
 pub(crate) mod tiles;
 pub(crate) mod write;
+pub(crate) mod write_tiles;
 
 pub(crate) use crate::simd::Kernel;

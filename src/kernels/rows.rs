@@ -62,7 +62,7 @@ impl Kernel for SumRows<'_> {
     fn eval<S: Simd>(self, simd: S) {
         let Self { rows, labels, references, terms, stride, sums, open, seen, close, ahead } = self;
         let mut lines = terms.chunks_mut(stride.max(1));
-        for (((logits, &label), reference), sum) in rows.iter().zip(labels).zip(references).zip(sums) {
+        for (((logits, &label), reference), sum) in rows.iter().zip(labels).zip(references).zip(&mut *sums) {
             let keep = lines.next();
             if open {
                 *sum = RowSum::EMPTY;
@@ -76,8 +76,11 @@ impl Kernel for SumRows<'_> {
                 (Some(terms), false, true) => row.read::<false, true, true>(terms),
                 (Some(terms), true, _) => row.read::<true, true, false>(terms),
             }
-            if close {
-                row.sum.close(simd);
+        }
+        if close {
+            // Of all rows afterwards, so that none waits for what it has just stored.
+            for sum in sums {
+                sum.close(simd);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! From terms, or logits, to results.
 
 use super::Kernel;
-use super::group::{Group, NO_LABEL};
+use super::group::Group;
 use super::rows::STEP;
 use crate::numbers::factor::Factors;
 use crate::simd::strided::StridedMut;
@@ -61,89 +61,35 @@ impl<S: Simd> RowFactors<S> {
 
 /// What logarithms are taken off, of a row or of a tile's rows, in lanes.
 #[derive(Clone, Copy)]
-struct LogFactors<S: Simd> {
+pub(super) struct LogFactors<S: Simd> {
     pivot: S::Lanes,
     high: S::Lanes,
     low: S::Lanes,
 }
 
 impl<S: Simd> LogFactors<S> {
+    /// Those of a part of a tile's rows.
     #[inline(always)]
-    fn apply(&self, x: S::Lanes) -> S::Lanes {
-        x - self.pivot - self.high - self.low
+    pub(super) fn lanes(simd: S, group: &Group, part: usize) -> Self {
+        Self {
+            pivot: simd.load(&group.ends.pivot, part),
+            high: simd.load(&group.factors.high, part),
+            low: simd.load(&group.factors.low, part),
+        }
     }
-}
-
-/// Writes the results of tiles, of terms or, for logarithms, of logits.
-pub(crate) struct WriteTiles<'a> {
-    pub(crate) groups: &'a [Group],
-    pub(crate) tiles: &'a mut [[f32; LANES]],
-    pub(crate) formula: Formula,
-    /// The labels of [`Formula::LessLabels`].
-    pub(crate) labels: &'a [[f32; LANES]],
-    pub(crate) results: StridedMut<'a>,
-}
-
-impl Kernel for WriteTiles<'_> {
-    type Output = ();
 
     #[inline(always)]
-    fn eval<S: Simd>(self, simd: S) {
-        let Self { groups, tiles, formula, labels, mut results } = self;
-        let classes = results.layout().classes;
-        for (number, (group, tile)) in groups.iter().zip(tiles.chunks_exact_mut(classes)).enumerate() {
-            for part in 0..S::PARTS {
-                if formula == Formula::Logs {
-                    let logs = LogFactors::<S> {
-                        pivot: simd.load(&group.ends.pivot, part),
-                        high: simd.load(&group.factors.high, part),
-                        low: simd.load(&group.factors.low, part),
-                    };
-                    for class in &mut *tile {
-                        logs.apply(simd.load(class, part)).store(class, part);
-                    }
-                } else if formula == Formula::LessLabels {
-                    let factors = RowFactors::lanes(simd, &group.factors, part);
-                    let minus = simd.splat(0.0) - simd.load(&group.subtract, part);
-                    for (class, label) in tile.iter_mut().zip(&labels[number * classes..]) {
-                        let share = factors.apply(simd.load(class, part));
-                        simd.load(label, part).mul_add(minus, share).store(class, part);
-                    }
-                } else {
-                    let factors = RowFactors::lanes(simd, &group.factors, part);
-                    for class in &mut *tile {
-                        factors.apply(simd.load(class, part)).store(class, part);
-                    }
-                }
-            }
-            if group.len < LANES {
-                // What is written twice must be the same.
-                for class in &mut *tile {
-                    let first = class[0];
-                    class[group.len..].fill(first);
-                }
-            }
-            if results.layout().class_stride == 1 {
-                simd.turn_out(tile, &mut results.tile_mut(&group.rows));
-            } else if let Some(columns) = results.columns_mut(&group.rows, group.len) {
-                for (from, column) in tile.iter().zip(columns) {
-                    *column = *from;
-                }
-            } else {
-                for (class, from) in tile.iter().enumerate() {
-                    for (row, from) in group.rows[..group.len].iter().zip(from) {
-                        results.set(*row, class, *from);
-                    }
-                }
-            }
+    fn splat(simd: S, group: &Group, row: usize) -> Self {
+        Self {
+            pivot: simd.splat(group.ends.pivot[row]),
+            high: simd.splat(group.factors.high[row]),
+            low: simd.splat(group.factors.low[row]),
         }
-        for group in groups {
-            for i in 0..group.len {
-                if group.labels[i] != NO_LABEL {
-                    results.set(group.rows[i], group.labels[i], group.at_label[i]);
-                }
-            }
-        }
+    }
+
+    #[inline(always)]
+    pub(super) fn apply(&self, x: S::Lanes) -> S::Lanes {
+        x - self.pivot - self.high - self.low
     }
 }
 
@@ -178,6 +124,36 @@ impl Kernel for WriteRows<'_> {
     }
 }
 
+/// Writes `(x - pivot) - log` for the logits of a group's rows.
+pub(crate) struct WriteLogs<'a> {
+    pub(crate) group: &'a Group,
+    pub(crate) rows: &'a [&'a [f32]; LANES],
+    pub(crate) results: StridedMut<'a>,
+}
+
+impl Kernel for WriteLogs<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, simd: S) {
+        let Self { group, rows, mut results } = self;
+        for (i, from) in rows.iter().enumerate().take(group.len) {
+            let to = results.row_mut(group.rows[i]);
+            let logs = LogFactors::splat(simd, group, i);
+            write(
+                simd,
+                from,
+                to,
+                #[inline(always)]
+                |x| logs.apply(x),
+            );
+            if let Some(to) = to.get_mut(group.labels[i]) {
+                *to = group.at_label[i];
+            }
+        }
+    }
+}
+
 /// Writes the results of one row, or of some of its classes.
 pub(crate) struct WriteRow<'a> {
     pub(crate) group: &'a Group,
@@ -200,11 +176,7 @@ impl Kernel for WriteRow<'_> {
         let Self { group, row, formula, from, labels, to, stream } = self;
         let factors = RowFactors::splat(simd, &group.factors, row);
         let subtract = simd.splat(group.subtract[row]);
-        let logs = LogFactors::<S> {
-            pivot: simd.splat(group.ends.pivot[row]),
-            high: simd.splat(group.factors.high[row]),
-            low: simd.splat(group.factors.low[row]),
-        };
+        let logs = LogFactors::splat(simd, group, row);
         let minus = simd.splat(0.0) - subtract;
         match (formula, from, stream) {
             (Formula::Scaled, Some(from), None) => write(

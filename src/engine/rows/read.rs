@@ -228,47 +228,49 @@ impl Groups {
         Some(top)
     }
 
-    /// The class of a row's largest logit, and the loss that a row with this label would have.
+    /// The class of a row's largest logit, the loss that a row with this label would have, and the sum of all terms.
     pub(in crate::engine) fn of_largest(
         &mut self,
         logits: &[f32],
         reference: Reference,
-    ) -> (usize, f64, Group) {
+    ) -> (usize, f64, f64) {
         let class = self.token.run(Argmax { row: logits });
-        let mut group = self.alone(logits, class, reference);
         let mut sum = LossSum::EMPTY;
-        self.token.run(Finish {
-            groups: core::slice::from_mut(&mut group),
-            labels: true,
-            losses: Some(&mut sum),
-            logs: false,
-            factors: false,
-        });
-        (class, group.loss[0], group)
+        let group = self.alone(logits, class, reference, Some(&mut sum));
+        (class, group.loss[0], group.ends.sum[0])
     }
 
-    /// A group of one row, read with a label or with none.
-    fn alone(&mut self, logits: &[f32], label: usize, reference: Reference) -> Group {
-        let mut group = Group { len: 1, ..Group::EMPTY };
+    /// Reads a row as a group of its own, with a label or with none, whose loss is wanted, or the logarithm of its sum.
+    fn alone(
+        &mut self,
+        logits: &[f32],
+        label: usize,
+        reference: Reference,
+        losses: Option<&mut LossSum>,
+    ) -> &Group {
+        let mut spare = core::mem::take(&mut self.spare);
+        spare.resize(1, Group::EMPTY);
+        let group = &mut spare[0];
+        group.len = 1;
         group.labels[0] = label;
         group.ends.logit[0] = logits.get(label).copied().unwrap_or(f32::NEG_INFINITY);
         let mut lines = Lines { logits: [&[]; LANES], labels: None };
         lines.logits[0] = logits;
         let mut references = [reference; LANES];
         if self.classes <= FEW {
-            self.sum_few(&mut group, &lines, &mut [], &mut references);
+            self.sum_few(group, &lines, &mut [], &mut references);
         } else {
-            self.sum(&mut group, &lines, &mut [], 0..1, &references);
+            self.sum(group, &lines, &mut [], 0..1, &references);
         }
         group.ends.refer_to(&references);
-        group
+        let (labels, logs) = (losses.is_some(), losses.is_none());
+        self.token.run(Finish { groups: &mut spare, labels, losses, logs, factors: false });
+        self.spare = spare;
+        &self.spare[0]
     }
 
     /// The sum of all terms of one row.
     pub(in crate::engine) fn whole(&mut self, logits: &[f32], reference: Reference) -> Group {
-        let mut group = self.alone(logits, NO_LABEL, reference);
-        let groups = core::slice::from_mut(&mut group);
-        self.token.run(Finish { groups, labels: false, losses: None, logs: true, factors: false });
-        group
+        self.alone(logits, NO_LABEL, reference, None).clone()
     }
 }

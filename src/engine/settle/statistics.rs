@@ -7,6 +7,7 @@ use crate::engine::options::{Outputs, Sums, set};
 use crate::engine::rows::{FEW, Groups, Lines};
 use crate::kernels::group::{Group, NO_LABEL};
 use crate::kernels::masses::Spread as Distances;
+use crate::kernels::maximum::Argmax;
 use crate::numbers::factor::{narrow, narrow_normal};
 use crate::numbers::log_sum_exp::{Apart, z_loss};
 
@@ -54,7 +55,11 @@ pub(super) fn statistics(
         if outputs.argmax.is_empty() && outputs.correct.is_empty() && outputs.entropy.is_empty() && !saves {
             continue;
         }
-        let (class, of_max, sum) = top(groups, tops.as_ref(), group, i, logits);
+        let (class, of_max, sum) = if outputs.entropy.is_empty() {
+            (class_of_largest(groups, tops.as_ref(), i, logits), 0.0, 1.0)
+        } else {
+            top(groups, tops.as_ref(), group, i, logits)
+        };
         let max = logits[class];
         let class = first_of_largest(inputs, row, logits, class);
         set(outputs.argmax, row, class);
@@ -84,10 +89,15 @@ fn top(
     match tops {
         // Where there is a NaN, it counts as the largest.
         Some(tops) if tops.loss[i].is_finite() => (tops.labels[i], tops.loss[i], tops.ends.sum[i]),
-        _ => {
-            let (class, loss, top) = groups.of_largest(logits, reference(group, i));
-            (class, loss, top.ends.sum[0])
-        }
+        _ => groups.of_largest(logits, reference(group, i)),
+    }
+}
+
+/// The class of a row's largest logit.
+fn class_of_largest(groups: &Groups, tops: Option<&Group>, i: usize, logits: &[f32]) -> usize {
+    match tops {
+        Some(tops) if tops.loss[i].is_finite() => tops.labels[i],
+        _ => groups.token.run(Argmax { row: logits }),
     }
 }
 
@@ -105,6 +115,15 @@ fn first_of_largest(inputs: &Inputs<'_>, row: usize, mapped: &[f32], class: usiz
         }
     }
     first
+}
+
+/// Saves the sums of a group, where nothing else is wanted of it but losses.
+pub(super) fn save(groups: &Groups, outputs: &mut Outputs<'_>, group: &Group, lines: &Lines<'_>) {
+    let Sums::Save(sums) = &mut outputs.sums else { return };
+    for (i, logits) in lines.logits.iter().enumerate().take(group.len) {
+        let class = groups.token.run(Argmax { row: logits });
+        sums[group.rows[i]] = saved(group, i, (class, logits[class]));
+    }
 }
 
 /// What is kept of a row.

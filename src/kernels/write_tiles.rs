@@ -1,0 +1,76 @@
+//! From tiles of terms, or logits, to results: sixteen rows in the lanes, turned back as they are written.
+
+use super::Kernel;
+use super::group::{Group, NO_LABEL};
+use super::write::{Formula, LogFactors, RowFactors};
+use crate::simd::strided::StridedMut;
+use crate::simd::{LANES, Lanes, Simd};
+
+/// Writes the results of tiles, of terms or, for logarithms, of logits.
+pub(crate) struct WriteTiles<'a> {
+    pub(crate) groups: &'a [Group],
+    pub(crate) tiles: &'a mut [[f32; LANES]],
+    pub(crate) formula: Formula,
+    /// The labels of [`Formula::LessLabels`].
+    pub(crate) labels: &'a [[f32; LANES]],
+    pub(crate) results: StridedMut<'a>,
+}
+
+impl Kernel for WriteTiles<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, simd: S) {
+        let Self { groups, tiles, formula, labels, mut results } = self;
+        let classes = results.layout().classes;
+        for (number, (group, tile)) in groups.iter().zip(tiles.chunks_exact_mut(classes)).enumerate() {
+            for part in 0..S::PARTS {
+                if formula == Formula::Logs {
+                    let logs = LogFactors::lanes(simd, group, part);
+                    for class in &mut *tile {
+                        logs.apply(simd.load(class, part)).store(class, part);
+                    }
+                } else if formula == Formula::LessLabels {
+                    let factors = RowFactors::lanes(simd, &group.factors, part);
+                    let minus = simd.splat(0.0) - simd.load(&group.subtract, part);
+                    for (class, label) in tile.iter_mut().zip(&labels[number * classes..]) {
+                        let share = factors.apply(simd.load(class, part));
+                        simd.load(label, part).mul_add(minus, share).store(class, part);
+                    }
+                } else {
+                    let factors = RowFactors::lanes(simd, &group.factors, part);
+                    for class in &mut *tile {
+                        factors.apply(simd.load(class, part)).store(class, part);
+                    }
+                }
+            }
+            if group.len < LANES {
+                // What is written twice must be the same.
+                for class in &mut *tile {
+                    let first = class[0];
+                    class[group.len..].fill(first);
+                }
+            }
+            if results.layout().class_stride == 1 {
+                simd.turn_out(tile, &mut results.tile_mut(&group.rows));
+            } else if let Some(columns) = results.columns_mut(&group.rows, group.len) {
+                for (from, column) in tile.iter().zip(columns) {
+                    *column = *from;
+                }
+            } else {
+                for (class, from) in tile.iter().enumerate() {
+                    for (row, from) in group.rows[..group.len].iter().zip(from) {
+                        results.set(*row, class, *from);
+                    }
+                }
+            }
+        }
+        for group in groups {
+            for i in 0..group.len {
+                if group.labels[i] != NO_LABEL {
+                    results.set(group.rows[i], group.labels[i], group.at_label[i]);
+                }
+            }
+        }
+    }
+}
