@@ -103,13 +103,13 @@ pub(super) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch) -> T
     scratch.tiles.resize(scratch.tiles.len().max(room), [0.0; LANES]);
     if weighs {
         scratch.label_tiles.resize(scratch.label_tiles.len().max(room), [0.0; LANES]);
-        scratch.tile_masses.resize(TILES, TileMass::EMPTY);
+        scratch.tile_masses.resize_with(TILES, || TileMass::EMPTY);
     }
     if labels == Labels::Largest || saves {
-        scratch.largest.resize(TILES, [NO_LABEL; LANES]);
+        scratch.largest.resize_with(TILES, || [NO_LABEL; LANES]);
     }
     let mut groups = core::mem::take(&mut scratch.groups);
-    groups.resize(groups.len().max(at_once), Group::EMPTY);
+    groups.resize_with(groups.len().max(at_once), || Group::EMPTY);
     for group in &mut groups {
         group.len = 0;
     }

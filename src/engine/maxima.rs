@@ -23,7 +23,7 @@ pub(super) fn run(
     let (rows, classes) = (logits.layout().rows, logits.layout().classes);
     let Scratch { tiles, groups, .. } = scratch;
     tiles.resize(tiles.len().max(classes), [0.0; LANES]);
-    groups.resize(groups.len().max(1), Group::EMPTY);
+    groups.resize_with(groups.len().max(1), || Group::EMPTY);
     let (tiles, groups) = (&mut tiles[..classes], &mut groups[..1]);
     for first in (0..rows).step_by(LANES) {
         let group = &mut groups[0];

@@ -95,13 +95,12 @@ impl Cut for RowCall<'_> {
 }
 
 /// Runs a call on the chosen backend, or on the process's, and on as many threads as it is worth.
-pub(crate) fn run(call: impl Cut, execution: Execution) -> Result<Total, Error> {
+pub(crate) fn run(mut call: impl Cut, execution: Execution) -> Result<Total, Error> {
     let token = token(execution.backend)?;
     let (rows, classes) = call.shape();
     // A view that repeats one row can have more logits than memory has bytes; they are counted, not held.
     let alone = execution.serial || rows.saturating_mul(classes) <= SERIAL || (rows < 2 && classes < LONG);
     let threads = if alone { 1 } else { rayon::current_num_threads() };
-    let mut call = call;
     if threads == 1 && call.seam(rows / 2).is_none() {
         // Without moving it, which takes a while where there is but one row.
         return Ok(serial(token, &mut call, None));

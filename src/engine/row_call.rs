@@ -185,7 +185,7 @@ impl<'a> RowCall<'a> {
         let at_once = if copies == 0 { LANES } else { (COPIED / classes).clamp(LANES / 4, LANES) };
         let Scratch { groups, lines, .. } = scratch;
         make_room(lines, copies * LANES * classes);
-        groups.resize(groups.len().max(1), Group::EMPTY);
+        groups.resize_with(groups.len().max(1), || Group::EMPTY);
         let group = &mut groups[0];
         let mut total = Total::default();
         for first in (0..rows).step_by(at_once) {

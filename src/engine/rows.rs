@@ -41,7 +41,7 @@ pub(crate) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch, join
     }
     let mut groups = Groups::new(token, call, join, scratch);
     let mut group = core::mem::take(&mut scratch.groups);
-    group.resize(group.len().max(1), Group::EMPTY);
+    group.resize_with(group.len().max(1), || Group::EMPTY);
     group[0].len = 0;
     let mut first = 0;
     while first < rows {
@@ -89,7 +89,7 @@ pub(super) struct Lines<'a> {
 impl Groups {
     pub(super) fn new(token: Token, call: &Call<'_>, join: Option<Join>, scratch: &mut Scratch) -> Self {
         let Scratch { sums, tiles, spare, .. } = scratch;
-        sums.resize(LANES, RowSum::EMPTY);
+        sums.resize_with(LANES, || RowSum::EMPTY);
         let (inputs, classes) = (&call.inputs, call.inputs.classes());
         let writes = call.writes();
         if classes <= FEW {

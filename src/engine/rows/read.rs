@@ -249,7 +249,7 @@ impl Groups {
         losses: Option<&mut LossSum>,
     ) -> &Group {
         let mut spare = core::mem::take(&mut self.spare);
-        spare.resize(1, Group::EMPTY);
+        spare.resize_with(1, || Group::EMPTY);
         let group = &mut spare[0];
         group.len = 1;
         group.labels[0] = label;
