@@ -26,6 +26,8 @@ pub(crate) enum Work {
     LogSoftmax,
     /// The gradient with respect to labels: log-probabilities times the scale, and times what labels are made of.
     LabelGradient(Spread),
+    /// The entropies of rows, and their gradients.
+    Entropy,
     /// One logarithm per row.
     LogSumExp,
 }
@@ -197,7 +199,7 @@ impl<'a> Call<'a> {
         let of_sums = match work {
             Work::Loss(loss) => loss.smoothing.mass == 0.0 && loss.z_loss == 0.0 && labels.is_some(),
             Work::Softmax => true,
-            Work::LogSoftmax | Work::LabelGradient(_) | Work::LogSumExp => false,
+            Work::LogSoftmax | Work::LabelGradient(_) | Work::LogSumExp | Work::Entropy => false,
         };
         of_sums
             && dense.is_none()

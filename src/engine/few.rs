@@ -48,7 +48,7 @@ pub(super) fn suits(call: &Call<'_>) -> bool {
             keeps && loss.z_loss == 0.0 && outputs.have_no_statistics() && !saves
         }
         Work::Softmax | Work::LogSoftmax | Work::LogSumExp => true,
-        Work::LabelGradient(_) => false,
+        Work::LabelGradient(_) | Work::Entropy => false,
     };
     of_sums && !(call.writes() && call.inputs.may_be_large())
 }
@@ -59,7 +59,7 @@ struct Few {
     token: Token,
     classes: usize,
     work: Work,
-    labels: Labels,
+    left_out: LeftOut,
     /// Whether rows are weighed by distributions, or by smoothed labels.
     weighs: bool,
     /// Whether rows are summed by themselves.
@@ -69,13 +69,12 @@ struct Few {
     losses: LossSum,
 }
 
-/// Whose terms are left out of sums.
+/// Whose terms are left out of the sums of rows.
 #[derive(Clone, Copy, PartialEq)]
-enum Labels {
-    None,
-    /// Those of the labels that were given.
-    Given,
-    /// Those of the largest logits.
+enum LeftOut {
+    Nothing,
+    Label,
+    /// The largest logit, where there is no label.
     Largest,
 }
 
@@ -83,10 +82,10 @@ enum Labels {
 pub(super) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch) -> Total {
     let (rows, classes, work) = (call.inputs.rows(), call.inputs.classes(), call.inputs.work);
     let dense = call.inputs.dense.is_some();
-    let labels = match (call.inputs.labels.is_some(), work) {
-        (true, _) => Labels::Given,
-        (false, Work::Softmax) => Labels::None,
-        (false, _) => Labels::Largest,
+    let left_out = match (call.inputs.labels.is_some(), work) {
+        (true, _) => LeftOut::Label,
+        (false, Work::Softmax) => LeftOut::Nothing,
+        (false, _) => LeftOut::Largest,
     };
     let weighs = dense || call.inputs.loss().smoothing.mass > 0.0;
     let writes = call.writes();
@@ -94,10 +93,10 @@ pub(super) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch) -> T
         call.inputs.logits.share().layout().class_stride == 1 && (!writes || call.destination_stride() == 1)
     };
     let saves = matches!(call.outputs.sums, Sums::Save(_));
-    let alone = !weighs && labels != Labels::Largest && matches!(call.outputs.sums, Sums::Discard);
+    let alone = !weighs && left_out != LeftOut::Largest && matches!(call.outputs.sums, Sums::Discard);
     let lone = rows < ENOUGH && alone && slices();
     let losses = LossSum::EMPTY;
-    let mut few = Few { token, classes, work, labels, weighs, lone, saves, writes, losses };
+    let mut few = Few { token, classes, work, left_out, weighs, lone, saves, writes, losses };
     let at_once = ((NEAR / classes).clamp(2, TILES) & !1).min(rows.div_ceil(LANES));
     let room = at_once * classes.max(if lone { LONE } else { 0 });
     scratch.tiles.resize(scratch.tiles.len().max(room), [0.0; LANES]);
@@ -105,7 +104,7 @@ pub(super) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch) -> T
         scratch.label_tiles.resize(scratch.label_tiles.len().max(room), [0.0; LANES]);
         scratch.tile_masses.resize_with(TILES, || TileMass::EMPTY);
     }
-    if labels == Labels::Largest || saves {
+    if left_out == LeftOut::Largest || saves {
         scratch.largest.resize_with(TILES, || [NO_LABEL; LANES]);
     }
     let mut groups = core::mem::take(&mut scratch.groups);
@@ -139,7 +138,7 @@ impl Few {
         } else {
             let tiles = &mut tiles[..used];
             token.run(LoadTiles { from: logits, groups, tiles });
-            let by_largest = self.labels == Labels::Largest;
+            let by_largest = self.left_out == LeftOut::Largest;
             if by_largest || self.saves {
                 token.run(LargestOfTiles { tiles, classes, to: largest });
             }
@@ -157,7 +156,7 @@ impl Few {
                 token.run(WeighTiles { groups, tiles, labels, classes, masses });
             }
             let keep = self.writes && self.work != Work::LogSoftmax;
-            token.run(SumTiles { groups, tiles, classes, labels: self.labels != Labels::None, keep });
+            token.run(SumTiles { groups, tiles, classes, labels: self.left_out != LeftOut::Nothing, keep });
         }
         if let Sums::Saved(sums) = &call.outputs.sums {
             take_sums(groups, sums);
@@ -168,7 +167,7 @@ impl Few {
         }
         self.finish(call, groups, masses);
         if self.saves {
-            let apart = if self.labels == Labels::Given { Apart::LABEL } else { Apart::LARGEST };
+            let apart = if self.left_out == LeftOut::Label { Apart::LABEL } else { Apart::LARGEST };
             save(call, groups, largest, apart);
         }
         if self.writes {
@@ -185,16 +184,17 @@ impl Few {
     /// Turns sums into losses, and into the coefficients of results.
     fn finish(&mut self, call: &mut Call<'_>, groups: &mut [Group], masses: &[TileMass]) {
         let (token, writes) = (self.token, self.writes);
-        let (labels, plain) = (self.labels != Labels::None, self.labels != Labels::Largest && !self.weighs);
+        let (labels, plain) =
+            (self.left_out != LeftOut::Nothing, self.left_out != LeftOut::Largest && !self.weighs);
         let mut unused = LossSum::EMPTY;
         let sum = if plain { &mut self.losses } else { &mut unused };
-        let logs = self.weighs && self.labels == Labels::Given;
+        let logs = self.weighs && self.left_out == LeftOut::Label;
         let (losses, factors) = (labels.then_some(sum), writes && plain);
         token.run(Finish { groups, labels, losses, logs, factors });
         match call.inputs.work {
             Work::Loss(loss) => {
                 let (losses, factors) = (&mut self.losses, writes);
-                if self.labels == Labels::Largest && self.weighs {
+                if self.left_out == LeftOut::Largest && self.weighs {
                     let unit_mass = loss.unit_mass;
                     token.run(FinishDense { groups, masses, losses, factors, unit_mass });
                 } else if self.weighs {
@@ -215,7 +215,7 @@ impl Few {
                     }
                 }
             }
-            Work::Softmax | Work::LabelGradient(_) => {}
+            Work::Softmax | Work::LabelGradient(_) | Work::Entropy => {}
         }
     }
 

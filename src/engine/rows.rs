@@ -283,7 +283,9 @@ impl Groups {
             } else {
                 shared.map(|values| values.row(row))
             };
-            let labels = if self.copies_labels {
+            let labels = if formula == Formula::TimesLogits {
+                if self.copies { &lines[line(i)] } else { shared.map_or(&[][..], |values| values.row(row)) }
+            } else if self.copies_labels {
                 &labels[line(i)]
             } else {
                 dense.map_or(&[][..], |dense| dense.row(row))

@@ -9,7 +9,7 @@ mod statistics;
 pub(crate) use self::labels::Masses;
 pub(super) use self::labels::make_labels;
 pub(super) use self::statistics::saved;
-use self::statistics::{save, statistics};
+use self::statistics::{entropy, save, statistics};
 use super::call::{Inputs, Work};
 use super::options::{Outputs, set};
 use super::rows::{Groups, Lines};
@@ -33,6 +33,7 @@ pub(super) fn formula(inputs: &Inputs<'_>, uniform: bool) -> Formula {
         Work::Softmax => Formula::Scaled,
         Work::LogSoftmax => Formula::Logs,
         Work::LabelGradient(_) => Formula::ScaledLogs,
+        Work::Entropy => Formula::TimesLogits,
         Work::Loss(_) | Work::LogSumExp => {
             if inputs.dense.is_some() || (inputs.makes_labels() && !uniform) {
                 Formula::LessLabels
@@ -66,6 +67,7 @@ pub(super) fn settle(
             finish(groups, group, false, false, true);
         }
         Work::LogSoftmax | Work::LabelGradient(_) => logarithms(groups, group, lines),
+        Work::Entropy => entropies(groups, inputs, outputs, group, lines),
         Work::LogSumExp => {
             finish(groups, group, false, true, false);
             for i in 0..group.len {
@@ -177,6 +179,26 @@ fn logarithms(groups: &mut Groups, group: &mut Group, lines: &Lines<'_>) {
             group.labels[i] = class;
             group.at_label[i] = 0.0 - narrow_normal(loss * group.scale[i]);
         }
+    }
+}
+
+/// The entropies `H` of rows, and what their gradients `p ((lse - H) - x)` are made of.
+fn entropies(
+    groups: &mut Groups,
+    inputs: &Inputs<'_>,
+    outputs: &mut Outputs<'_>,
+    group: &mut Group,
+    lines: &Lines<'_>,
+) {
+    finish(groups, group, false, false, true);
+    for i in 0..group.len {
+        let logits = lines.logits[i];
+        let (class, of_max, sum) = groups.of_largest(logits, reference(group, i));
+        let value = entropy(groups, inputs, group, i, logits, (logits[class], of_max, sum));
+        set(outputs.entropy, group.rows[i], narrow_normal(value));
+        // From the largest logit, whose own part has not been rounded with it.
+        let max = f64::from(logits[class]) - f64::from(group.ends.pivot[i]);
+        group.subtract[i] = narrow(max + (of_max - value));
     }
 }
 
@@ -354,9 +376,16 @@ pub(super) fn write_special(
                 let less = match formula {
                     Formula::Less => subtract,
                     Formula::LessLabels => subtract * f64::from(labels[class]),
-                    Formula::Scaled | Formula::Logs | Formula::ScaledLogs => 0.0,
+                    Formula::TimesLogits | Formula::Scaled | Formula::Logs | Formula::ScaledLogs => 0.0,
                 };
-                *to = narrow_normal(factor * term - less);
+                let share = match formula {
+                    Formula::TimesLogits => {
+                        let below = f64::from(labels[class]) - f64::from(group.ends.pivot[i]);
+                        weighed(factor * term, subtract - below)
+                    }
+                    _ => factor * term,
+                };
+                *to = narrow_normal(share - less);
             }
             if let Some(to) = to.get_mut(group.labels[i]) {
                 *to = group.at_label[i];

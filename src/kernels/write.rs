@@ -16,6 +16,8 @@ pub(crate) enum Formula {
     Less,
     /// `f t - c q`, with labels `q`.
     LessLabels,
+    /// `f t (c - (x - pivot))`, with logits in place of labels; 0 for what has no share.
+    TimesLogits,
     /// `(x - pivot) - log`, of logits.
     Logs,
     /// `((x - pivot) - log) c`, of logits.
@@ -216,6 +218,17 @@ impl Kernel for WriteRow<'_> {
                 to,
                 #[inline(always)]
                 |term, label| label.mul_add(minus, factors.apply(term)),
+            ),
+            (Formula::TimesLogits, Some(from), _) => write_two(
+                simd,
+                from,
+                labels,
+                to,
+                #[inline(always)]
+                |term, x| {
+                    let share = factors.apply(term);
+                    (share * (subtract - (x - logs.pivot))).zero_where_zero(share)
+                },
             ),
             (Formula::Logs, Some(from), None) => write(
                 simd,

@@ -121,6 +121,61 @@ macro_rules! labels {
     };
 }
 
+/// What serves as class indices: slices, arrays and vectors of integers, by reference, and [`Labels`].
+///
+/// ```
+/// let logits = xent::Rows::new(&[2.0, 0.5, -1.0], 1, 3)?;
+/// assert_eq!(xent::sparse_softmax_cross_entropy_with_logits(&[0_u8], logits)?.len(), 1);
+/// # Ok::<(), xent::Error>(())
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot serve as class indices",
+    label = "expected integers, one for each row",
+    note = "class indices are `&[u8]`, `&[i32]`, `&[i64]`, `&[usize]` and the like, or a reference to an array or a `Vec` of them",
+    note = "an ndarray of integers gives a slice by `as_slice()`; numbers of another type are converted first"
+)]
+pub trait IntoLabels<'a> {
+    /// The labels.
+    fn into_labels(self) -> Labels<'a>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<'a, L: Into<Labels<'a>>> IntoLabels<'a> for L {
+    fn into_labels(self) -> Labels<'a> {
+        self.into()
+    }
+}
+
+/// What a loss can be compared with: all that serves as class indices ([`IntoLabels`]), [`Rows`] of distributions, and
+/// [`Targets`].
+///
+/// ```
+/// use xent::{CrossEntropy, Rows};
+///
+/// let logits = Rows::new(&[2.0, 0.5, -1.0], 1, 3)?;
+/// let distribution = Rows::new(&[0.5, 0.5, 0.0], 1, 3)?;
+/// assert_eq!(CrossEntropy::new().loss(&[0_i64], logits)?.rows.len(), 1);
+/// assert_eq!(CrossEntropy::new().loss(distribution, logits)?.rows.len(), 1);
+/// # Ok::<(), xent::Error>(())
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot serve as the targets of a loss",
+    label = "expected class indices, or `Rows` of distributions",
+    note = "class indices are integers, one for each row: `&[u8]`, `&[i64]`, `&[usize]`, a reference to a `Vec` of them, ...",
+    note = "distributions are f32, rows x classes after each other: `Rows::new(&labels, rows, classes)?`"
+)]
+pub trait IntoTargets<'a> {
+    /// The targets.
+    fn into_targets(self) -> Targets<'a>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<'a, T: Into<Targets<'a>>> IntoTargets<'a> for T {
+    fn into_targets(self) -> Targets<'a> {
+        self.into()
+    }
+}
+
 /// The labels of rows that take no part.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) enum Ignored<'a> {

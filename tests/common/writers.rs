@@ -293,6 +293,12 @@ pub const WRITERS: &[Writer] = writers! {
         let gradient = matrix(&mut o.matrix, o.shape);
         i.loss_with_options().backward_into(i.second(), i.logits(), &o.sums, gradient)
     };
+    "entropy_and_gradient_into" [Matrix Losses Upstream]
+        |i, o| i.loss().entropy_and_gradient_into(i.logits(), &mut o.losses, matrix(&mut o.matrix, o.shape));
+    "entropy_and_gradient_into, with options" [Matrix Losses Upstream] |i, o| {
+        let gradient = matrix(&mut o.matrix, o.shape);
+        i.loss_with_options().entropy_and_gradient_into(i.logits(), &mut o.losses, gradient)
+    };
     "label_gradient_into, with options" [Matrix Upstream]
         |i, o| i.loss_with_options().label_gradient_into(i.logits(), beside(o));
     "statistics_into, log-probability, argmax, correct" [Losses Indices Labels] |i, o| {

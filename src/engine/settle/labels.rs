@@ -102,7 +102,7 @@ impl Call<'_> {
         let Inputs { work, map, weights, .. } = &self.inputs;
         match work {
             Work::LabelGradient(spread) => spread.mass > 0.0 || !weights.is_none() || !map.is_none(),
-            Work::Loss(_) => map.cap.is_some(),
+            Work::Loss(_) | Work::Entropy => map.cap.is_some(),
             Work::Softmax | Work::LogSoftmax | Work::LogSumExp => false,
         }
     }

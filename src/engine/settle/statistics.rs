@@ -65,17 +65,33 @@ pub(super) fn statistics(
         set(outputs.argmax, row, class);
         set(outputs.correct, row, class == group.labels[i] && !max.is_nan());
         if !outputs.entropy.is_empty() {
-            let distance = groups.token.run(Distances { logits, reference: reference(group, i), max });
-            // NaN where there is no softmax.
-            let value = of_max + distance / sum;
-            let value = if of_max.is_nan() || max == f32::NEG_INFINITY { f64::NAN } else { value };
-            let zero = max == f32::NEG_INFINITY && inputs.empty_is_zero;
-            set(outputs.entropy, row, if zero { 0.0 } else { narrow_normal(value) });
+            let value = entropy(groups, inputs, group, i, logits, (max, of_max, sum));
+            set(outputs.entropy, row, narrow_normal(value));
         }
         if let Sums::Save(sums) = &mut outputs.sums {
             sums[row] = saved(group, i, (class, max));
         }
     }
+}
+
+/// The entropy of a row, of which the largest logit, its loss and the sum of all terms are known: `L + sum p (m - x)`.
+pub(super) fn entropy(
+    groups: &Groups,
+    inputs: &Inputs<'_>,
+    group: &Group,
+    i: usize,
+    logits: &[f32],
+    (max, of_max, sum): (f32, f64, f64),
+) -> f64 {
+    if max == f32::NEG_INFINITY && inputs.empty_is_zero {
+        return 0.0;
+    }
+    // NaN where there is no softmax.
+    if of_max.is_nan() || max == f32::NEG_INFINITY {
+        return f64::NAN;
+    }
+    let distance = groups.token.run(Distances { logits, reference: reference(group, i), max });
+    of_max + distance / sum
 }
 
 /// The class of a row's largest logit, its loss, and the sum of all terms.

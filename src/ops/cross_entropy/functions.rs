@@ -1,7 +1,7 @@
 //! The two functions by which the operation is known, with `TensorFlow`'s order of arguments.
 
 use super::CrossEntropy;
-use crate::{Error, Labels, Rows};
+use crate::{Error, IntoLabels, Rows};
 
 /// The loss of each row against a distribution over the classes (dense labels):
 /// `sum_i t_i (ln sum_j e^(x_j) - x_i)`.
@@ -67,10 +67,10 @@ pub fn softmax_cross_entropy_with_logits_into(
 /// # Ok::<(), xent::Error>(())
 /// ```
 pub fn sparse_softmax_cross_entropy_with_logits<'a>(
-    labels: impl Into<Labels<'a>>,
+    labels: impl IntoLabels<'a>,
     logits: Rows<'_>,
 ) -> Result<Vec<f32>, Error> {
-    Ok(CrossEntropy::new().loss(labels.into(), logits)?.rows)
+    Ok(CrossEntropy::new().loss(labels.into_labels(), logits)?.rows)
 }
 
 /// As [`sparse_softmax_cross_entropy_with_logits`], into a slice of one loss per row.
@@ -80,9 +80,9 @@ pub fn sparse_softmax_cross_entropy_with_logits<'a>(
 /// [`Error::RowCount`], [`Error::LabelOutOfRange`], [`Error::UnknownBackend`] and
 /// [`Error::UnavailableBackend`].
 pub fn sparse_softmax_cross_entropy_with_logits_into<'a>(
-    labels: impl Into<Labels<'a>>,
+    labels: impl IntoLabels<'a>,
     logits: Rows<'_>,
     losses: &mut [f32],
 ) -> Result<(), Error> {
-    CrossEntropy::new().loss_into(labels.into(), logits, losses).map(drop)
+    CrossEntropy::new().loss_into(labels.into_labels(), logits, losses).map(drop)
 }

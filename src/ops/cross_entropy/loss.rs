@@ -8,7 +8,7 @@ use crate::engine::options::{Outputs, Sums};
 use crate::engine::parallel;
 use crate::engine::total::Total;
 use crate::ops::{allocate, allocated};
-use crate::{Error, LogSumExp, Rows, RowsMut, Targets};
+use crate::{Error, IntoTargets, LogSumExp, Rows, RowsMut};
 
 impl CrossEntropy<'_> {
     /// The loss of each row, and what they add up to.
@@ -27,7 +27,7 @@ impl CrossEntropy<'_> {
     /// assert_eq!(loss.summary.value, 2.061_153_7e-9);
     /// # Ok::<(), xent::Error>(())
     /// ```
-    pub fn loss<'t>(&self, targets: impl Into<Targets<'t>>, logits: Rows<'_>) -> Result<Loss, Error> {
+    pub fn loss<'t>(&self, targets: impl IntoTargets<'t>, logits: Rows<'_>) -> Result<Loss, Error> {
         let mut rows = allocate(0.0, logits.rows())?;
         let summary = self.loss_into(targets, logits, &mut rows)?;
         Ok(Loss { rows, summary })
@@ -40,11 +40,11 @@ impl CrossEntropy<'_> {
     /// As [`loss`](Self::loss).
     pub fn loss_into<'t>(
         &self,
-        targets: impl Into<Targets<'t>>,
+        targets: impl IntoTargets<'t>,
         logits: Rows<'_>,
         losses: &mut [f32],
     ) -> Result<Summary, Error> {
-        self.run_losses(targets.into(), Buffers::Read(logits), losses, Sums::Discard)
+        self.run_losses(targets.into_targets(), Buffers::Read(logits), losses, Sums::Discard)
     }
 
     /// The loss, and its gradient with respect to the logits, in their shape, rows after each other.
@@ -66,7 +66,7 @@ impl CrossEntropy<'_> {
     /// ```
     pub fn loss_and_gradient<'t>(
         &self,
-        targets: impl Into<Targets<'t>>,
+        targets: impl IntoTargets<'t>,
         logits: Rows<'_>,
     ) -> Result<(Loss, Vec<f32>), Error> {
         let mut rows = allocate(0.0, logits.rows())?;
@@ -87,12 +87,12 @@ impl CrossEntropy<'_> {
     /// As [`loss`](Self::loss).
     pub fn loss_and_gradient_into<'t>(
         &self,
-        targets: impl Into<Targets<'t>>,
+        targets: impl IntoTargets<'t>,
         logits: Rows<'_>,
         losses: &mut [f32],
         gradient: RowsMut<'_>,
     ) -> Result<Summary, Error> {
-        self.run_losses(targets.into(), Buffers::Apart(logits, gradient), losses, Sums::Discard)
+        self.run_losses(targets.into_targets(), Buffers::Apart(logits, gradient), losses, Sums::Discard)
     }
 
     /// As [`loss_and_gradient`](Self::loss_and_gradient), with the gradient over the logits.
@@ -102,11 +102,11 @@ impl CrossEntropy<'_> {
     /// As [`loss`](Self::loss).
     pub fn loss_and_gradient_in_place<'t>(
         &self,
-        targets: impl Into<Targets<'t>>,
+        targets: impl IntoTargets<'t>,
         logits: RowsMut<'_>,
         losses: &mut [f32],
     ) -> Result<Summary, Error> {
-        self.run_losses(targets.into(), Buffers::Over(logits), losses, Sums::Discard)
+        self.run_losses(targets.into_targets(), Buffers::Over(logits), losses, Sums::Discard)
     }
 
     /// The loss, and the log-sum-exp of each row for a later [`backward`](Self::backward).
@@ -127,7 +127,7 @@ impl CrossEntropy<'_> {
     /// ```
     pub fn forward<'t>(
         &self,
-        targets: impl Into<Targets<'t>>,
+        targets: impl IntoTargets<'t>,
         logits: Rows<'_>,
     ) -> Result<(Loss, Vec<LogSumExp>), Error> {
         let mut rows = allocate(0.0, logits.rows())?;
@@ -143,12 +143,12 @@ impl CrossEntropy<'_> {
     /// As [`loss`](Self::loss).
     pub fn forward_into<'t>(
         &self,
-        targets: impl Into<Targets<'t>>,
+        targets: impl IntoTargets<'t>,
         logits: Rows<'_>,
         losses: &mut [f32],
         sums: &mut [LogSumExp],
     ) -> Result<Summary, Error> {
-        self.run_losses(targets.into(), Buffers::Read(logits), losses, Sums::Save(sums))
+        self.run_losses(targets.into_targets(), Buffers::Read(logits), losses, Sums::Save(sums))
     }
 
     /// The gradient with respect to the logits alone, from what [`forward`](Self::forward) saved: the bits
@@ -159,7 +159,7 @@ impl CrossEntropy<'_> {
     /// As [`loss`](Self::loss), and [`Error::EmptySum`] where a row that counts has a sum over nothing.
     pub fn backward<'t>(
         &self,
-        targets: impl Into<Targets<'t>>,
+        targets: impl IntoTargets<'t>,
         logits: Rows<'_>,
         sums: &[LogSumExp],
     ) -> Result<Vec<f32>, Error> {
@@ -173,12 +173,12 @@ impl CrossEntropy<'_> {
     /// As [`backward`](Self::backward).
     pub fn backward_into<'t>(
         &self,
-        targets: impl Into<Targets<'t>>,
+        targets: impl IntoTargets<'t>,
         logits: Rows<'_>,
         sums: &[LogSumExp],
         gradient: RowsMut<'_>,
     ) -> Result<(), Error> {
-        self.run_saved(targets.into(), Buffers::Apart(logits, gradient), sums)
+        self.run_saved(targets.into_targets(), Buffers::Apart(logits, gradient), sums)
     }
 
     /// As [`backward`](Self::backward), with the gradient over the logits.
@@ -188,11 +188,11 @@ impl CrossEntropy<'_> {
     /// As [`backward`](Self::backward).
     pub fn backward_in_place<'t>(
         &self,
-        targets: impl Into<Targets<'t>>,
+        targets: impl IntoTargets<'t>,
         logits: RowsMut<'_>,
         sums: &[LogSumExp],
     ) -> Result<(), Error> {
-        self.run_saved(targets.into(), Buffers::Over(logits), sums)
+        self.run_saved(targets.into_targets(), Buffers::Over(logits), sums)
     }
 
     /// The gradient with respect to dense labels: `u (ln sum_j e^(x_j) - x_i)`, the negative log-softmax

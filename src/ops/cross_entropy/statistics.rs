@@ -6,7 +6,7 @@ use super::{CrossEntropy, Summary};
 use crate::engine::options::Outputs;
 use crate::engine::total::Total;
 use crate::ops::expect_rows;
-use crate::{Error, Labels, Rows, Targets};
+use crate::{Error, IntoLabels, Labels, Rows, Targets};
 
 /// Where the statistics of rows go: a slice of one value per row for each that is wanted.
 ///
@@ -95,11 +95,11 @@ impl CrossEntropy<'_> {
     /// ```
     pub fn statistics_into<'t>(
         &self,
-        labels: impl Into<Labels<'t>>,
+        labels: impl IntoLabels<'t>,
         logits: Rows<'_>,
         statistics: Statistics<'_>,
     ) -> Result<(), Error> {
-        self.bare().run_statistics(Some(labels.into()), logits, &mut [], statistics).map(drop)
+        self.bare().run_statistics(Some(labels.into_labels()), logits, &mut [], statistics).map(drop)
     }
 
     /// As [`statistics_into`](Self::statistics_into), of rows that have no labels: log-sum-exp, z-loss, argmax and entropy.
@@ -144,13 +144,13 @@ impl CrossEntropy<'_> {
     /// ```
     pub fn loss_and_statistics_into<'t>(
         &self,
-        labels: impl Into<Labels<'t>>,
+        labels: impl IntoLabels<'t>,
         logits: Rows<'_>,
         losses: &mut [f32],
         statistics: Statistics<'_>,
     ) -> Result<Summary, Error> {
         expect_rows("losses", losses.len(), logits.rows())?;
-        let (totals, total) = self.run_statistics(Some(labels.into()), logits, losses, statistics)?;
+        let (totals, total) = self.run_statistics(Some(labels.into_labels()), logits, losses, statistics)?;
         Ok(summarise(total, losses, totals, self))
     }
 
