@@ -275,6 +275,22 @@ fn a_saved_sum_serves_other_labels_than_it_was_read_with() {
 }
 
 #[test]
+fn a_saved_sum_next_to_0_keeps_its_digits() {
+    for row in [[-20.0_f32, -1e-9], [-2.24e-5, -10.044_582], [0.0, -87.0]] {
+        let want = reference::log_sum_exp(&row);
+        let part = |class: usize| LogSumExp::of(&row[class..=class]).expect("a logit");
+        let unlabelled = LogSumExp::of(&row).expect("a row");
+        for (what, sum) in
+            [("read", unlabelled), ("merged", part(0).merge(part(1))), ("turned", part(1).merge(part(0)))]
+        {
+            // The terms of others are good to an f32's half ULP, and so is what they add.
+            let error = (sum.to_f64() - want).abs();
+            assert!(error <= 1e-7 * want.abs(), "{what}, {row:?}: {}, not {want}", sum.to_f64());
+        }
+    }
+}
+
+#[test]
 fn infinite_losses_of_both_signs_are_counted() {
     let labels = [3e38_f32, -3e38, -3e38, 3e38];
     let logits = [0.0_f32, 9.0, 0.0, 9.0];

@@ -14,7 +14,7 @@ use crate::simd::LANES;
 use crate::simd::Token;
 
 /// Results of fewer values stay in the last cache, where plain stores are quicker.
-const BEYOND_CACHE: usize = 4 << 20;
+const BEYOND_CACHE: usize = 2 << 20;
 
 /// Whether a call is done in turns.
 pub(super) fn suits(call: &Call<'_>) -> bool {

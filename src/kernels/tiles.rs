@@ -10,6 +10,7 @@
 use core::f32::consts::LOG2_E;
 
 use super::Kernel;
+use super::gather::ask_for_next;
 use super::group::Group;
 use crate::numbers::exp::{Exp, LaneReference, ROUNDER, lane_reference};
 use crate::simd::strided::Strided;
@@ -39,6 +40,7 @@ impl Kernel for LoadTiles<'_> {
             } else if let Some(columns) = self.from.columns(&group.rows, group.len) {
                 for (to, column) in tile.iter_mut().zip(columns) {
                     *to = *column;
+                    ask_for_next(simd, column);
                 }
             } else {
                 for (class, to) in tile.iter_mut().enumerate() {

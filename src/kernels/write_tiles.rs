@@ -1,6 +1,7 @@
 //! From tiles of terms, or logits, to results: sixteen rows in the lanes, turned back as they are written.
 
 use super::Kernel;
+use super::gather::ask_for_next;
 use super::group::{Group, NO_LABEL};
 use super::write::{Formula, LogFactors, RowFactors};
 use crate::simd::strided::StridedMut;
@@ -56,6 +57,7 @@ impl Kernel for WriteTiles<'_> {
             } else if let Some(columns) = results.columns_mut(&group.rows, group.len) {
                 for (from, column) in tile.iter().zip(columns) {
                     *column = *from;
+                    ask_for_next(simd, column);
                 }
             } else {
                 for (class, from) in tile.iter().enumerate() {
