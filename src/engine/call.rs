@@ -125,8 +125,8 @@ impl<'a> Inputs<'a> {
     pub(super) fn may_be_large(&self) -> bool {
         let largest =
             |values: &[f32]| values.iter().fold(0.0_f32, |max, x| if x.abs() > max { x.abs() } else { max });
-        let weight = self.weights.rows.map_or(1.0, |weights| f64::from(largest(weights)));
-        let product = self.scale.largest().abs() * weight;
+        let of = |weights: Option<&[f32]>| weights.map_or(1.0, |weights| f64::from(largest(weights)));
+        let product = self.scale.largest().abs() * of(self.weights.rows) * of(self.weights.classes);
         product.is_nan() || product > TOO_LARGE
     }
 

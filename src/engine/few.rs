@@ -11,7 +11,7 @@ use crate::kernels::finish::Finish;
 use crate::kernels::group::{Group, LossSum, NO_LABEL, Special};
 use crate::kernels::rows::STEP;
 use crate::kernels::tile_ends::{
-    FinishDense, FinishLogs, FinishSmoothed, LabelAll, LargestOfTiles, TileMass, WeighTiles,
+    FinishDense, FinishLogs, FinishSmoothed, FinishSquared, LabelAll, LargestOfTiles, TileMass, WeighTiles,
 };
 use crate::kernels::tiles::{LoadTiles, SumTiles, TILES};
 use crate::kernels::write::{Formula, WriteRows};
@@ -34,10 +34,10 @@ const MOST: f64 = 1e300;
 /// Whether a call is done here: everything that it asks for follows from the sums of rows, and from what their labels
 /// weigh.
 pub(super) fn suits(call: &Call<'_>) -> bool {
-    if call.inputs.classes() > FEW || !call.inputs.map.is_none() || call.inputs.weights.classes.is_some() {
+    if call.inputs.classes() > FEW || !call.inputs.map.is_none() {
         return false;
     }
-    let outputs = &call.outputs;
+    let (outputs, weights) = (&call.outputs, call.inputs.weights.classes.unwrap_or_default());
     let of_sums = match call.inputs.work {
         Work::Loss(loss) => {
             // What is saved is read from the logits once more.
@@ -45,7 +45,10 @@ pub(super) fn suits(call: &Call<'_>) -> bool {
             // What is small of a label that keeps next to nothing is not made of differences.
             let smoothes = loss.smoothing.mass > 0.0;
             let keeps = !smoothes || (loss.smoothing.mass <= 0.99 && call.inputs.labels.is_some());
-            keeps && loss.z_loss == 0.0 && outputs.have_no_statistics() && !saves
+            // A loss that counts 0 times may be infinite, a z-loss is not weighted, and distributions are, class by class.
+            let of_index = call.inputs.labels.is_some() && !smoothes;
+            let weighted = weights.is_empty() || (of_index && loss.z_loss == 0.0 && !weights.contains(&0.0));
+            keeps && weighted && (loss.z_loss == 0.0 || of_index) && outputs.have_no_statistics() && !saves
         }
         Work::Softmax | Work::LogSoftmax | Work::LogSumExp => true,
         Work::LabelGradient(_) | Work::Entropy => false,
@@ -93,7 +96,10 @@ pub(super) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch) -> T
         call.inputs.logits.share().layout().class_stride == 1 && (!writes || call.destination_stride() == 1)
     };
     let saves = matches!(call.outputs.sums, Sums::Save(_));
-    let alone = !weighs && left_out != LeftOut::Largest && matches!(call.outputs.sums, Sums::Discard);
+    let alone = !weighs
+        && call.inputs.loss().z_loss == 0.0
+        && left_out != LeftOut::Largest
+        && matches!(call.outputs.sums, Sums::Discard);
     let lone = rows < ENOUGH && alone && slices();
     let losses = LossSum::EMPTY;
     let mut few = Few { token, classes, work, left_out, weighs, lone, saves, writes, losses };
@@ -173,7 +179,7 @@ impl Few {
         if self.writes {
             self.write(call, groups, [&mut tiles[..], &mut label_tiles[..]], terms, empty);
         }
-        if empty || self.weighs {
+        if empty || self.weighs || call.inputs.loss().z_loss != 0.0 {
             // What is multiplied is made anew.
             for group in groups {
                 group.len = 0;
@@ -186,9 +192,11 @@ impl Few {
         let (token, writes) = (self.token, self.writes);
         let (labels, plain) =
             (self.left_out != LeftOut::Nothing, self.left_out != LeftOut::Largest && !self.weighs);
+        let z_loss = call.inputs.loss().z_loss;
+        let plain = plain && z_loss == 0.0;
+        let logs = self.left_out == LeftOut::Label && !plain;
         let mut unused = LossSum::EMPTY;
         let sum = if plain { &mut self.losses } else { &mut unused };
-        let logs = self.weighs && self.left_out == LeftOut::Label;
         let (losses, factors) = (labels.then_some(sum), writes && plain);
         token.run(Finish { groups, labels, losses, logs, factors });
         match call.inputs.work {
@@ -200,6 +208,8 @@ impl Few {
                 } else if self.weighs {
                     let smoothing = loss.smoothing;
                     token.run(FinishSmoothed { groups, masses, losses, factors, smoothing });
+                } else if z_loss != 0.0 {
+                    token.run(FinishSquared { groups, losses, factors, z_loss });
                 }
                 for group in &*groups {
                     call.outputs.put_losses(group);
@@ -260,7 +270,7 @@ impl Few {
                 write_special(
                     group,
                     &terms.as_chunks().0[tile..],
-                    &labels[tile.min(labels.len())..],
+                    if self.weighs { &labels[tile..] } else { &[] },
                     &mut results,
                 );
             }
@@ -370,16 +380,16 @@ fn write_special(
 ) {
     for i in 0..group.len {
         let factor = group.scale[i] / group.ends.sum[i];
-        for class in 0..results.layout().classes {
+        for (class, term) in terms.iter().enumerate().take(results.layout().classes) {
             let value = match group.special[i] {
                 Special::No => break,
                 Special::NotANumber => f32::NAN,
                 Special::Zero => 0.0,
                 Special::Large if class == group.labels[i] => group.at_label[i],
-                // Only of distributions.
                 Special::Large => {
-                    let label = f64::from(group.subtract[i]) * f64::from(labels[class][i]);
-                    narrow_normal(factor * f64::from(terms[class][i]) - label)
+                    let label = labels.get(class).map_or(0.0, |label| f64::from(label[i]));
+                    let label = f64::from(group.subtract[i]) * label;
+                    narrow_normal(factor * f64::from(term[i]) - label)
                 }
             };
             results.set(group.rows[i], class, value);

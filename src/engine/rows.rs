@@ -141,6 +141,7 @@ impl Groups {
     /// Reads, settles and writes one group.
     fn group(&mut self, call: &mut Call<'_>, group: &mut Group, scratch: &mut Scratch) {
         let Scratch { terms, lines, labels, results, slopes, parts, masses, .. } = scratch;
+        let terms = if self.writes { self.room_for_terms(call, group, terms) } else { &mut [][..] };
         let (inputs, room) = (&call.inputs, LANES * self.stride);
         if self.copies {
             make_room(lines, room);
@@ -155,9 +156,6 @@ impl Groups {
         if self.copies_results {
             make_room(results, room);
         }
-        if self.writes {
-            make_room(terms, self.at_once * self.stride);
-        }
         let logits = self.lines(inputs, group, lines);
         let mut uniform = false;
         if inputs.makes_labels() {
@@ -167,7 +165,7 @@ impl Groups {
         let view = Lines { logits, labels: self.label_lines(inputs, group, labels) };
         let of_logits = matches!(inputs.work, Work::LogSoftmax | Work::LabelGradient(_));
         let keep = self.writes && !of_logits;
-        let kept = if keep { &mut terms[..] } else { &mut [] };
+        let kept = if keep { &mut *terms } else { &mut [] };
         self.read(&call.outputs.sums, group, &view, kept, parts);
         settle::settle(self, inputs, &mut call.outputs, group, &view, masses);
         if !self.writes {
@@ -186,6 +184,28 @@ impl Groups {
             let (from, stride) = (&results[..], self.stride);
             self.token.run(Scatter { from, stride, group, to: to.reborrow() });
         }
+    }
+
+    /// Room for the terms of a group, in whole cache lines, and a quarter of a page further in its page than the group's
+    /// results are in theirs: a load that lies as far in its page as a store just before it waits for that store.
+    fn room_for_terms<'s>(
+        &self,
+        call: &mut Call<'_>,
+        group: &Group,
+        terms: &'s mut Vec<f32>,
+    ) -> &'s mut [f32] {
+        /// Bytes of a page, and of a cache line.
+        const PAGE: usize = 4096;
+        const LINE: usize = 64;
+        let room = self.at_once * self.stride;
+        make_room(terms, room + PAGE / size_of::<f32>());
+        let results = match call.destination() {
+            Some(to) if to.layout().class_stride == 1 => to.row_mut(group.rows[0]).as_ptr().addr(),
+            _ => 0,
+        };
+        let start = (results + PAGE / 4) / LINE * LINE;
+        let skip = start.wrapping_sub(terms.as_ptr().addr()) % PAGE / size_of::<f32>();
+        &mut terms[skip..][..room]
     }
 
     /// Copies the logits of a group's rows, and maps them.

@@ -210,15 +210,7 @@ impl Kernel for FinishSmoothed<'_> {
                 group.scale[lane] = scale * total;
                 group.inverse_scale[lane] = 1.0 / group.scale[lane].abs();
             }
-            let at_label = group.at_label;
-            for part in 0..(group.len * S::WIDE_PARTS).div_ceil(LANES) {
-                add_losses(simd, part, group, losses);
-                if wanted {
-                    factors(simd, part, group);
-                }
-            }
-            group.at_label = at_label;
-            add_lone_losses(group, losses);
+            finish_group(simd, group, losses, wanted);
         }
         for group in groups {
             for values in [&mut group.results, &mut group.at_label] {
@@ -226,6 +218,55 @@ impl Kernel for FinishSmoothed<'_> {
             }
         }
     }
+}
+
+/// Adds `z lse^2` to the losses of labels, and sets the coefficients of their gradients: `2 z lse p` beside those of losses.
+pub(crate) struct FinishSquared<'a> {
+    pub(crate) groups: &'a mut [Group],
+    pub(crate) losses: &'a mut LossSum,
+    /// Whether gradients are wanted.
+    pub(crate) factors: bool,
+    pub(crate) z_loss: f64,
+}
+
+impl Kernel for FinishSquared<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, simd: S) {
+        let Self { groups, losses, factors: wanted, z_loss } = self;
+        for group in groups.iter_mut() {
+            for lane in 0..LANES {
+                let lse = f64::from(group.ends.pivot[lane]) + group.log[lane];
+                group.loss[lane] += z_loss * (lse * lse);
+                let (scale, slope) = (group.scale[lane], 2.0 * z_loss * lse);
+                let rest = group.ends.rest[lane] / group.ends.sum[lane];
+                group.at_label[lane] = narrow(scale * (slope - (1.0 + slope) * rest));
+                group.scale[lane] = scale * (1.0 + slope);
+                group.inverse_scale[lane] = 1.0 / group.scale[lane].abs();
+            }
+            finish_group(simd, group, losses, wanted);
+        }
+        for group in groups {
+            for values in [&mut group.results, &mut group.at_label] {
+                flush(simd, values);
+            }
+        }
+    }
+}
+
+/// Adds the losses of a group, and sets its factors, where results at labels are known.
+#[inline(always)]
+fn finish_group<S: Simd>(simd: S, group: &mut Group, losses: &mut LossSum, wanted: bool) {
+    let at_label = group.at_label;
+    for part in 0..(group.len * S::WIDE_PARTS).div_ceil(LANES) {
+        add_losses(simd, part, group, losses);
+        if wanted {
+            factors(simd, part, group);
+        }
+    }
+    group.at_label = at_label;
+    add_lone_losses(group, losses);
 }
 
 /// Turns the losses of the largest logits into the coefficients of log-probabilities.
