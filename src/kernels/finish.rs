@@ -46,12 +46,7 @@ impl Kernel for Finish<'_> {
                 add_lone_losses(group, sum);
             }
         }
-        // Afterwards: what has just been stored in halves cannot be loaded as a whole at once.
-        for group in self.groups {
-            for values in [&mut group.results, &mut group.at_label] {
-                flush(simd, values);
-            }
-        }
+        flush(simd, self.groups);
     }
 }
 
@@ -75,13 +70,18 @@ pub(super) fn add_lone_losses(group: &Group, sum: &mut LossSum) {
     }
 }
 
-/// Makes +0 of what is subnormal.
+/// Makes +0 of losses and results at labels that are subnormal: of all groups afterwards, since what has just been stored
+/// in halves cannot be loaded as a whole at once.
 #[inline(always)]
-pub(super) fn flush<S: Simd>(simd: S, values: &mut [f32; LANES]) {
-    for part in 0..S::PARTS {
-        let value = simd.load(values, part);
-        let magnitude = value.max(simd.splat(0.0) - value);
-        value.zero_below(magnitude, simd.splat(f32::MIN_POSITIVE)).store(values, part);
+pub(super) fn flush<S: Simd>(simd: S, groups: &mut [Group]) {
+    for group in groups {
+        for values in [&mut group.results, &mut group.at_label] {
+            for part in 0..S::PARTS {
+                let value = simd.load(values, part);
+                let magnitude = value.max(simd.splat(0.0) - value);
+                value.zero_below(magnitude, simd.splat(f32::MIN_POSITIVE)).store(values, part);
+            }
+        }
     }
 }
 

@@ -148,11 +148,7 @@ impl Kernel for FinishDense<'_> {
             }
             add_lone_losses(group, losses);
         }
-        for group in groups {
-            for values in [&mut group.results, &mut group.at_label] {
-                flush(simd, values);
-            }
-        }
+        flush(simd, groups);
     }
 }
 
@@ -212,11 +208,7 @@ impl Kernel for FinishSmoothed<'_> {
             }
             finish_group(simd, group, losses, wanted);
         }
-        for group in groups {
-            for values in [&mut group.results, &mut group.at_label] {
-                flush(simd, values);
-            }
-        }
+        flush(simd, groups);
     }
 }
 
@@ -247,11 +239,7 @@ impl Kernel for FinishSquared<'_> {
             }
             finish_group(simd, group, losses, wanted);
         }
-        for group in groups {
-            for values in [&mut group.results, &mut group.at_label] {
-                flush(simd, values);
-            }
-        }
+        flush(simd, groups);
     }
 }
 
