@@ -267,11 +267,12 @@ def double():
 
 
 def tangent():
-    small = Source("kernels/map.rs").value("SMALL", float)
-    check("SMALL", 2.0**-12, small)
-    left = 2 * mpf(small) ** 4 / 15
-    claim(f"x - x^3/3 leaves {mpmath.nstr(left, 3)} < 2^-38 of tanh", left < mpf(2) ** -38)
-    claim("1 - e^(-2x) has lost 11 bits of 53", small * 2 >= 2.0**-11)
+    terms = int(Source("numbers/tanh.rs").value("TERMS", int))
+    r = mpmath.ln(2) / 2
+    left = mpmath.fsum(r**k / mpmath.factorial(k) for k in range(terms + 2, terms + 40))
+    claim(f"{terms} terms leave {mpmath.nstr(left / (1 - mpmath.exp(-r)), 3)} < 2^-44 of e^r - 1",
+          left / (1 - mpmath.exp(-r)) < mpf(2) ** -44)
+
 
 
 exponential()

@@ -3,6 +3,7 @@
 //!
 //! This is no part of the crate's interface: anything here may change, or go, in any version.
 
+use crate::kernels::map::Tanh;
 use crate::kernels::write::RowFactors;
 use crate::numbers::ends::Ends;
 use crate::numbers::exp::{Exp, LaneReference};
@@ -220,14 +221,18 @@ pub fn ln_1p(x: f64) -> f64 {
     math::ln_1p(x)
 }
 
-/// `tanh x` in f64, as a soft cap takes it.
-#[must_use]
-pub fn tanh(x: f64) -> f64 {
-    crate::kernels::map::tanh(x)
-}
-
-/// The derivative of [`tanh`].
-#[must_use]
-pub fn slope_of_tanh(x: f64) -> f64 {
-    crate::kernels::map::slope_of(x)
+/// `tanh x` in f64 and its derivative, as a soft cap takes them.
+///
+/// # Errors
+///
+/// [`Error::UnavailableBackend`] where the CPU does not have the backend.
+pub fn tanh(backend: Backend, x: &[f64]) -> Result<(Vec<f64>, Vec<f64>), Error> {
+    let (token, mut all) = (backend.token()?, (Vec::new(), Vec::new()));
+    for x in x.chunks(LANES) {
+        let (mut values, mut slopes) = (padded(x), [0.0; LANES]);
+        token.run(Tanh { values: &mut values, slopes: &mut slopes });
+        all.0.extend_from_slice(&values[..x.len()]);
+        all.1.extend_from_slice(&slopes[..x.len()]);
+    }
+    Ok(all)
 }

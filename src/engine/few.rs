@@ -1,14 +1,18 @@
 //! Rows of few classes, sixteen in the lanes, some tiles at a time; one or two rows by themselves.
 
+mod rows;
+
+use self::rows::{log_sum_exp, map_labels, save, settle_empty, take_sums, write_special};
 use super::call::{Call, Work};
 use super::options::{Sums, set};
 use super::rows::{ENOUGH, FEW};
 use super::scratch::Scratch;
-use super::settle::{mark_not_a_number, mark_special, saved};
+use super::settle::mark_special;
 use super::total::Total;
 use crate::kernels::few::SumFew;
 use crate::kernels::finish::Finish;
-use crate::kernels::group::{Group, LossSum, NO_LABEL, Special};
+use crate::kernels::group::{Group, LossSum, NO_LABEL};
+use crate::kernels::map::{Map, MapRow, Mask, mask_tiles};
 use crate::kernels::rows::STEP;
 use crate::kernels::tile_ends::{
     FinishDense, FinishLogs, FinishSmoothed, FinishSquared, LabelAll, LargestOfTiles, TileMass, WeighTiles,
@@ -17,9 +21,8 @@ use crate::kernels::tiles::{LoadTiles, SumTiles, TILES};
 use crate::kernels::write::{Formula, WriteRows};
 use crate::kernels::write_tiles::WriteTiles;
 use crate::numbers::exp::Reference;
-use crate::numbers::factor::{narrow, narrow_normal};
-use crate::numbers::log_sum_exp::{Apart, LogSumExp};
-use crate::simd::strided::{Strided, StridedMut};
+use crate::numbers::log_sum_exp::Apart;
+use crate::simd::strided::Strided;
 use crate::simd::{LANES, Token};
 
 /// Class vectors that are on their way at once: these stay in the nearest cache.
@@ -28,16 +31,19 @@ const NEAR: usize = 256;
 /// Arrays that the terms of the rows take that are summed by themselves.
 const LONE: usize = (ENOUGH - 1) * STEP / LANES;
 
-/// A sum beside which no term is seen, whose inverse is a number.
-const MOST: f64 = 1e300;
-
 /// Whether a call is done here: everything that it asks for follows from the sums of rows, and from what their labels
 /// weigh.
 pub(super) fn suits(call: &Call<'_>) -> bool {
-    if call.inputs.classes() > FEW || !call.inputs.map.is_none() {
+    if call.inputs.classes() > FEW {
         return false;
     }
     let (outputs, weights) = (&call.outputs, call.inputs.weights.classes.unwrap_or_default());
+    // What is saved, and log-sum-exps, may be read from the logits once more, and labels are not masked.
+    let (mask, map) = (call.inputs.map.mask, call.inputs.map);
+    let of_logits = matches!(outputs.sums, Sums::Save(_)) || call.inputs.work == Work::LogSumExp;
+    if !map.is_none() && of_logits || mask != Mask::None && call.inputs.dense.is_some() {
+        return false;
+    }
     let of_sums = match call.inputs.work {
         Work::Loss(loss) => {
             // What is saved is read from the logits once more.
@@ -67,6 +73,8 @@ struct Few {
     weighs: bool,
     /// Whether rows are summed by themselves.
     lone: bool,
+    /// Whether results are multiplied by the slopes of a soft cap.
+    slopes: bool,
     saves: bool,
     writes: bool,
     losses: LossSum,
@@ -100,9 +108,9 @@ pub(super) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch) -> T
         && call.inputs.loss().z_loss == 0.0
         && left_out != LeftOut::Largest
         && matches!(call.outputs.sums, Sums::Discard);
-    let lone = rows < ENOUGH && alone && slices();
-    let losses = LossSum::EMPTY;
-    let mut few = Few { token, classes, work, left_out, weighs, lone, saves, writes, losses };
+    let lone = rows < ENOUGH && alone && slices() && call.inputs.map.is_none();
+    let (losses, slopes) = (LossSum::EMPTY, writes && call.has_slopes());
+    let mut few = Few { token, classes, work, left_out, weighs, lone, slopes, saves, writes, losses };
     let at_once = ((NEAR / classes).clamp(2, TILES) & !1).min(rows.div_ceil(LANES));
     let room = at_once * classes.max(if lone { LONE } else { 0 });
     scratch.tiles.resize(scratch.tiles.len().max(room), [0.0; LANES]);
@@ -136,7 +144,7 @@ pub(super) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch) -> T
 impl Few {
     /// Reads, settles and writes some groups.
     fn batch(&mut self, call: &mut Call<'_>, groups: &mut [Group], scratch: &mut Scratch) {
-        let Scratch { tiles, label_tiles, tile_masses: masses, largest, terms, .. } = scratch;
+        let Scratch { tiles, label_tiles, tile_masses: masses, largest, terms, slopes, .. } = scratch;
         let (token, classes) = (self.token, self.classes);
         let (logits, used) = (call.inputs.logits.share(), groups.len() * classes);
         if self.lone {
@@ -144,6 +152,9 @@ impl Few {
         } else {
             let tiles = &mut tiles[..used];
             token.run(LoadTiles { from: logits, groups, tiles });
+            if !call.inputs.map.is_none() {
+                self.map(call.inputs.map, groups, tiles, slopes);
+            }
             let by_largest = self.left_out == LeftOut::Largest;
             if by_largest || self.saves {
                 token.run(LargestOfTiles { tiles, classes, to: largest });
@@ -177,13 +188,41 @@ impl Few {
             save(call, groups, largest, apart);
         }
         if self.writes {
-            self.write(call, groups, [&mut tiles[..], &mut label_tiles[..]], terms, empty);
+            let slopes = if self.slopes { &slopes[..used] } else { &[] };
+            if !call.inputs.map.is_none() {
+                map_labels(call.inputs.map.mask, groups, slopes, classes);
+            }
+            self.write(call, groups, [&mut tiles[..], &mut label_tiles[..]], slopes, terms, empty);
         }
         if empty || self.weighs || call.inputs.loss().z_loss != 0.0 {
             // What is multiplied is made anew.
             for group in groups {
                 group.len = 0;
             }
+        }
+    }
+
+    /// Maps the logits of tiles.
+    fn map(
+        &self,
+        map: Map<'_>,
+        groups: &[Group],
+        tiles: &mut [[f32; LANES]],
+        slopes: &mut Vec<[f64; LANES]>,
+    ) {
+        if self.slopes {
+            slopes.resize(slopes.len().max(tiles.len()), [0.0; LANES]);
+        }
+        let slopes = if self.slopes { &mut slopes[..tiles.len()] } else { &mut [] };
+        self.token.run(MapRow {
+            map: Map { mask: Mask::None, ..map },
+            row: 0,
+            classes: 0,
+            logits: tiles,
+            slopes,
+        });
+        if map.mask != Mask::None {
+            mask_tiles(map.mask, groups, tiles, self.classes);
         }
     }
 
@@ -235,6 +274,7 @@ impl Few {
         call: &mut Call<'_>,
         groups: &mut [Group],
         [tiles, labels]: [&mut [[f32; LANES]]; 2],
+        slopes: &[[f64; LANES]],
         terms: &mut Vec<f32>,
         empty: bool,
     ) {
@@ -262,7 +302,7 @@ impl Few {
                 _ => Formula::Scaled,
             };
             let to = results.reborrow();
-            self.token.run(WriteTiles { groups, tiles, formula, labels, results: to });
+            self.token.run(WriteTiles { groups, tiles, formula, labels, slopes, results: to });
         }
         if special {
             for (number, group) in groups.iter().enumerate() {
@@ -271,6 +311,7 @@ impl Few {
                     group,
                     &terms.as_chunks().0[tile..],
                     if self.weighs { &labels[tile..] } else { &[] },
+                    slopes.get(tile..).unwrap_or_default(),
                     &mut results,
                 );
             }
@@ -296,103 +337,5 @@ fn sum_lone(token: Token, logits: Strided<'_>, groups: &mut [Group], tiles: &mut
             references: &mut references,
         });
         group.ends.refer_to(&references);
-    }
-}
-
-/// Takes sums that were saved in place of those of the logits at hand: of more classes, perhaps.
-fn take_sums(groups: &mut [Group], sums: &[LogSumExp]) {
-    for group in groups {
-        for i in 0..group.len {
-            let (saved, ends) = (&sums[group.rows[i]], &mut group.ends);
-            let own = Reference { pivot: ends.pivot[i], exponent: ends.exponent[i] };
-            let unit = saved.scale_of(own);
-            let rest = saved.beside(ends.logit[i], ends.rest[i] * unit);
-            // Logits so far below the others that their unit vanishes have no part in anything.
-            ends.rest[i] = if rest < f64::INFINITY && rest > MOST * unit { MOST } else { rest / unit };
-            group.max[i] = saved.max;
-        }
-    }
-}
-
-/// Rows without any logit but -inf have a loss of NaN, or of 0.
-fn settle_empty(is_zero: bool, groups: &mut [Group], masses: &mut [TileMass]) {
-    for (number, group) in groups.iter_mut().enumerate() {
-        mark_not_a_number(group);
-        for i in 0..group.len {
-            if group.max[i] != f32::NEG_INFINITY {
-                continue;
-            }
-            if is_zero {
-                (group.ends.rest[i], group.ends.logit[i], group.weight[i]) = (1.0, 0.0, 0.0);
-            } else {
-                group.ends.rest[i] = f64::NAN;
-            }
-            if let Some(mass) = masses.get_mut(number) {
-                mass.distance[i] = 0.0;
-            }
-        }
-    }
-}
-
-/// The log-sum-exp of a row whose largest logit was its label: `m + L`.
-fn log_sum_exp(group: &Group, i: usize, logits: Strided<'_>) -> f32 {
-    if group.ends.sum[i] < f64::INFINITY {
-        return narrow(f64::from(group.ends.logit[i]) + group.loss[i]);
-    }
-    let any =
-        |is: fn(f32) -> bool| (0..logits.layout().classes).any(|class| is(logits.get(group.rows[i], class)));
-    if any(f32::is_nan) {
-        f32::NAN
-    } else if any(|x| x == f32::INFINITY) {
-        f32::INFINITY
-    } else {
-        f32::NEG_INFINITY
-    }
-}
-
-/// Saves the sums of rows.
-fn save(call: &mut Call<'_>, groups: &[Group], largest: &[[usize; LANES]], apart: u32) {
-    let logits = call.inputs.logits.share();
-    let Sums::Save(sums) = &mut call.outputs.sums else { return };
-    for (group, largest) in groups.iter().zip(largest) {
-        for (i, largest) in largest.iter().enumerate().take(group.len) {
-            let row = group.rows[i];
-            let is_nan = |class: &usize| logits.get(row, *class).is_nan();
-            let finite = group.ends.sum[i] < f64::INFINITY;
-            let nan = if finite { None } else { (0..logits.layout().classes).find(is_nan) };
-            let class = nan.unwrap_or(*largest);
-            sums[row] = saved(group, i, (class, logits.get(row, class)));
-            sums[row].apart = apart;
-            // A row without any logit has been given one.
-            if group.max[i] == f32::NEG_INFINITY {
-                sums[row].logit = f32::NEG_INFINITY;
-            }
-        }
-    }
-}
-
-/// Writes the rows whose results are not what the formula makes of terms.
-fn write_special(
-    group: &Group,
-    terms: &[[f32; LANES]],
-    labels: &[[f32; LANES]],
-    results: &mut StridedMut<'_>,
-) {
-    for i in 0..group.len {
-        let factor = group.scale[i] / group.ends.sum[i];
-        for (class, term) in terms.iter().enumerate().take(results.layout().classes) {
-            let value = match group.special[i] {
-                Special::No => break,
-                Special::NotANumber => f32::NAN,
-                Special::Zero => 0.0,
-                Special::Large if class == group.labels[i] => group.at_label[i],
-                Special::Large => {
-                    let label = labels.get(class).map_or(0.0, |label| f64::from(label[i]));
-                    let label = f64::from(group.subtract[i]) * label;
-                    narrow_normal(factor * f64::from(term[i]) - label)
-                }
-            };
-            results.set(group.rows[i], class, value);
-        }
     }
 }

@@ -12,10 +12,9 @@ use super::total::Total;
 use super::{few, long, stream};
 use crate::kernels::gather::{Gather, Scatter};
 use crate::kernels::group::{Group, LossSum, NO_LABEL, Special};
-use crate::kernels::map::MapRow;
+use crate::kernels::map::{MapRow, Multiply};
 use crate::kernels::rows::{RowSum, STEP};
 use crate::kernels::write::{Formula, WriteLogs, WriteRow, WriteRows};
-use crate::numbers::factor::narrow;
 use crate::simd::{LANES, Token};
 
 /// Up to so many classes rows go into the lanes: the order in which a row's terms are added depends on it.
@@ -175,7 +174,9 @@ impl Groups {
         self.write(call, group, formula, [terms, lines, labels], results);
         if self.slopes {
             for (i, line) in results.chunks_mut(self.stride).take(group.len).enumerate() {
-                multiply(&mut line[..self.classes], &slopes[i * self.classes..]);
+                let (results, slopes) =
+                    (&mut line[..self.classes], slopes[i * self.stride / LANES..].as_flattened());
+                self.token.run(Multiply { results, slopes });
             }
         }
         if self.copies_results
@@ -209,23 +210,23 @@ impl Groups {
     }
 
     /// Copies the logits of a group's rows, and maps them.
-    fn copy(&self, inputs: &Inputs<'_>, group: &Group, lines: &mut [f32], slopes: &mut Vec<f64>) {
-        let (from, stride, map) = (inputs.logits.share(), self.stride, inputs.map);
-        self.token.run(Gather { from, group, to: lines, stride });
-        if self.slopes {
-            slopes.resize(LANES * self.classes, 0.0);
-        }
+    fn copy(&self, inputs: &Inputs<'_>, group: &Group, lines: &mut [f32], slopes: &mut Vec<[f64; LANES]>) {
+        let (source, stride, map, classes) = (inputs.logits.share(), self.stride, inputs.map, self.classes);
+        self.token.run(Gather { from: source, group, to: lines, stride });
         if map.is_none() && !self.slopes {
             return;
         }
+        if self.slopes {
+            slopes.resize(stride, [0.0; LANES]);
+        }
         let of_labels = matches!(inputs.work, Work::LabelGradient(_));
         for (i, line) in lines.chunks_mut(stride).take(group.len).enumerate() {
-            let (logits, row) = (&mut line[..self.classes], group.rows[i]);
-            let own = if self.slopes { &mut slopes[i * self.classes..][..self.classes] } else { &mut [] };
-            let of_map = if of_labels { &mut [] } else { &mut *own };
-            self.token.run(MapRow { map, row, logits, slopes: of_map });
+            let (row, logits) = (group.rows[i], &mut line.as_chunks_mut().0[..classes.div_ceil(LANES)]);
+            let own = if self.slopes { &mut slopes[i * stride / LANES..] } else { &mut [] };
+            let slopes = if of_labels { &mut [] } else { &mut *own };
+            self.token.run(MapRow { map, row, classes, logits, slopes });
             if of_labels {
-                inputs.label_slopes(row, logits, own);
+                inputs.label_slopes(row, &line[..classes], &mut own.as_flattened_mut()[..classes]);
             }
         }
     }
@@ -331,14 +332,6 @@ impl Groups {
                 *to = group.at_label[i];
             }
         }
-    }
-}
-
-/// Multiplies results by factors.
-fn multiply(results: &mut [f32], factors: &[f64]) {
-    for (result, factor) in results.iter_mut().zip(factors) {
-        // A class that is masked has no part in anything, also where its result is infinite.
-        *result = if *factor == 0.0 && !result.is_nan() { 0.0 } else { narrow(f64::from(*result) * factor) };
     }
 }
 

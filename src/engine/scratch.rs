@@ -26,7 +26,7 @@ pub(crate) struct Scratch {
     /// Results on their way to rows that do not lie as kernels write them.
     pub(crate) results: Vec<f32>,
     /// Slopes of a soft cap.
-    pub(crate) slopes: Vec<f64>,
+    pub(crate) slopes: Vec<[f64; LANES]>,
     /// Sums of the rows of a group, and of the parts of a long row.
     pub(crate) sums: Vec<RowSum>,
     pub(crate) parts: Vec<RowSum>,

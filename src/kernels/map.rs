@@ -4,9 +4,10 @@
 //! `z = s x`. Each is computed in f64 and rounded once, to the f32 that the kernels read; its derivative stays f64.
 
 use super::Kernel;
+use super::group::Group;
 use crate::numbers::factor::narrow;
-use crate::numbers::math::exp;
-use crate::simd::Simd;
+use crate::numbers::tanh::tanh;
+use crate::simd::{LANES, Simd, Wide};
 
 /// What becomes of each logit.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -49,9 +50,7 @@ impl<'a> Mask<'a> {
     #[inline(always)]
     pub(crate) fn fill<T: Copy>(self, row: usize, values: &mut [T], value: T) {
         if let Some(mask) = self.row(row, values.len()) {
-            for (to, keep) in values.iter_mut().zip(mask) {
-                *to = if *keep { *to } else { value };
-            }
+            take_out(mask, values, value);
         }
     }
 
@@ -94,56 +93,122 @@ impl Map<'_> {
     }
 }
 
-/// Maps a row, in place; `slopes`, if there are any, become the derivatives but for the scale.
+/// Maps a row, or other values but for the mask, in whole vectors; `slopes`, if there are any, become the derivatives but
+/// for the scale.
 pub(crate) struct MapRow<'a> {
     pub(crate) map: Map<'a>,
-    /// Which row of the call it is.
+    /// Which row of the call it is, and how many classes it has.
     pub(crate) row: usize,
-    pub(crate) logits: &'a mut [f32],
-    pub(crate) slopes: &'a mut [f64],
+    pub(crate) classes: usize,
+    pub(crate) logits: &'a mut [[f32; LANES]],
+    pub(crate) slopes: &'a mut [[f64; LANES]],
 }
 
 impl Kernel for MapRow<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn eval<S: Simd>(self, _simd: S) {
-        let Self { map, row, logits, slopes } = self;
-        if let Some(cap) = map.cap {
-            for (slope, x) in slopes.iter_mut().zip(&*logits) {
-                *slope = slope_of(f64::from(*x) / cap);
-            }
-            for x in &mut *logits {
-                // A masked class stays one, and +inf what it is. Scale times cap may be more than any number.
-                let capped = narrow(map.scale * (cap * tanh(f64::from(*x) / cap)));
-                *x = if x.is_infinite() { *x } else { capped };
-            }
-        } else if map.is_scaled() {
-            for x in &mut *logits {
-                *x = narrow(map.scale * f64::from(*x));
+    fn eval<S: Simd>(self, simd: S) {
+        let Self { map, row, classes, logits, slopes } = self;
+        if map.makes_ties() {
+            let mut slopes = slopes.iter_mut();
+            for line in &mut *logits {
+                map_lanes(simd, map, line, slopes.next());
             }
         }
-        map.mask.fill(row, logits, f32::NEG_INFINITY);
+        map.mask.fill(row, &mut logits.as_flattened_mut()[..classes], f32::NEG_INFINITY);
     }
 }
 
-/// `tanh x`, good to 2^-38: far more than an f32 shows.
-///
-/// Formula: `(1 - e^(-2|x|)) / (1 + e^(-2|x|))`; next to 0, where the numerator cancels, `x - x^3 / 3`.
+/// Gives the classes that a mask takes out a value.
 #[inline(always)]
-pub(crate) fn tanh(x: f64) -> f64 {
-    const SMALL: f64 = 1.0 / 4096.0;
-    let e = exp(-2.0 * x.abs());
-    let large = ((1.0 - e) / (1.0 + e)).copysign(x);
-    let small = x - x * x * x / 3.0;
-    // NaN is not small.
-    if x.abs() < SMALL { small } else { large }
+fn take_out<T: Copy>(mask: &[bool], values: &mut [T], value: T) {
+    for (to, keep) in values.iter_mut().zip(mask) {
+        *to = if *keep { *to } else { value };
+    }
 }
 
-/// The derivative of [`tanh`]: `4 e^(-2|x|) / (1 + e^(-2|x|))^2`, without cancellation. Good to 2^-50.
+/// Caps and scales sixteen logits.
 #[inline(always)]
-pub(crate) fn slope_of(x: f64) -> f64 {
-    let e = exp(-2.0 * x.abs());
-    let d = 1.0 + e;
-    4.0 * e / (d * d)
+fn map_lanes<S: Simd>(simd: S, map: Map<'_>, x: &mut [f32; LANES], mut slopes: Option<&mut [f64; LANES]>) {
+    let (scale, sign) = (simd.splat_wide(map.scale), simd.splat_wide(-0.0));
+    let Some(cap) = map.cap else {
+        for part in 0..S::WIDE_PARTS {
+            (scale * simd.widen(x, part)).narrow(x, part);
+        }
+        return;
+    };
+    // That of the smallest cap would be infinite, and NaN times 0.
+    let factor = simd.splat_wide((-2.0 / cap).max(f64::MIN));
+    let (cap, largest) = (simd.splat_wide(cap), simd.splat_wide(f64::from(f32::MAX)));
+    for part in 0..S::WIDE_PARTS {
+        let logit = simd.widen(x, part);
+        let magnitude = logit.max(simd.splat_wide(0.0) - logit);
+        let (tanh, slope) = tanh(simd, magnitude * factor);
+        // A masked class stays one, and +inf what it is. Scale times cap may be more than any number.
+        let capped = (scale * (cap * tanh)).max(magnitude - largest);
+        capped.or(logit.and(sign)).narrow(x, part);
+        if let Some(slopes) = &mut slopes {
+            slope.store(slopes, part);
+        }
+    }
+}
+
+/// Gives the classes that a mask takes out of tiles the logit -inf.
+pub(crate) fn mask_tiles(mask: Mask<'_>, groups: &[Group], tiles: &mut [[f32; LANES]], classes: usize) {
+    for (group, tile) in groups.iter().zip(tiles.chunks_exact_mut(classes)) {
+        if let Mask::Shared(mask) = mask {
+            take_out(mask, tile, [f32::NEG_INFINITY; LANES]);
+        } else {
+            for (lane, row) in group.rows.into_iter().enumerate() {
+                for (class, keep) in tile.iter_mut().zip(mask.row(row, classes).unwrap_or_default()) {
+                    class[lane] = if *keep { class[lane] } else { f32::NEG_INFINITY };
+                }
+            }
+        }
+    }
+}
+
+/// Multiplies results by slopes.
+pub(crate) struct Multiply<'a> {
+    pub(crate) results: &'a mut [f32],
+    pub(crate) slopes: &'a [f64],
+}
+
+impl Kernel for Multiply<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, _simd: S) {
+        for (result, slope) in self.results.iter_mut().zip(self.slopes) {
+            *result = times_slope(*result, *slope);
+        }
+    }
+}
+
+/// A result times the slope of its class.
+#[inline(always)]
+pub(crate) fn times_slope(result: f32, slope: f64) -> f32 {
+    // A class that is masked has no part in anything, also where its result is infinite.
+    if slope == 0.0 && !result.is_nan() { 0.0 } else { narrow(f64::from(result) * slope) }
+}
+
+/// The hyperbolic tangents and their derivatives that [`MapRow`] makes.
+pub(crate) struct Tanh<'a> {
+    pub(crate) values: &'a mut [f64; LANES],
+    pub(crate) slopes: &'a mut [f64; LANES],
+}
+
+impl Kernel for Tanh<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, simd: S) {
+        for part in 0..S::WIDE_PARTS {
+            let x = simd.load_wide(self.values, part);
+            let (tanh, slope) = tanh(simd, x.max(simd.splat_wide(0.0) - x) * simd.splat_wide(-2.0));
+            tanh.or(x.and(simd.splat_wide(-0.0))).store(self.values, part);
+            slope.store(self.slopes, part);
+        }
+    }
 }

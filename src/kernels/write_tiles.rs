@@ -3,6 +3,7 @@
 use super::Kernel;
 use super::gather::ask_for_next;
 use super::group::{Group, NO_LABEL};
+use super::map::times_slope;
 use super::write::{Formula, LogFactors, RowFactors};
 use crate::simd::strided::StridedMut;
 use crate::simd::{LANES, Lanes, Simd};
@@ -14,6 +15,8 @@ pub(crate) struct WriteTiles<'a> {
     pub(crate) formula: Formula,
     /// The labels of [`Formula::LessLabels`].
     pub(crate) labels: &'a [[f32; LANES]],
+    /// What results are multiplied by; empty if by nothing.
+    pub(crate) slopes: &'a [[f64; LANES]],
     pub(crate) results: StridedMut<'a>,
 }
 
@@ -22,7 +25,7 @@ impl Kernel for WriteTiles<'_> {
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
-        let Self { groups, tiles, formula, labels, mut results } = self;
+        let Self { groups, tiles, formula, labels, slopes, mut results } = self;
         let classes = results.layout().classes;
         for (number, (group, tile)) in groups.iter().zip(tiles.chunks_exact_mut(classes)).enumerate() {
             for part in 0..S::PARTS {
@@ -43,6 +46,11 @@ impl Kernel for WriteTiles<'_> {
                     for class in &mut *tile {
                         factors.apply(simd.load(class, part)).store(class, part);
                     }
+                }
+            }
+            for (class, slopes) in tile.iter_mut().zip(slopes.get(number * classes..).unwrap_or_default()) {
+                for (result, slope) in class.iter_mut().zip(slopes) {
+                    *result = times_slope(*result, *slope);
                 }
             }
             if group.len < LANES {

@@ -16,7 +16,7 @@ const ROUNDER: f64 = 6_755_399_441_055_744.0;
 pub(crate) const INTEGER: f64 = 4_503_599_627_370_496.0;
 
 /// The Taylor series of `(e^x - 1 - x) / x^2`.
-const TAYLOR: [f64; 12] = [
+pub(super) const TAYLOR: [f64; 12] = [
     1.0 / 2.0,
     1.0 / 6.0,
     1.0 / 24.0,

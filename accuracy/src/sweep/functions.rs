@@ -105,7 +105,7 @@ pub const ALL: [Function; 9] = [
         name: "tanh",
         interval: Interval::all(f32::MIN_POSITIVE, f32::MAX).dense(LINEAR_IN_F32, 20.0),
         unit: Unit::F32,
-        of: |x, to| to.extend(x.iter().map(|&x| capped(x).0)),
+        of: |x, to| on_all(to, |backend| capped(backend, x).map(|(values, _)| values)),
         reference: tanh,
         decided: Library::tanh,
     },
@@ -113,8 +113,8 @@ pub const ALL: [Function; 9] = [
         name: "slope of tanh",
         // What the reference holds two f64 of.
         interval: Interval::all(f32::MIN_POSITIVE, 330.0).dense(LINEAR, 330.0),
-        unit: Unit::Relative(50),
-        of: |x, to| to.extend(x.iter().map(|&x| capped(x).1)),
+        unit: Unit::Relative(38),
+        of: |x, to| on_all(to, |backend| capped(backend, x).map(|(_, slopes)| slopes)),
         reference: |precise, x| slope(precise.exp(-2.0 * x)),
         decided: |library, x| slope(library.exp(-2.0 * x)),
     },
@@ -162,12 +162,17 @@ fn on_all(to: &mut Vec<f64>, of: impl Fn(Backend) -> Result<Vec<f64>, Error>) {
 
 /// `tanh x` in f32, and its derivative: odd and even.
 #[expect(clippy::cast_possible_truncation, reason = "rounding is what is asked for")]
-fn capped(x: f32) -> (f64, f64) {
-    let [(value, slope), (other, other_slope)] =
-        [x, -x].map(|x| (internals::tanh(x.into()), internals::slope_of_tanh(x.into())));
-    let symmetric = value.to_bits() == (-other).to_bits() && slope.to_bits() == other_slope.to_bits();
-    assert!(symmetric, "{x:e} and its negative have {value:e} and {other:e}, {slope:e} and {other_slope:e}");
-    (f64::from(value as f32), slope)
+fn capped(backend: Backend, x: &[f32]) -> Result<(Vec<f64>, Vec<f64>), xent::Error> {
+    let negative: Vec<f64> = x.iter().map(|&x| -f64::from(x)).collect();
+    let (mut values, slopes) = internals::tanh(backend, &wide(x))?;
+    let (others, other_slopes) = internals::tanh(backend, &negative)?;
+    let symmetric =
+        values.iter().zip(&others).all(|(a, b)| a.to_bits() == (-b).to_bits()) && slopes == other_slopes;
+    assert!(symmetric, "tanh is odd, and its derivative even");
+    for value in &mut values {
+        *value = f64::from(*value as f32);
+    }
+    Ok((values, slopes))
 }
 
 /// `(1 - e^(-2x)) / (1 + e^(-2x))` for `x > 0`, and next to 0 the first terms of the series.
