@@ -5,7 +5,7 @@
 
 use super::Kernel;
 use super::gradient::sum_of;
-use crate::simd::{LANES, Simd};
+use crate::simd::{LANES, Lanes, Simd, Wide};
 
 /// What labels weigh.
 #[derive(Clone, Copy, Default)]
@@ -27,8 +27,8 @@ impl Kernel for Weigh<'_> {
     type Output = Mass;
 
     #[inline(always)]
-    fn eval<S: Simd>(self, _simd: S) -> Mass {
-        weigh(self.logits, self.labels, self.origin)
+    fn eval<S: Simd>(self, simd: S) -> Mass {
+        weigh(simd, self.logits, self.labels, self.origin)
     }
 }
 
@@ -44,39 +44,52 @@ impl Kernel for WeighRows<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn eval<S: Simd>(self, _simd: S) {
+    fn eval<S: Simd>(self, simd: S) {
         let rows = self.logits.iter().zip(self.labels).zip(self.origins);
         for (((logits, labels), origin), to) in rows.zip(self.to) {
-            *to = weigh(logits, labels, f64::from(*origin));
+            *to = weigh(simd, logits, labels, f64::from(*origin));
         }
     }
 }
 
 #[inline(always)]
-fn weigh(logits: &[f32], labels: &[f32], origin: f64) -> Mass {
-    let [mut total, mut magnitude, mut distance] = [[0.0; LANES]; 3];
+fn weigh<S: Simd>(simd: S, logits: &[f32], labels: &[f32], origin: f64) -> Mass {
+    let mut sums = [[0.0; LANES]; 3];
     let (logits, tail) = logits.as_chunks::<LANES>();
     let (labels, label_tail) = labels.as_chunks::<LANES>();
-    let mut add = |x: &[f32; LANES], t: &[f32; LANES]| {
-        for i in 0..LANES {
-            let label = f64::from(t[i]);
-            // Chosen by bits, so that there is no branch.
-            let product = label * (origin - f64::from(x[i]));
-            total[i] += label;
-            magnitude[i] += label.abs();
-            distance[i] += if t[i] == 0.0 { 0.0 } else { product };
-        }
-    };
     for (x, t) in logits.iter().zip(labels) {
-        add(x, t);
+        weigh_lanes(simd, x, t, origin, &mut sums);
     }
     if !tail.is_empty() {
         let (mut x, mut t) = ([0.0; LANES], [0.0; LANES]);
         x[..tail.len()].copy_from_slice(tail);
         t[..tail.len()].copy_from_slice(label_tail);
-        add(&x, &t);
+        weigh_lanes(simd, &x, &t, origin, &mut sums);
     }
-    Mass { total: sum_of(total), magnitude: sum_of(magnitude), distance: sum_of(distance) }
+    let [total, magnitude, distance] = sums.map(sum_of);
+    Mass { total, magnitude, distance }
+}
+
+/// Adds what sixteen labels weigh to the sums of the parts of a [`Mass`].
+#[inline(always)]
+fn weigh_lanes<S: Simd>(
+    simd: S,
+    x: &[f32; LANES],
+    t: &[f32; LANES],
+    origin: f64,
+    [total, magnitude, distance]: &mut [[f64; LANES]; 3],
+) {
+    let (origin, zero) = (simd.splat_wide(origin), simd.splat_wide(0.0));
+    let mut weighed = [0.0; LANES];
+    for part in 0..S::PARTS {
+        simd.load(x, part).zero_where_zero(simd.load(t, part)).store(&mut weighed, part);
+    }
+    for part in 0..S::WIDE_PARTS {
+        let (label, x) = (simd.widen(t, part), simd.widen(&weighed, part));
+        (simd.load_wide(total, part) + label).store(total, part);
+        (simd.load_wide(magnitude, part) + label.max(zero - label)).store(magnitude, part);
+        (simd.load_wide(distance, part) + label * (origin - x)).store(distance, part);
+    }
 }
 
 /// The classes of a row that take part, and the sum of what their logits are below an origin.
@@ -89,26 +102,37 @@ impl Kernel for Uniform<'_> {
     type Output = Mass;
 
     #[inline(always)]
-    fn eval<S: Simd>(self, _simd: S) -> Mass {
-        let [mut count, mut distance] = [[0.0; LANES]; 2];
+    fn eval<S: Simd>(self, simd: S) -> Mass {
+        let mut sums = [[0.0; LANES]; 2];
         let (logits, tail) = self.logits.as_chunks::<LANES>();
-        let mut add = |x: &[f32; LANES]| {
-            for i in 0..LANES {
-                let takes_part = x[i] != f32::NEG_INFINITY;
-                count[i] += if takes_part { 1.0 } else { 0.0 };
-                distance[i] += if takes_part { self.origin - f64::from(x[i]) } else { 0.0 };
-            }
-        };
         for x in logits {
-            add(x);
+            count_lanes(simd, x, self.origin, &mut sums);
         }
         if !tail.is_empty() {
             let mut x = [f32::NEG_INFINITY; LANES];
             x[..tail.len()].copy_from_slice(tail);
-            add(&x);
+            count_lanes(simd, &x, self.origin, &mut sums);
         }
-        let total = sum_of(count);
-        Mass { total, magnitude: total, distance: sum_of(distance) }
+        let [total, distance] = sums.map(sum_of);
+        Mass { total, magnitude: total, distance }
+    }
+}
+
+/// Counts which of sixteen logits take part, and adds how far these are below the origin.
+#[inline(always)]
+fn count_lanes<S: Simd>(simd: S, x: &[f32; LANES], origin: f64, [count, distance]: &mut [[f64; LANES]; 2]) {
+    let (origin, one, least) = (simd.splat_wide(origin), simd.splat(1.0), simd.splat(f32::MIN));
+    let [mut takes_part, mut finite] = [[0.0; LANES]; 2];
+    for part in 0..S::PARTS {
+        let x = simd.load(x, part);
+        one.zero_below(x, least).store(&mut takes_part, part);
+        x.zero_below(x, least).store(&mut finite, part);
+    }
+    for part in 0..S::WIDE_PARTS {
+        let takes_part = simd.widen(&takes_part, part);
+        let below = origin * takes_part - simd.widen(&finite, part);
+        (simd.load_wide(count, part) + takes_part).store(count, part);
+        (simd.load_wide(distance, part) + below).store(distance, part);
     }
 }
 
@@ -125,7 +149,6 @@ impl Kernel for Spread<'_> {
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) -> f64 {
         use crate::numbers::exp::{Exp, LaneReference, NEGLIGIBLE};
-        use crate::simd::Lanes;
         let exp = Exp::new(simd);
         let reference = [LaneReference::splat(simd, self.reference)];
         let max = f64::from(self.max);
