@@ -232,22 +232,21 @@ impl<'a> Call<'a> {
     /// Fills a group with rows from `first` on that are not ignored, and gives the row after them. What ignored rows have
     /// is written at once.
     pub(crate) fn collect(&mut self, first: usize, group: &mut Group, at_once: usize) -> usize {
-        let rows = (self.inputs.rows() - first).min(at_once);
-        let was = group.len;
-        let mut ignores = false;
-        if let Some(labels) = &self.inputs.labels {
-            labels.classes(first, &mut group.labels[..rows]);
-            ignores = labels.may_ignore();
+        let (rows, was) = (self.inputs.rows(), group.len);
+        let ignores = self.inputs.labels.as_ref().is_some_and(RowLabels::may_ignore);
+        let next = if ignores || self.inputs.weights.rows.is_some() {
+            self.choose(first, group, at_once)
         } else {
-            group.labels = [NO_LABEL; LANES];
-        }
-        for (i, row) in group.rows.iter_mut().enumerate() {
-            *row = first + i;
-        }
-        group.len = rows;
-        if ignores || self.inputs.weights.rows.is_some() {
-            self.leave_out(group);
-        }
+            group.len = (rows - first).min(at_once);
+            for (i, row) in group.rows.iter_mut().enumerate() {
+                *row = first + i;
+            }
+            match &self.inputs.labels {
+                Some(labels) => labels.classes(first, &mut group.labels[..group.len]),
+                None => group.labels = [NO_LABEL; LANES],
+            }
+            first + group.len
+        };
         let Inputs { weights, scale, .. } = &self.inputs;
         if was != group.len || !weights.is_none() || !scale.is_uniform() {
             for i in 0..group.len {
@@ -260,25 +259,34 @@ impl<'a> Call<'a> {
         for i in group.len..LANES {
             (group.rows[i], group.labels[i]) = (group.rows[0], group.labels[0]);
         }
-        first + rows
+        next
     }
 
-    /// Takes the rows out of a group that are ignored.
-    fn leave_out(&mut self, group: &mut Group) {
-        let labelled = self.inputs.labels.is_some();
-        let mut len = 0;
-        for i in 0..group.len {
-            let row = group.rows[i];
-            let weightless = self.inputs.weights.rows.is_some_and(|weights| weights[row] == 0.0);
-            if weightless || (labelled && group.labels[i] == NO_LABEL) {
-                self.outputs.ignore(row);
-                self.clear(row);
-            } else {
-                (group.rows[len], group.labels[len]) = (row, group.labels[i]);
-                len += 1;
+    /// As [`collect`](Self::collect), row by row.
+    fn choose(&mut self, first: usize, group: &mut Group, at_once: usize) -> usize {
+        let (mut row, rows) = (first, self.inputs.rows());
+        group.len = 0;
+        while row < rows && group.len < at_once {
+            let some = (rows - row).min(at_once - group.len);
+            let mut own = [0; LANES];
+            let Inputs { labels, weights, .. } = &self.inputs;
+            if let Some(labels) = labels {
+                labels.classes(row, &mut own[..some]);
+            }
+            let (labelled, weights) = (labels.is_some(), weights.rows);
+            for label in &own[..some] {
+                if *label == NO_LABEL || weights.is_some_and(|weights| weights[row] == 0.0) {
+                    self.outputs.ignore(row);
+                    self.clear(row);
+                } else {
+                    let label = if labelled { *label } else { NO_LABEL };
+                    (group.rows[group.len], group.labels[group.len]) = (row, label);
+                    group.len += 1;
+                }
+                row += 1;
             }
         }
-        group.len = len;
+        row
     }
 
     /// Makes the results of a row 0.

@@ -5,7 +5,7 @@ mod rows;
 use self::rows::{log_sum_exp, map_labels, save, settle_empty, take_sums, write_special};
 use super::call::{Call, Work};
 use super::options::{Sums, set};
-use super::rows::{ENOUGH, FEW};
+use super::rows::{ENOUGH, FEW, make_room};
 use super::scratch::Scratch;
 use super::settle::mark_special;
 use super::total::Total;
@@ -17,7 +17,7 @@ use crate::kernels::rows::STEP;
 use crate::kernels::tile_ends::{
     FinishDense, FinishLogs, FinishSmoothed, FinishSquared, LabelAll, LargestOfTiles, TileMass, WeighTiles,
 };
-use crate::kernels::tiles::{LoadTiles, SumTiles, TILES};
+use crate::kernels::tiles::{LINES, LoadTiles, SumTiles, TILES};
 use crate::kernels::write::{Formula, WriteRows};
 use crate::kernels::write_tiles::WriteTiles;
 use crate::numbers::exp::Reference;
@@ -38,15 +38,13 @@ pub(super) fn suits(call: &Call<'_>) -> bool {
         return false;
     }
     let (outputs, weights) = (&call.outputs, call.inputs.weights.classes.unwrap_or_default());
-    // What is saved, and log-sum-exps, may be read from the logits once more, and labels are not masked.
-    let (mask, map) = (call.inputs.map.mask, call.inputs.map);
-    let of_logits = matches!(outputs.sums, Sums::Save(_)) || call.inputs.work == Work::LogSumExp;
-    if !map.is_none() && of_logits || mask != Mask::None && call.inputs.dense.is_some() {
+    // Labels are not masked here.
+    if call.inputs.map.mask != Mask::None && call.inputs.dense.is_some() {
         return false;
     }
     let of_sums = match call.inputs.work {
         Work::Loss(loss) => {
-            // What is saved is read from the logits once more.
+            // What is saved is read from tiles, where terms would have taken the places of logits.
             let saves = matches!(outputs.sums, Sums::Save(_)) && call.writes();
             // What is small of a label that keeps next to nothing is not made of differences.
             let smoothes = loss.smoothing.mass > 0.0;
@@ -121,6 +119,7 @@ pub(super) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch) -> T
     if left_out == LeftOut::Largest || saves {
         scratch.largest.resize_with(TILES, || [NO_LABEL; LANES]);
     }
+    make_room(&mut scratch.lines, LINES);
     let mut groups = core::mem::take(&mut scratch.groups);
     groups.resize_with(groups.len().max(at_once), || Group::EMPTY);
     for group in &mut groups {
@@ -144,14 +143,14 @@ pub(super) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch) -> T
 impl Few {
     /// Reads, settles and writes some groups.
     fn batch(&mut self, call: &mut Call<'_>, groups: &mut [Group], scratch: &mut Scratch) {
-        let Scratch { tiles, label_tiles, tile_masses: masses, largest, terms, slopes, .. } = scratch;
+        let Scratch { tiles, label_tiles, tile_masses: masses, largest, slopes, lines, .. } = &mut *scratch;
         let (token, classes) = (self.token, self.classes);
         let (logits, used) = (call.inputs.logits.share(), groups.len() * classes);
         if self.lone {
             sum_lone(token, logits, groups, tiles, self.writes);
         } else {
             let tiles = &mut tiles[..used];
-            token.run(LoadTiles { from: logits, groups, tiles });
+            token.run(LoadTiles { from: logits, groups, tiles, lines });
             if !call.inputs.map.is_none() {
                 self.map(call.inputs.map, groups, tiles, slopes);
             }
@@ -167,7 +166,7 @@ impl Few {
             if self.weighs {
                 let labels = &mut label_tiles[..used];
                 match call.inputs.dense {
-                    Some(from) => token.run(LoadTiles { from, groups, tiles: labels }),
+                    Some(from) => token.run(LoadTiles { from, groups, tiles: labels, lines }),
                     None => token.run(LabelAll { tiles, labels }),
                 }
                 token.run(WeighTiles { groups, tiles, labels, classes, masses });
@@ -182,17 +181,13 @@ impl Few {
         if empty {
             settle_empty(call.inputs.empty_is_zero, groups, masses);
         }
-        self.finish(call, groups, masses);
+        self.finish(call, groups, tiles, masses);
         if self.saves {
             let apart = if self.left_out == LeftOut::Label { Apart::LABEL } else { Apart::LARGEST };
-            save(call, groups, largest, apart);
+            save(call, groups, tiles, largest, apart);
         }
         if self.writes {
-            let slopes = if self.slopes { &slopes[..used] } else { &[] };
-            if !call.inputs.map.is_none() {
-                map_labels(call.inputs.map.mask, groups, slopes, classes);
-            }
-            self.write(call, groups, [&mut tiles[..], &mut label_tiles[..]], slopes, terms, empty);
+            self.write(call, groups, scratch, empty);
         }
         if empty || self.weighs || call.inputs.loss().z_loss != 0.0 {
             // What is multiplied is made anew.
@@ -227,7 +222,13 @@ impl Few {
     }
 
     /// Turns sums into losses, and into the coefficients of results.
-    fn finish(&mut self, call: &mut Call<'_>, groups: &mut [Group], masses: &[TileMass]) {
+    fn finish(
+        &mut self,
+        call: &mut Call<'_>,
+        groups: &mut [Group],
+        tiles: &[[f32; LANES]],
+        masses: &[TileMass],
+    ) {
         let (token, writes) = (self.token, self.writes);
         let (labels, plain) =
             (self.left_out != LeftOut::Nothing, self.left_out != LeftOut::Largest && !self.weighs);
@@ -256,10 +257,9 @@ impl Few {
             }
             Work::LogSoftmax => token.run(FinishLogs { groups }),
             Work::LogSumExp => {
-                let logits = call.inputs.logits.share();
-                for group in &*groups {
+                for (group, tile) in groups.iter().zip(tiles.chunks_exact(self.classes)) {
                     for i in 0..group.len {
-                        let value = log_sum_exp(group, i, logits);
+                        let value = log_sum_exp(group, i, tile);
                         set(call.outputs.log_sum_exp, group.rows[i], value);
                     }
                 }
@@ -269,16 +269,16 @@ impl Few {
     }
 
     /// Writes results.
-    fn write(
-        &self,
-        call: &mut Call<'_>,
-        groups: &mut [Group],
-        [tiles, labels]: [&mut [[f32; LANES]]; 2],
-        slopes: &[[f64; LANES]],
-        terms: &mut Vec<f32>,
-        empty: bool,
-    ) {
-        let ordinary = |group: &Group| group.ends.are_finite() && group.scales_are_ordinary();
+    fn write(&self, call: &mut Call<'_>, groups: &mut [Group], scratch: &mut Scratch, empty: bool) {
+        let Scratch { tiles, label_tiles: labels, slopes, terms, lines, .. } = scratch;
+        let (classes, used, map) = (self.classes, groups.len() * self.classes, call.inputs.map);
+        let slopes = if self.slopes { &slopes[..used] } else { &[] };
+        if !map.is_none() {
+            map_labels(map.mask, groups, slopes, classes);
+        }
+        // Scales that are given have been looked at.
+        let made = self.weighs || call.inputs.loss().z_loss != 0.0;
+        let ordinary = |group: &Group| group.ends.are_finite() && (!made || group.scales_are_ordinary());
         let special = empty || !groups.iter().all(ordinary);
         if special {
             for group in &mut *groups {
@@ -302,7 +302,7 @@ impl Few {
                 _ => Formula::Scaled,
             };
             let to = results.reborrow();
-            self.token.run(WriteTiles { groups, tiles, formula, labels, slopes, results: to });
+            self.token.run(WriteTiles { groups, tiles, formula, labels, slopes, lines, results: to });
         }
         if special {
             for (number, group) in groups.iter().enumerate() {

@@ -1,10 +1,10 @@
 //! The largest logits of rows of few classes, sixteen in the lanes.
 
-use super::rows::{ENOUGH, FEW};
+use super::rows::{ENOUGH, FEW, make_room};
 use super::scratch::Scratch;
 use crate::kernels::group::Group;
 use crate::kernels::tile_ends::LargestOfTiles;
-use crate::kernels::tiles::LoadTiles;
+use crate::kernels::tiles::{LINES, LoadTiles};
 use crate::simd::strided::Strided;
 use crate::simd::{LANES, Token};
 
@@ -21,7 +21,8 @@ pub(super) fn run(
     mut put: impl FnMut(usize, usize, f32),
 ) {
     let (rows, classes) = (logits.layout().rows, logits.layout().classes);
-    let Scratch { tiles, groups, .. } = scratch;
+    let Scratch { tiles, groups, lines, .. } = scratch;
+    make_room(lines, LINES);
     tiles.resize(tiles.len().max(classes), [0.0; LANES]);
     groups.resize_with(groups.len().max(1), || Group::EMPTY);
     let (tiles, groups) = (&mut tiles[..classes], &mut groups[..1]);
@@ -31,7 +32,7 @@ pub(super) fn run(
         for (i, row) in group.rows.iter_mut().enumerate() {
             *row = first + if i < group.len { i } else { 0 };
         }
-        token.run(LoadTiles { from: logits, groups, tiles });
+        token.run(LoadTiles { from: logits, groups, tiles, lines });
         let mut largest = [[0; LANES]];
         token.run(LargestOfTiles { tiles, classes, to: &mut largest });
         let mut sums = [0.0_f32; LANES];

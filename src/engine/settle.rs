@@ -8,8 +8,8 @@ mod statistics;
 
 pub(crate) use self::labels::Masses;
 pub(super) use self::labels::make_labels;
-pub(super) use self::statistics::saved;
 use self::statistics::{entropy, save, statistics};
+pub(super) use self::statistics::{first_of_largest, saved};
 use super::call::{Inputs, Work};
 use super::options::{Outputs, set};
 use super::rows::{Groups, Lines};

@@ -26,6 +26,8 @@ pub(crate) struct LoadTiles<'a> {
     pub(crate) groups: &'a [Group],
     /// One array per class, for each group.
     pub(crate) tiles: &'a mut [[f32; LANES]],
+    /// Room for rows that do not lie at one stride: [`LINES`] values.
+    pub(crate) lines: &'a mut [f32],
 }
 
 impl Kernel for LoadTiles<'_> {
@@ -36,7 +38,20 @@ impl Kernel for LoadTiles<'_> {
         let classes = self.from.layout().classes;
         for (group, tile) in self.groups.iter().zip(self.tiles.chunks_exact_mut(classes)) {
             if self.from.layout().class_stride == 1 {
-                simd.turn_in(&self.from.tile(&group.rows), tile);
+                let rows = if let Some(rows) = self.from.tile(&group.rows) {
+                    rows
+                } else {
+                    for (line, row) in self.lines.as_chunks_mut::<LINE>().0.iter_mut().zip(group.rows) {
+                        let row = self.from.row(row).chunks(LANES);
+                        for (to, from) in line.as_chunks_mut().0.iter_mut().zip(row) {
+                            for part in 0..S::PARTS {
+                                simd.load_tail(from, part, 0.0).store(to, part);
+                            }
+                        }
+                    }
+                    TileRows::of_lines(self.lines, LINE, 0, classes)
+                };
+                simd.turn_in(&rows, tile);
             } else if let Some(columns) = self.from.columns(&group.rows, group.len) {
                 for (to, column) in tile.iter_mut().zip(columns) {
                     *to = *column;
@@ -52,6 +67,12 @@ impl Kernel for LoadTiles<'_> {
         }
     }
 }
+
+/// From one of sixteen lines to the next: room for all classes that a tile may have.
+pub(super) const LINE: usize = 64;
+
+/// Room for the rows of a tile in lines of their own.
+pub(crate) const LINES: usize = LANES * LINE;
 
 /// Sums the terms of sixteen rows that are slices, by a tile of theirs.
 pub(crate) struct SumLines<'a> {
@@ -72,7 +93,11 @@ impl Kernel for SumLines<'_> {
     fn eval<S: Simd>(self, simd: S) {
         let Self { group, rows, tile, by_largest, terms, stride } = self;
         let classes = tile.len();
-        simd.turn_in(&TileRows::of_rows(rows, classes), tile);
+        let mut lines = [0.0; LINES];
+        for (line, row) in lines.as_chunks_mut::<LINE>().0.iter_mut().zip(rows) {
+            line[..classes].copy_from_slice(&row[..classes]);
+        }
+        simd.turn_in(&TileRows::of_lines(&lines, LINE, 0, classes), tile);
         if by_largest {
             group.labels = largest(tile);
         }

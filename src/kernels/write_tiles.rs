@@ -4,8 +4,10 @@ use super::Kernel;
 use super::gather::ask_for_next;
 use super::group::{Group, NO_LABEL};
 use super::map::times_slope;
+use super::tiles::LINE;
 use super::write::{Formula, LogFactors, RowFactors};
 use crate::simd::strided::StridedMut;
+use crate::simd::tile::TileRowsMut;
 use crate::simd::{LANES, Lanes, Simd};
 
 /// Writes the results of tiles, of terms or, for logarithms, of logits.
@@ -17,6 +19,8 @@ pub(crate) struct WriteTiles<'a> {
     pub(crate) labels: &'a [[f32; LANES]],
     /// What results are multiplied by; empty if by nothing.
     pub(crate) slopes: &'a [[f64; LANES]],
+    /// As those of [`LoadTiles`](super::tiles::LoadTiles).
+    pub(crate) lines: &'a mut [f32],
     pub(crate) results: StridedMut<'a>,
 }
 
@@ -25,7 +29,7 @@ impl Kernel for WriteTiles<'_> {
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
-        let Self { groups, tiles, formula, labels, slopes, mut results } = self;
+        let Self { groups, tiles, formula, labels, slopes, lines, mut results } = self;
         let classes = results.layout().classes;
         for (number, (group, tile)) in groups.iter().zip(tiles.chunks_exact_mut(classes)).enumerate() {
             for part in 0..S::PARTS {
@@ -53,15 +57,25 @@ impl Kernel for WriteTiles<'_> {
                     *result = times_slope(*result, *slope);
                 }
             }
-            if group.len < LANES {
-                // What is written twice must be the same.
-                for class in &mut *tile {
-                    let first = class[0];
-                    class[group.len..].fill(first);
-                }
-            }
             if results.layout().class_stride == 1 {
-                simd.turn_out(tile, &mut results.tile_mut(&group.rows));
+                let mut copied = false;
+                let mut rows = if let Some(rows) = results.tile_mut(&group.rows) {
+                    rows
+                } else {
+                    copied = true;
+                    TileRowsMut::of_lines(lines, LINE, 0, classes)
+                };
+                simd.turn_out(tile, &mut rows);
+                if copied {
+                    for (row, line) in group.rows[..group.len].iter().zip(lines.chunks(LINE)) {
+                        let to = results.row_mut(*row).chunks_mut(LANES);
+                        for (from, to) in line.as_chunks().0.iter().zip(to) {
+                            for part in 0..S::PARTS {
+                                simd.load(from, part).store_tail(to, part);
+                            }
+                        }
+                    }
+                }
             } else if let Some(columns) = results.columns_mut(&group.rows, group.len) {
                 for (from, column) in tile.iter().zip(columns) {
                     *column = *from;

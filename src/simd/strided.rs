@@ -106,18 +106,12 @@ impl<'a> Strided<'a> {
         }
     }
 
-    /// Sixteen rows whose classes follow each other. A row may be there more than once.
+    /// Sixteen rows whose classes follow each other, if they are neighbours; `None` where they are not.
     #[inline(always)]
-    pub(crate) fn tile(&self, rows: &[usize; LANES]) -> TileRows<'a> {
-        assert!(self.layout.class_stride == 1, "rows are slices");
-        let starts = starts(&self.layout, rows);
-        let mut at = [self.origin; LANES];
-        for (at, start) in at.iter_mut().zip(starts) {
-            // SAFETY: the row exists.
-            *at = unsafe { self.origin.add(start) };
-        }
-        // SAFETY: all classes of the rows may be read as long as the borrow lives.
-        unsafe { TileRows::new(at, self.layout.classes) }
+    pub(crate) fn tile(&self, rows: &[usize; LANES]) -> Option<TileRows<'a>> {
+        let start = first_of_tile(&self.layout, rows)?;
+        // SAFETY: the first of the rows exists, and the last: all classes of all sixteen may be read.
+        Some(unsafe { TileRows::new(self.origin.add(start), self.layout.stride, self.layout.classes) })
     }
 
     /// Sixteen rows, class by class, if they are neighbours in memory; `None` where they are not.
@@ -148,31 +142,17 @@ impl Strided<'_> {
     }
 }
 
-/// Where rows start, which are known to exist after this.
+/// Where the first of sixteen rows starts that lie at one stride, one after the other; all exist after this.
 #[inline(always)]
-fn starts(layout: &Layout, rows: &[usize; LANES]) -> [usize; LANES] {
-    let mut starts = [0; LANES];
+fn first_of_tile(layout: &Layout, rows: &[usize; LANES]) -> Option<usize> {
+    assert!(layout.class_stride == 1, "rows are slices");
     let [first, .., last] = *rows;
-    if last == first.wrapping_add(LANES - 1) && layout.seam(0).is_none() {
-        // Neighbours, of which the last is the last.
-        assert!(last < layout.rows, "rows of the view");
-        for (i, start) in starts.iter_mut().enumerate() {
-            *start = first * layout.stride + i * layout.stride;
-        }
-        return starts;
+    // Rows of another outer index may lie anywhere.
+    if last != first.wrapping_add(LANES - 1) || layout.seam(0).is_some() {
+        return None;
     }
-    let last = rows.iter().fold(0, |last, &row| if row > last { row } else { last });
-    assert!(last < layout.rows, "rows of the view");
-    if layout.seam(0).is_none() {
-        for (start, row) in starts.iter_mut().zip(rows) {
-            *start = row * layout.stride;
-        }
-    } else {
-        for (start, &row) in starts.iter_mut().zip(rows) {
-            *start = layout.offset(row, 0);
-        }
-    }
-    starts
+    assert!(first <= last && last < layout.rows, "rows of the view");
+    Some(layout.offset(first, 0))
 }
 
 /// Where the first class of the first of sixteen rows is, if all follow each other.
@@ -280,18 +260,13 @@ impl<'a> StridedMut<'a> {
         }
     }
 
-    /// Sixteen rows whose classes follow each other, to be written. A row may be there more than once.
+    /// As [`Strided::tile`], to be written.
     #[inline(always)]
-    pub(crate) fn tile_mut(&mut self, rows: &[usize; LANES]) -> TileRowsMut<'_> {
-        assert!(self.layout.class_stride == 1, "rows are slices");
-        let starts = starts(&self.layout, rows);
-        let mut at = [self.origin; LANES];
-        for (at, start) in at.iter_mut().zip(starts) {
-            // SAFETY: the row exists.
-            *at = unsafe { self.origin.add(start) };
-        }
-        // SAFETY: all classes of the rows are the view's, and nobody else's while `self` is borrowed.
-        unsafe { TileRowsMut::new(at, self.layout.classes) }
+    pub(crate) fn tile_mut(&mut self, rows: &[usize; LANES]) -> Option<TileRowsMut<'_>> {
+        let start = first_of_tile(&self.layout, rows)?;
+        // SAFETY: the first of the rows exists, and the last; all are the view's, and nobody else's while `self` is
+        // borrowed.
+        Some(unsafe { TileRowsMut::new(self.origin.add(start), self.layout.stride, self.layout.classes) })
     }
 
     /// As [`Strided::columns`].

@@ -1,21 +1,23 @@
 //! Sixteen rows of few classes, on their way into the lanes and back.
-#![allow(unsafe_code, reason = "rows are reached by pointers that were checked once, when the tile was made")]
+#![allow(unsafe_code, reason = "rows are reached by a pointer that was checked once, when the tile was made")]
 
 use core::marker::PhantomData;
 
 use super::LANES;
 
-/// Sixteen rows whose classes follow each other.
+/// Sixteen rows at one stride, whose classes follow each other.
 pub(crate) struct TileRows<'a> {
-    /// From each of which `classes` values may be read as long as the borrow lives.
-    at: [*const f32; LANES],
+    /// The first. From each on `classes` values may be read as long as the borrow lives.
+    first: *const f32,
+    stride: usize,
     classes: usize,
     borrow: PhantomData<&'a [f32]>,
 }
 
-/// As [`TileRows`], to be written. The same row may be there more than once.
+/// As [`TileRows`], to be written.
 pub(crate) struct TileRowsMut<'a> {
-    at: [*mut f32; LANES],
+    first: *mut f32,
+    stride: usize,
     classes: usize,
     borrow: PhantomData<&'a mut [f32]>,
 }
@@ -26,23 +28,15 @@ impl<'a> TileRows<'a> {
     pub(crate) fn of_lines(lines: &'a [f32], stride: usize, class: usize, classes: usize) -> Self {
         assert!(class + classes <= stride && lines.len() >= LANES * stride, "sixteen lines");
         // SAFETY: each line has these classes.
-        unsafe { Self::new(core::array::from_fn(|i| lines.as_ptr().add(i * stride + class)), classes) }
-    }
-
-    /// Sixteen rows; the same may be there more than once.
-    #[inline(always)]
-    pub(crate) fn of_rows(rows: &[&'a [f32]; LANES], classes: usize) -> Self {
-        assert!(rows.iter().all(|row| row.len() >= classes), "rows of so many classes");
-        // SAFETY: each row has these classes.
-        unsafe { Self::new(rows.map(<[f32]>::as_ptr), classes) }
+        unsafe { Self::new(lines.as_ptr().add(class), stride, classes) }
     }
 
     /// # Safety
     ///
-    /// From each pointer on `classes` values can be read as long as the borrow lives.
+    /// From each of sixteen pointers, `stride` apart, `classes` values can be read as long as the borrow lives.
     #[inline(always)]
-    pub(super) const unsafe fn new(at: [*const f32; LANES], classes: usize) -> Self {
-        Self { at, classes, borrow: PhantomData }
+    pub(super) const unsafe fn new(first: *const f32, stride: usize, classes: usize) -> Self {
+        Self { first, stride, classes, borrow: PhantomData }
     }
 
     #[inline(always)]
@@ -53,18 +47,38 @@ impl<'a> TileRows<'a> {
     /// Where some classes of a row are: `len` of them from `class` on.
     #[inline(always)]
     pub(super) fn chunk(&self, row: usize, class: usize, len: usize) -> *const f32 {
-        debug_assert!(class + len <= self.classes, "classes of the row");
-        self.at[row].wrapping_add(class)
+        debug_assert!(class + len <= self.classes && row < LANES, "classes of the row");
+        self.first.wrapping_add(row * self.stride + class)
     }
 
-    /// Value by value.
+    /// Value by value; rows of up to three classes that follow each other without a gap as a whole.
     #[inline(always)]
     pub(super) fn turn_in(&self, to: &mut [[f32; LANES]]) {
         assert!(to.len() == self.classes, "one array per class");
-        for (row, at) in self.at.iter().enumerate() {
-            for (class, to) in to.iter_mut().enumerate() {
-                // SAFETY: the row has this class.
-                to[row] = unsafe { *at.add(class) };
+        match to {
+            [_] if self.stride == 1 => self.untangle::<1>(to),
+            [_, _] if self.stride == 2 => self.untangle::<2>(to),
+            [_, _, _] if self.stride == 3 => self.untangle::<3>(to),
+            _ => {
+                for (class, to) in to.iter_mut().enumerate() {
+                    for (row, to) in to.iter_mut().enumerate() {
+                        // SAFETY: the row has this class.
+                        *to = unsafe { *self.chunk(row, class, 1) };
+                    }
+                }
+            }
+        }
+    }
+
+    /// Rows without a gap, of a number of classes that the compiler knows shuffles for.
+    #[inline(always)]
+    fn untangle<const CLASSES: usize>(&self, to: &mut [[f32; LANES]]) {
+        assert!(self.classes == CLASSES && self.stride == CLASSES, "no gap");
+        // SAFETY: sixteen rows of so many classes follow each other.
+        let rows = unsafe { &*self.first.cast::<[[f32; CLASSES]; LANES]>() };
+        for (class, to) in to.iter_mut().enumerate().take(CLASSES) {
+            for (to, row) in to.iter_mut().zip(rows) {
+                *to = row[class];
             }
         }
     }
@@ -75,17 +89,17 @@ impl<'a> TileRowsMut<'a> {
     #[inline(always)]
     pub(crate) fn of_lines(lines: &'a mut [f32], stride: usize, class: usize, classes: usize) -> Self {
         assert!(class + classes <= stride && lines.len() >= LANES * stride, "sixteen lines");
-        let origin = lines.as_mut_ptr();
         // SAFETY: each line has these classes, and they are nobody else's.
-        unsafe { Self::new(core::array::from_fn(|i| origin.add(i * stride + class)), classes) }
+        unsafe { Self::new(lines.as_mut_ptr().add(class), stride, classes) }
     }
 
     /// # Safety
     ///
-    /// From each pointer on `classes` values can be written, and nobody else uses them, as long as the borrow lives.
+    /// From each of sixteen pointers, `stride` apart, `classes` values can be written, and nobody else uses them, as long as
+    /// the borrow lives.
     #[inline(always)]
-    pub(super) const unsafe fn new(at: [*mut f32; LANES], classes: usize) -> Self {
-        Self { at, classes, borrow: PhantomData }
+    pub(super) const unsafe fn new(first: *mut f32, stride: usize, classes: usize) -> Self {
+        Self { first, stride, classes, borrow: PhantomData }
     }
 
     #[inline(always)]
@@ -96,18 +110,38 @@ impl<'a> TileRowsMut<'a> {
     /// As [`TileRows::chunk`].
     #[inline(always)]
     pub(super) fn chunk(&mut self, row: usize, class: usize, len: usize) -> *mut f32 {
-        debug_assert!(class + len <= self.classes, "classes of the row");
-        self.at[row].wrapping_add(class)
+        debug_assert!(class + len <= self.classes && row < LANES, "classes of the row");
+        self.first.wrapping_add(row * self.stride + class)
     }
 
-    /// Value by value.
+    /// As [`TileRows::turn_in`].
     #[inline(always)]
     pub(super) fn turn_out(&mut self, from: &[[f32; LANES]]) {
         assert!(from.len() == self.classes, "one array per class");
-        for (row, at) in self.at.iter().enumerate() {
-            for (class, from) in from.iter().enumerate() {
-                // SAFETY: the row has this class.
-                unsafe { *at.add(class) = from[row] };
+        match from {
+            [_] if self.stride == 1 => self.entangle::<1>(from),
+            [_, _] if self.stride == 2 => self.entangle::<2>(from),
+            [_, _, _] if self.stride == 3 => self.entangle::<3>(from),
+            _ => {
+                for (class, from) in from.iter().enumerate() {
+                    for (row, from) in from.iter().enumerate() {
+                        // SAFETY: the row has this class.
+                        unsafe { *self.chunk(row, class, 1) = *from };
+                    }
+                }
+            }
+        }
+    }
+
+    /// As [`TileRows::untangle`].
+    #[inline(always)]
+    fn entangle<const CLASSES: usize>(&mut self, from: &[[f32; LANES]]) {
+        assert!(self.classes == CLASSES && self.stride == CLASSES && from.len() == CLASSES, "no gap");
+        // SAFETY: sixteen rows of so many classes follow each other, and are nobody else's.
+        let rows = unsafe { &mut *self.first.cast::<[[f32; CLASSES]; LANES]>() };
+        for (row, to) in rows.iter_mut().enumerate() {
+            for (class, to) in to.iter_mut().enumerate() {
+                *to = from[class][row];
             }
         }
     }

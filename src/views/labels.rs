@@ -67,9 +67,21 @@ macro_rules! labels {
                             _ => {
                                 let one: Option<$type> = ignored.one();
                                 let is_bad = |label: $type| !is_class(label as u64, classes) & (Some(label) != one);
-                                // Without an early exit, so that it is a vector loop: there is hardly ever one.
-                                let any = labels.iter().fold(false, |any, &label| any | is_bad(label));
-                                if any { labels.iter().position(|&label| is_bad(label)) } else { None }
+                                // The top bit is set of a label, or of what the largest class is above it, where it is
+                                // no class: without an early exit, so that it is a vector loop, and of all but the largest
+                                // numbers of classes. There is hardly ever one.
+                                const TOP: $type = <$type>::MAX / 2 + 1 + <$type>::MIN;
+                                let largest = classes.wrapping_sub(1) as $type;
+                                let tells = largest as usize == classes.wrapping_sub(1) && largest & TOP == 0;
+                                let above = |label: $type| label | largest.wrapping_sub(label);
+                                let any = match one {
+                                    _ if !tells => TOP,
+                                    Some(one) => labels.iter().fold(0, |any, &label| {
+                                        any | if label == one { 0 } else { above(label) }
+                                    }),
+                                    None => labels.iter().fold(0, |any, &label| any | above(label)),
+                                };
+                                if any & TOP == 0 { None } else { labels.iter().position(|&label| is_bad(label)) }
                             }
                         };
                         row.map(|row| (row, labels[row] as i128))
@@ -88,11 +100,32 @@ macro_rules! labels {
                                 *to = if holds(all, label as i128) { IGNORED } else { label as usize };
                             }
                         }
-                        _ => {
-                            let one: Option<$type> = ignored.one();
-                            for (to, &label) in to.iter_mut().zip(&labels[first..]) {
-                                *to = if Some(label) == one { IGNORED } else { label as usize };
+                        _ => match ignored.one::<$type>() {
+                            Some(one) => {
+                                for (to, &label) in to.iter_mut().zip(&labels[first..]) {
+                                    *to = if label == one { IGNORED } else { label as usize };
+                                }
                             }
+                            None => {
+                                for (to, &label) in to.iter_mut().zip(&labels[first..]) {
+                                    *to = label as usize;
+                                }
+                            }
+                        }
+                    })+
+                }
+            }
+
+            /// How many labels are not ignored.
+            fn used(&self, ignored: Ignored<'_>) -> usize {
+                match self {
+                    $(Self::$variant(labels) => match ignored {
+                        Ignored::None => labels.len(),
+                        Ignored::One(_) => ignored.one::<$type>().map_or(labels.len(), |one| {
+                            labels.iter().filter(|&&label| label != one).count()
+                        }),
+                        Ignored::Several(all) => {
+                            labels.iter().filter(|&&label| !holds(all, label as i128)).count()
                         }
                     })+
                 }
@@ -268,10 +301,7 @@ impl<'a> RowLabels<'a> {
 
     /// The number of rows that are not ignored.
     pub(crate) fn used(&self) -> usize {
-        match self.ignored {
-            Ignored::None => self.labels.len(),
-            _ => self.used_rows().count(),
-        }
+        self.labels.used(self.ignored)
     }
 
     /// Whether a row is not ignored.

@@ -2,7 +2,7 @@
 
 use super::super::call::Call;
 use super::super::options::Sums;
-use super::super::settle::{mark_not_a_number, saved};
+use super::super::settle::{first_of_largest, mark_not_a_number, saved};
 use crate::kernels::group::{Group, Special};
 use crate::kernels::map::{Mask, times_slope};
 use crate::kernels::tile_ends::TileMass;
@@ -10,7 +10,7 @@ use crate::numbers::exp::Reference;
 use crate::numbers::factor::{narrow, narrow_normal};
 use crate::numbers::log_sum_exp::LogSumExp;
 use crate::simd::LANES;
-use crate::simd::strided::{Strided, StridedMut};
+use crate::simd::strided::StridedMut;
 
 /// A sum beside which no term is seen, whose inverse is a number.
 const MOST: f64 = 1e300;
@@ -51,12 +51,11 @@ pub(super) fn settle_empty(is_zero: bool, groups: &mut [Group], masses: &mut [Ti
 }
 
 /// The log-sum-exp of a row whose largest logit was its label: `m + L`.
-pub(super) fn log_sum_exp(group: &Group, i: usize, logits: Strided<'_>) -> f32 {
+pub(super) fn log_sum_exp(group: &Group, i: usize, tile: &[[f32; LANES]]) -> f32 {
     if group.ends.sum[i] < f64::INFINITY {
         return narrow(f64::from(group.ends.logit[i]) + group.loss[i]);
     }
-    let any =
-        |is: fn(f32) -> bool| (0..logits.layout().classes).any(|class| is(logits.get(group.rows[i], class)));
+    let any = |is: fn(f32) -> bool| (0..tile.len()).any(|class| is(logit(group, i, tile, class)));
     if any(f32::is_nan) {
         f32::NAN
     } else if any(|x| x == f32::INFINITY) {
@@ -66,20 +65,38 @@ pub(super) fn log_sum_exp(group: &Group, i: usize, logits: Strided<'_>) -> f32 {
     }
 }
 
+/// A logit of a tile, from which that of the group's label has been taken.
+fn logit(group: &Group, i: usize, tile: &[[f32; LANES]], class: usize) -> f32 {
+    // A row without any logit has been given one.
+    if group.max[i] == f32::NEG_INFINITY {
+        f32::NEG_INFINITY
+    } else if class == group.labels[i] {
+        group.ends.logit[i]
+    } else {
+        tile[class][i]
+    }
+}
+
 /// Saves the sums of rows.
-pub(super) fn save(call: &mut Call<'_>, groups: &[Group], largest: &[[usize; LANES]], apart: u32) {
-    let logits = call.inputs.logits.share();
+pub(super) fn save(
+    call: &mut Call<'_>,
+    groups: &[Group],
+    tiles: &[[f32; LANES]],
+    largest: &[[usize; LANES]],
+    apart: u32,
+) {
+    let (inputs, classes) = (&call.inputs, call.inputs.classes());
     let Sums::Save(sums) = &mut call.outputs.sums else { return };
-    for (group, largest) in groups.iter().zip(largest) {
+    for ((group, largest), tile) in groups.iter().zip(largest).zip(tiles.chunks_exact(classes)) {
         for (i, largest) in largest.iter().enumerate().take(group.len) {
             let row = group.rows[i];
-            let is_nan = |class: &usize| logits.get(row, *class).is_nan();
+            let logit = |class: usize| logit(group, i, tile, class);
             let finite = group.ends.sum[i] < f64::INFINITY;
-            let nan = if finite { None } else { (0..logits.layout().classes).find(is_nan) };
+            let nan = if finite { None } else { (0..classes).find(|class| logit(*class).is_nan()) };
             let class = nan.unwrap_or(*largest);
-            sums[row] = saved(group, i, (class, logits.get(row, class)));
+            let first = first_of_largest(inputs, row, classes, logit, class);
+            sums[row] = saved(group, i, (first, logit(class)));
             sums[row].apart = apart;
-            // A row without any logit has been given one.
             if group.max[i] == f32::NEG_INFINITY {
                 sums[row].logit = f32::NEG_INFINITY;
             }

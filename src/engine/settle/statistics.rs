@@ -61,7 +61,7 @@ pub(super) fn statistics(
             top(groups, tops.as_ref(), group, i, logits)
         };
         let max = logits[class];
-        let class = first_of_largest(inputs, row, logits, class);
+        let class = first_of_largest(inputs, row, logits.len(), |class| logits[class], class);
         set(outputs.argmax, row, class);
         set(outputs.correct, row, class == group.labels[i] && !max.is_nan());
         if !outputs.entropy.is_empty() {
@@ -118,15 +118,21 @@ fn class_of_largest(groups: &Groups, tops: Option<&Group>, i: usize, logits: &[f
 }
 
 /// The class of the largest logit that was given: a scale or a soft cap can make it equal to others.
-fn first_of_largest(inputs: &Inputs<'_>, row: usize, mapped: &[f32], class: usize) -> usize {
-    let max = mapped[class];
+pub(in crate::engine) fn first_of_largest(
+    inputs: &Inputs<'_>,
+    row: usize,
+    classes: usize,
+    mapped: impl Fn(usize) -> f32,
+    class: usize,
+) -> usize {
+    let max = mapped(class);
     if !inputs.map.makes_ties() || max == f32::NEG_INFINITY {
         return class;
     }
     let given = inputs.logits.share();
     let mut first = class;
-    for (other, x) in mapped.iter().enumerate().skip(class + 1) {
-        if *x >= max && given.get(row, other) > given.get(row, first) {
+    for other in class + 1..classes {
+        if mapped(other) >= max && given.get(row, other) > given.get(row, first) {
             first = other;
         }
     }

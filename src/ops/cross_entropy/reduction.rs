@@ -178,7 +178,8 @@ pub(in crate::ops) fn summarise(
     };
     let value = narrow_normal(value);
     // Losses of both signs cancel in a sum, so that it does not tell.
-    let non_finite_rows = losses.iter().filter(|loss| !loss.is_finite()).count();
+    let in_some = |some: &[f32]| some.iter().fold(0_u32, |n, loss| n + u32::from(!loss.is_finite()));
+    let non_finite_rows = losses.chunks(1 << 20).map(|some| in_some(some) as usize).sum();
     let Totals { used_rows, weight_sum, .. } = totals;
     Summary { value, used_rows, weight_sum, non_finite_rows }
 }
