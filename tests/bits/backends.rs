@@ -2,7 +2,7 @@
 
 use xent::Backend;
 
-use crate::case::{Case, LONG, assert_same, lengths};
+use crate::case::{Case, LONG, assert_same, is_slow, lengths};
 use crate::common::backends;
 use crate::common::paths::Layout;
 use crate::common::property::for_all;
@@ -14,8 +14,11 @@ fn fused() -> (Backend, Vec<Backend>) {
     (first, fused.collect())
 }
 
-fn assert_the_same_on_all(case: &Case) {
-    let (first, others) = fused();
+fn assert_the_same_on_all(case: &Case, slow_too: bool) {
+    let (mut first, mut others) = fused();
+    if is_slow(first) && !slow_too && !others.is_empty() {
+        first = others.remove(0);
+    }
     let expected = case.outcomes(Layout::default(), first);
     for other in others {
         let context = format!("{other} and {first}, {} classes", case.logits.classes);
@@ -28,14 +31,14 @@ fn fused_backends_give_the_same_bits_at_every_short_length() {
     let (first, others) = fused();
     println!("compared with {first}: {others:?}");
     for classes in lengths() {
-        assert_the_same_on_all(&Case::of_every_kind(classes, true));
+        assert_the_same_on_all(&Case::of_every_kind(classes, true), true);
     }
 }
 
 #[test]
 fn fused_backends_give_the_same_bits_in_long_rows() {
     for classes in LONG {
-        assert_the_same_on_all(&Case::of_every_kind(classes, false));
+        assert_the_same_on_all(&Case::of_every_kind(classes, false), classes == 32_769);
     }
 }
 

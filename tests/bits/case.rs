@@ -276,3 +276,9 @@ pub(crate) fn lengths() -> impl Iterator<Item = usize> {
 
 /// As [`lengths`], the long ones.
 pub(crate) const LONG: [usize; 6] = [16_383, 16_384, 16_385, 32_767, 32_768, 32_769];
+
+/// Whether a backend has no fused multiply-add of its own but calls a library's, which takes a hundred times as long. What
+/// does not depend on the backend, such as how work is cut, is tried on the others.
+pub(crate) fn is_slow(backend: Backend) -> bool {
+    backend.name() == "scalar" && cfg!(target_arch = "x86_64")
+}
