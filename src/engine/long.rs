@@ -38,7 +38,7 @@ impl Part<'_> {
                 open: true,
                 seen: &mut seen,
                 close: true,
-                ahead: false,
+                ahead: &[],
             });
             return !too_large(&seen);
         }

@@ -15,6 +15,7 @@ use crate::kernels::group::{Group, LossSum, NO_LABEL, Special};
 use crate::kernels::map::{MapRow, Multiply};
 use crate::kernels::rows::{RowSum, STEP};
 use crate::kernels::write::{Formula, WriteLogs, WriteRow, WriteRows};
+use crate::simd::strided::StridedMut;
 use crate::simd::{LANES, Token};
 
 /// Up to so many classes rows go into the lanes: the order in which a row's terms are added depends on it.
@@ -25,6 +26,9 @@ const NEAR: usize = 4096;
 
 /// Logits of a group that is copied: these stay in the next cache.
 const COPIED: usize = 128 * 1024;
+
+/// Results of so many values are not all in the nearer caches.
+const BEYOND_NEAR: usize = 1 << 18;
 
 /// Runs a call, or a part of one, on this thread; where there is a `join`, long rows on several.
 pub(crate) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch, join: Option<Join>) -> Total {
@@ -72,6 +76,8 @@ pub(super) struct Groups {
     pub(super) writes: bool,
     pub(super) losses: LossSum,
     pub(super) tame: Tame,
+    /// How far the places of results are from the logits of a group's rows, where they are asked for before they are needed.
+    ahead: [usize; LANES],
     sums: Vec<RowSum>,
     /// Of rows of few classes.
     tile: Vec<[f32; LANES]>,
@@ -123,6 +129,7 @@ impl Groups {
             writes,
             losses: LossSum::EMPTY,
             tame: Tame::new(classes),
+            ahead: [0; LANES],
             sums: core::mem::take(sums),
             tile: core::mem::take(tiles),
             spare: core::mem::take(spare),
@@ -162,6 +169,9 @@ impl Groups {
             uniform = settle::make_labels(self, inputs, group, &logits, labels, masses);
         }
         let view = Lines { logits, labels: self.label_lines(inputs, group, labels) };
+        if call.all_rows.saturating_mul(self.classes) >= BEYOND_NEAR {
+            self.ask_for_results(call.results.as_ref(), group, &logits);
+        }
         let of_logits = matches!(inputs.work, Work::LogSoftmax | Work::LabelGradient(_));
         let keep = self.writes && !of_logits;
         let kept = if keep { &mut *terms } else { &mut [] };
@@ -207,6 +217,17 @@ impl Groups {
         let start = (results + PAGE / 4) / LINE * LINE;
         let skip = start.wrapping_sub(terms.as_ptr().addr()) % PAGE / size_of::<f32>();
         &mut terms[skip..][..room]
+    }
+
+    /// Sets how far from its logits the results of each row are: asked for while terms are computed, they are near when they
+    /// are written.
+    fn ask_for_results(&mut self, results: Option<&StridedMut<'_>>, group: &Group, logits: &[&[f32]; LANES]) {
+        if let (Some(results), false) = (results, self.copies_results) {
+            for (i, ahead) in self.ahead.iter_mut().enumerate().take(group.len) {
+                let to = results.share().row(group.rows[i]).as_ptr().addr();
+                *ahead = to.wrapping_sub(logits[i].as_ptr().addr()) / size_of::<f32>();
+            }
+        }
     }
 
     /// Copies the logits of a group's rows, and maps them.

@@ -78,7 +78,7 @@ pub(super) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch) -> T
                 open: start == 0,
                 seen: &mut seen,
                 close: end == groups.classes || end.is_multiple_of(PART),
-                ahead: true,
+                ahead: &[BLOCK],
             });
         }
         if let (Some(before), Some(results)) = (&before, &mut call.results) {

@@ -51,8 +51,9 @@ pub(crate) struct SumRows<'a> {
     pub(crate) seen: &'a mut [f32; LANES],
     /// Whether the rows, or their parts, end here.
     pub(crate) close: bool,
-    /// Whether logits are asked for before they are needed.
-    pub(crate) ahead: bool,
+    /// How many values after each logit there is one that is asked for before it is needed: a logit that is read next, or the
+    /// place of a result. 0 where nothing is.
+    pub(crate) ahead: &'a [usize],
 }
 
 impl Kernel for SumRows<'_> {
@@ -62,13 +63,15 @@ impl Kernel for SumRows<'_> {
     fn eval<S: Simd>(self, simd: S) {
         let Self { rows, labels, references, terms, stride, sums, open, seen, close, ahead } = self;
         let mut lines = terms.chunks_mut(stride.max(1));
+        let mut ahead = ahead.iter();
         for (((logits, &label), reference), sum) in rows.iter().zip(labels).zip(references).zip(&mut *sums) {
+            let ahead = ahead.next().copied().unwrap_or_default();
             let keep = lines.next();
             if open {
                 *sum = RowSum::EMPTY;
             }
-            let mut row = Row { simd, logits, label, reference: *reference, sum, seen };
-            match (keep, reference.pivot != 0.0, ahead) {
+            let mut row = Row { simd, logits, label, reference: *reference, sum, seen, ahead };
+            match (keep, reference.pivot != 0.0, ahead != 0) {
                 (None, false, false) => row.read::<false, false, false>(&mut []),
                 (None, false, true) => row.read::<false, false, true>(&mut []),
                 (None, true, _) => row.read::<true, false, false>(&mut []),
@@ -103,6 +106,7 @@ struct Row<'a, S> {
     reference: Reference,
     sum: &'a mut RowSum,
     seen: &'a mut [f32; LANES],
+    ahead: usize,
 }
 
 impl<S: Simd> Row<'_, S> {
@@ -187,7 +191,7 @@ impl<S: Simd> Row<'_, S> {
             let mut lines = terms.as_chunks_mut::<STEP>().0.iter_mut();
             for (i, step) in steps.iter().enumerate() {
                 if AHEAD {
-                    prefetch(simd, step);
+                    prefetch(simd, step, self.ahead);
                 }
                 // Chosen without a branch, which would be foreseen for one row and not for the next.
                 let step: &[[f32; LANES]; 4] = if !MASK && i == label { copy } else { step };
@@ -219,11 +223,11 @@ impl<S: Simd> Row<'_, S> {
     }
 }
 
-/// Asks for the logits a block ahead.
+/// Asks for what lies so many values after some logits.
 #[inline(always)]
-fn prefetch<S: Simd>(simd: S, step: &[[f32; LANES]; 4]) {
+fn prefetch<S: Simd>(simd: S, step: &[[f32; LANES]; 4], ahead: usize) {
     for line in step {
-        simd.prefetch(line.as_ptr().wrapping_add(BLOCK));
+        simd.prefetch(line.as_ptr().wrapping_add(ahead));
     }
 }
 

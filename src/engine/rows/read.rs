@@ -168,7 +168,7 @@ impl Groups {
             open: true,
             seen: &mut seen,
             close: true,
-            ahead: false,
+            ahead: &self.ahead[rows.clone()],
         });
         for (i, sum) in rows.zip(sums) {
             group.ends.rest[i] = sum.total;
