@@ -173,6 +173,9 @@ impl Groups {
             self.ask_for_results(call.results.as_ref(), group, &logits);
         }
         let of_logits = matches!(inputs.work, Work::LogSoftmax | Work::LabelGradient(_));
+        if of_logits && settle::leaves_out_largest(self) {
+            settle::label_largest(self, group, &view.logits);
+        }
         let keep = self.writes && !of_logits;
         let kept = if keep { &mut *terms } else { &mut [] };
         self.read(&call.outputs.sums, group, &view, kept, parts);

@@ -17,7 +17,7 @@ use crate::kernels::finish::{Finish, SetFactors};
 use crate::kernels::group::{Group, LossSum, NO_LABEL, Special};
 use crate::kernels::map::Mask;
 use crate::kernels::masses::{Mass, Weigh, WeighRows};
-use crate::kernels::maximum::MaxRows;
+use crate::kernels::maximum::LargestOfRows;
 use crate::kernels::write::Formula;
 use crate::numbers::exp::Reference;
 use crate::numbers::factor::{TOO_LARGE, narrow, narrow_normal};
@@ -152,32 +152,51 @@ pub(super) fn mark_special(inputs: &Inputs<'_>, group: &mut Group, writes: bool)
     }
 }
 
+/// From so many classes on log-probabilities are made of whole sums: rows come from afar then, and to look for the largest
+/// logit first would cost more than to sum again the few rows that one class leads.
+const MANY: usize = 1024;
+
+/// Whether the largest logits are left out of sums, as labels are: their losses are what is next to 0.
+pub(super) fn leaves_out_largest(groups: &Groups) -> bool {
+    groups.classes < MANY
+}
+
+/// Takes the classes of the largest logits for labels.
+pub(super) fn label_largest(groups: &Groups, group: &mut Group, logits: &[&[f32]; LANES]) {
+    let (rows, to) = (&logits[..group.len], &mut group.labels[..group.len]);
+    groups.token.run(LargestOfRows { rows, to });
+}
+
 /// Log-probabilities: the logarithms of sums, and, next to 0, the loss of the largest logit.
 fn logarithms(groups: &mut Groups, group: &mut Group, lines: &Lines<'_>) {
-    finish(groups, group, false, true, false);
-    if groups.classes > super::rows::FEW {
-        let (rows, max) = (&lines.logits[..group.len], &mut group.max);
-        groups.token.run(MaxRows { rows, max });
-        mark_not_a_number(group);
+    let (left_out, mut unused) = (leaves_out_largest(groups), LossSum::EMPTY);
+    groups.token.run(Finish {
+        groups: core::slice::from_mut(group),
+        labels: left_out,
+        losses: left_out.then_some(&mut unused),
+        logs: !left_out,
+        factors: false,
+    });
+    if !left_out {
+        label_largest(groups, group, &lines.logits);
     }
-    let mut top = None;
     for i in 0..group.len {
-        let log = group.log[i];
+        let pivot = f64::from(group.ends.pivot[i]);
+        let (log, loss) = if left_out {
+            ((f64::from(group.ends.logit[i]) - pivot) + group.loss[i], group.loss[i])
+        } else {
+            let log = group.log[i];
+            let below = pivot + log - f64::from(lines.logits[i][group.labels[i]]);
+            let near = below < NEAR_ZERO;
+            (log, if near { groups.of_largest(lines.logits[i], reference(group, i)).1 } else { below })
+        };
         group.factors.high[i] = narrow(log);
         group.factors.low[i] = narrow(log - f64::from(group.factors.high[i]));
         group.subtract[i] = narrow(group.scale[i]);
-        let below = f64::from(group.ends.pivot[i]) + log - f64::from(group.max[i]);
-        group.labels[i] = NO_LABEL;
-        if below < NEAR_ZERO {
-            let all = top.get_or_insert_with(|| groups.all_of_largest(group, lines));
-            let (class, loss) = if let Some(all) = all {
-                (all.labels[i], all.loss[i])
-            } else {
-                let (class, loss, _) = groups.of_largest(lines.logits[i], reference(group, i));
-                (class, loss)
-            };
-            group.labels[i] = class;
+        if loss < NEAR_ZERO {
             group.at_label[i] = 0.0 - narrow_normal(loss * group.scale[i]);
+        } else {
+            group.labels[i] = NO_LABEL;
         }
     }
 }

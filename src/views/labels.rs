@@ -70,18 +70,18 @@ macro_rules! labels {
                                 // The top bit is set of a label, or of what the largest class is above it, where it is
                                 // no class: without an early exit, so that it is a vector loop, and of all but the largest
                                 // numbers of classes. There is hardly ever one.
-                                const TOP: $type = <$type>::MAX / 2 + 1 + <$type>::MIN;
-                                let largest = classes.wrapping_sub(1) as $type;
-                                let tells = largest as usize == classes.wrapping_sub(1) && largest & TOP == 0;
+                                let top: $type = 1 << (<$type>::BITS - 1);
+                                let largest = <$type>::try_from(classes.wrapping_sub(1)).unwrap_or(top);
+                                let tells = largest & top == 0;
                                 let above = |label: $type| label | largest.wrapping_sub(label);
                                 let any = match one {
-                                    _ if !tells => TOP,
+                                    _ if !tells => top,
                                     Some(one) => labels.iter().fold(0, |any, &label| {
                                         any | if label == one { 0 } else { above(label) }
                                     }),
                                     None => labels.iter().fold(0, |any, &label| any | above(label)),
                                 };
-                                if any & TOP == 0 { None } else { labels.iter().position(|&label| is_bad(label)) }
+                                if any & top == 0 { None } else { labels.iter().position(|&label| is_bad(label)) }
                             }
                         };
                         row.map(|row| (row, labels[row] as i128))
