@@ -20,8 +20,8 @@ src/numbers/ends.rs
 src/numbers/math.rs
   ln 2   is split into a high part of 32 bits, and the rest, rounded to f64.
   e^x    and ln x are Taylor series: the degree leaves less than f64 shows.
-src/kernels/map.rs
-  tanh   next to 0 is x - x^3/3 up to where the next term shows, or the difference has lost as much.
+src/numbers/tanh.rs
+  e^r    is a Taylor series of fewer terms, which leaves less than an f32 shows of e^r - 1.
 src/engine/rows/read.rs
   limits of rows that have the common reference.
 """
