@@ -224,7 +224,10 @@ impl fmt::Display for Error {
                 write!(f, "{what}: {given} given for {expected} rows")
             }
             Self::FeatureCount { given, expected } => {
-                write!(f, "the weights have {given} features for each class; expected {expected}, as many as the rows")
+                write!(
+                    f,
+                    "the weights have {given} features for each class; expected {expected}, as many as the rows"
+                )
             }
             Self::UnevenRows { what } => {
                 write!(f, "the rows of the {what} do not lie evenly; expected one stride between them")

@@ -37,8 +37,7 @@ impl Case {
     /// Values that are multiples of 1/4, and few enough that no sum of their products is rounded.
     fn exact([rows, classes, features]: [usize; 3], seed: u64) -> Self {
         let rng = &mut Rng::with_seed(seed);
-        let mut values =
-            |len| -> Vec<f32> { (0..len).map(|_| f32::from(rng.i8(-8..=8)) / 4.0).collect() };
+        let mut values = |len| -> Vec<f32> { (0..len).map(|_| f32::from(rng.i8(-8..=8)) / 4.0).collect() };
         let (x, weights, bias) = (values(rows * features), values(classes * features), values(classes));
         let bias = rng.bool().then_some(bias);
         let (turned, paired) = (rng.bool(), rng.bool() && rows % 2 == 0);
@@ -109,7 +108,8 @@ impl Case {
     ) -> Result<(Option<Summary>, Gradients), Error> {
         let Self { rows, classes, features, turned, .. } = *self;
         let fill = if adds { 0.0 } else { f32::NAN };
-        let [mut x, mut weights, mut bias] = [rows * features, classes * features, classes].map(|n| vec![fill; n]);
+        let [mut x, mut weights, mut bias] =
+            [rows * features, classes * features, classes].map(|n| vec![fill; n]);
         let of_x = RowsMut::new(&mut x, rows, features)?;
         let of_weights = if turned {
             RowsMut::along_axis(&mut weights, &[features, classes], 0)?
@@ -165,7 +165,12 @@ struct Outcome {
     backward: Gradients,
 }
 
-fn outcome(case: &Case, loss: LinearCrossEntropy<'_>, targets: Targets<'_>, backend: Backend) -> Result<Outcome, Error> {
+fn outcome(
+    case: &Case,
+    loss: LinearCrossEntropy<'_>,
+    targets: Targets<'_>,
+    backend: Backend,
+) -> Result<Outcome, Error> {
     case.with(backend, |linear| {
         let rows = case.rows;
         let (mut losses, mut saved) = (vec![f32::NAN; rows], vec![LogSumExp::from(9.0); rows]);
@@ -214,7 +219,11 @@ impl Sum {
         let lost = f64::from(f32::MIN_POSITIVE) * ulp::count(self.terms + 1);
         let most = self.error + (ulp::count(self.terms) + 2.0) * HALF * self.magnitude + lost;
         let error = (f64::from(got) - self.value).abs();
-        assert!(error <= most, "{backend}, {what}: {got:e} for {:e}, off by {error:e}, at most {most:e}", self.value);
+        assert!(
+            error <= most,
+            "{backend}, {what}: {got:e} for {:e}, off by {error:e}, at most {most:e}",
+            self.value
+        );
     }
 }
 
@@ -281,8 +290,15 @@ fn check(
             (target, _) => target,
         };
         let Some(own) = own else {
-            assert_same_bits("a loss that does not count", &[got.losses[row], got.all_losses[row]], &[0.0; 2]);
-            assert_eq!((got.saved[row], got.argmax[row], got.correct[row]), (LogSumExp::EMPTY, usize::MAX, false));
+            assert_same_bits(
+                "a loss that does not count",
+                &[got.losses[row], got.all_losses[row]],
+                &[0.0; 2],
+            );
+            assert_eq!(
+                (got.saved[row], got.argmax[row], got.correct[row]),
+                (LogSumExp::EMPTY, usize::MAX, false)
+            );
             of_logits.extend(vec![(0.0, 0.0); classes]);
             continue;
         };
@@ -310,9 +326,11 @@ fn check(
     let magnitude = losses.iter().fold(0.0, |sum, loss| sum + f64::from(loss.abs()));
     for summary in [got.forward, got.summary] {
         // Each loss may have other last bits, by the 3 ULP of above.
-        let scale = (f64::from(expected.value) / losses.iter().fold(0.0, |sum, &loss| sum + f64::from(loss))).abs();
+        let scale =
+            (f64::from(expected.value) / losses.iter().fold(0.0, |sum, &loss| sum + f64::from(loss))).abs();
         let off = 8.0 * HALF * (magnitude * scale + term + whole.abs());
-        let near = (f64::from(summary.value) - whole).abs() <= off * (1.0 + 30.0 * drawn.cap.map_or(0.0, |_| 2.0));
+        let near =
+            (f64::from(summary.value) - whole).abs() <= off * (1.0 + 30.0 * drawn.cap.map_or(0.0, |_| 2.0));
         assert!(near || same_bits(summary.value, ulp::round(whole)), "{summary:?} for {whole:e}");
         assert_eq!((summary.used_rows, summary.weight_sum), (expected.used_rows, expected.weight_sum));
         assert_eq!(summary.non_finite_rows, expected.non_finite_rows);
@@ -344,9 +362,8 @@ fn class_indices_with_any_options_keep_the_contract() {
         let per_row = reduction == Reduction::None && rng.bool();
         let loss = drawn.apply(CrossEntropy::new().ignore_indices(&IGNORED).reduction(reduction), classes);
         let loss = if per_row { loss.upstream(&each) } else { loss.upstream(1.5) };
-        let upstream = |row: usize| {
-            factor(&drawn, reduction, if per_row { f64::from(each[row]) } else { 1.5 }, totals)
-        };
+        let upstream =
+            |row: usize| factor(&drawn, reduction, if per_row { f64::from(each[row]) } else { 1.5 }, totals);
         let l2 = [0.0, 0.25][rng.usize(..2)];
         let uniform = if per_row { 1.0 } else { 1.5 };
         check(
@@ -410,7 +427,9 @@ fn softmax_loss_naive(case: &Case, labels: &[usize], reg: f64) -> (f64, Vec<f64>
 #[test]
 fn the_naive_softmax_loss_is_reproduced() {
     for backend in backends() {
-        for (classes, rows, reg) in [(3, 40, 0.0), (3, 40, 0.1), (10, 300, 0.0), (10, 300, 0.05), (1000, 60, 0.0), (1000, 60, 1e-4)] {
+        for (classes, rows, reg) in
+            [(3, 40, 0.0), (3, 40, 0.1), (10, 300, 0.0), (10, 300, 0.05), (1000, 60, 0.0), (1000, 60, 1e-4)]
+        {
             for seed in 0..2 {
                 let case = Case { bias: None, ..Case::random([rows, classes, 33], seed) };
                 let rng = &mut Rng::with_seed(seed);
@@ -436,7 +455,10 @@ fn the_naive_softmax_loss_is_reproduced() {
                     ] {
                         for (got, want) in got.iter().zip(want) {
                             let off = (f64::from(*got) - want).abs();
-                            assert!(off <= most, "{backend}, {what}: {got:e} for {want:e}, off by {off:e}, at most {most:e}");
+                            assert!(
+                                off <= most,
+                                "{backend}, {what}: {got:e} for {want:e}, off by {off:e}, at most {most:e}"
+                            );
                         }
                     }
                 }
@@ -459,7 +481,10 @@ fn losses_are_as_exact_as_those_of_the_logits() {
         (weights[15_001], weights[3]) = (20.0, 0.0);
         let x = Rows::new(&x, 1, 1).expect("a row").with_backend(backend);
         let linear = Linear::new(x, Rows::new(&weights, 20_000, 1).expect("weights")).expect("a feature");
-        assert_eq!(LinearCrossEntropy::default().loss(&[15_001], linear).expect("a loss").rows, [2.061_153_7e-9]);
+        assert_eq!(
+            LinearCrossEntropy::default().loss(&[15_001], linear).expect("a loss").rows,
+            [2.061_153_7e-9]
+        );
     }
 }
 
@@ -608,12 +633,14 @@ fn of_no_rows_there_is_a_mean_over_nothing_and_gradients_of_zero() {
     let linear = Linear::new(Rows::new(&[], 0, 1).expect("none"), Rows::new(&weights, 2, 1).expect("two"));
     let linear = linear.expect("a feature");
     let (mut gradient, mut bias) = ([f32::NAN; 2], [f32::NAN; 2]);
-    let gradients = LinearGradients::new().weights(RowsMut::new(&mut gradient, 2, 1).expect("two")).bias(&mut bias);
+    let gradients =
+        LinearGradients::new().weights(RowsMut::new(&mut gradient, 2, 1).expect("two")).bias(&mut bias);
     let loss = LinearCrossEntropy::new(mean());
     let summary = loss.loss_and_gradients_into(&[0_u8; 0], linear, LinearResults::new(), gradients);
     assert!(summary.expect("a valid call").value.is_nan());
     assert_eq!((gradient, bias), ([0.0; 2], [0.0; 2]));
-    let ignored = Linear::new(Rows::new(&[f32::NAN], 1, 1).expect("a row"), Rows::new(&weights, 2, 1).expect("two"));
+    let ignored =
+        Linear::new(Rows::new(&[f32::NAN], 1, 1).expect("a row"), Rows::new(&weights, 2, 1).expect("two"));
     let gradients = LinearGradients::new().weights(RowsMut::new(&mut gradient, 2, 1).expect("two"));
     let loss = loss.l2(1.0).expect("a factor");
     loss.loss_and_gradients_into(&[-100], ignored.expect("a feature"), LinearResults::new(), gradients)

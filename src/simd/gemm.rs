@@ -47,7 +47,11 @@ fn check(part: &Range<usize>, len: usize) {
 
 /// How far the first value of a part is from that of the whole: nowhere where there is none.
 fn shift(shape: [usize; 2], strides: [usize; 2], starts: [usize; 2]) -> usize {
-    if starts[0] < shape[0] && starts[1] < shape[1] { starts[0] * strides[0] + starts[1] * strides[1] } else { 0 }
+    if starts[0] < shape[0] && starts[1] < shape[1] {
+        starts[0] * strides[0] + starts[1] * strides[1]
+    } else {
+        0
+    }
 }
 
 impl<'a> Matrix<'a> {
@@ -117,11 +121,6 @@ impl<'a> MatrixMut<'a> {
         Some(Self { origin: values.first(), shape, strides, borrow: PhantomData })
     }
 
-    /// The same values, shared.
-    pub(crate) const fn share(&self) -> Matrix<'_> {
-        Matrix { origin: self.origin, shape: self.shape, strides: self.strides, borrow: PhantomData }
-    }
-
     /// A borrow that ends sooner.
     pub(crate) const fn reborrow(&mut self) -> MatrixMut<'_> {
         MatrixMut { origin: self.origin, shape: self.shape, strides: self.strides, borrow: PhantomData }
@@ -152,7 +151,8 @@ impl<'a> MatrixMut<'a> {
             for j in 0..self.shape[inner] {
                 let (row, column) = if by_columns { (j, i) } else { (i, j) };
                 // SAFETY: the value exists, and is nobody else's while `self` is borrowed.
-                let value = unsafe { &mut *self.origin.add(i * self.strides[outer] + j * self.strides[inner]) };
+                let value =
+                    unsafe { &mut *self.origin.add(i * self.strides[outer] + j * self.strides[inner]) };
                 *value = change(row, column, *value);
             }
         }

@@ -33,12 +33,7 @@ pub(super) struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
-    pub(super) fn new(
-        loss: &'a CrossEntropy<'a>,
-        valid: Valid<'a>,
-        classes: usize,
-        all_rows: usize,
-    ) -> Self {
+    pub(super) fn new(loss: &'a CrossEntropy<'a>, valid: Valid<'a>, classes: usize, all_rows: usize) -> Self {
         let row_weights = loss.weights.rows;
         let counts = |row: usize| {
             row_weights.is_none_or(|weights| weights[row] != 0.0)
@@ -107,12 +102,7 @@ impl<'a> Batch<'a> {
     }
 
     /// The features of some of the rows, which are copied where they must be.
-    pub(super) fn features<'b>(
-        &self,
-        x: Strided<'b>,
-        rows: Range<usize>,
-        room: &'b mut [f32],
-    ) -> Matrix<'b> {
+    pub(super) fn features<'b>(&self, x: Strided<'b>, rows: Range<usize>, room: &'b mut [f32]) -> Matrix<'b> {
         if let (true, Some(x)) = (self.is_whole(), Matrix::of(x)) {
             return x.part(rows);
         }

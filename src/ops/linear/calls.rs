@@ -9,8 +9,8 @@ use crate::engine::total::Total;
 use crate::numbers::factor::narrow_normal;
 use crate::ops::cross_entropy::summarise;
 use crate::ops::{allocate, expect_rows};
-use crate::simd::gemm::Matrix;
 use crate::simd::LANES;
+use crate::simd::gemm::Matrix;
 use crate::{Error, IntoTargets, LogSumExp, Loss, Summary, Targets, Upstream};
 
 impl LinearCrossEntropy<'_> {
@@ -114,7 +114,8 @@ impl LinearCrossEntropy<'_> {
         gradients.validate(&linear)?;
         parallel::token(linear.x.backend())?;
         let targets = Some(targets.into_targets());
-        let batch = Batch::new(&self.loss, self.loss.validate(targets, rows, classes, Some(saved))?, classes, rows);
+        let batch =
+            Batch::new(&self.loss, self.loss.validate(targets, rows, classes, Some(saved))?, classes, rows);
         let mut own = allocate(LogSumExp::EMPTY, batch.rows)?;
         for (row, to) in own.iter_mut().enumerate() {
             *to = saved[batch.row(row)];
@@ -167,7 +168,8 @@ impl LinearCrossEntropy<'_> {
         };
         let mut summary = summarise(total, &losses, totals, &self.loss);
         if self.l2 != 0.0 {
-            summary.value = narrow_normal(f64::from(summary.value) + self.l2 * sum_of_squares(linear.weights));
+            summary.value =
+                narrow_normal(f64::from(summary.value) + self.l2 * sum_of_squares(linear.weights));
         }
         results.put(&batch, &losses, &sums);
         Ok(summary)

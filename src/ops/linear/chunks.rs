@@ -13,10 +13,9 @@ use crate::engine::options::{Outputs, Sums};
 use crate::engine::parallel;
 use crate::engine::total::Total;
 use crate::numbers::factor::narrow;
-use crate::ops::allocate;
 use crate::simd::gemm::{Matrix, MatrixMut};
 use crate::simd::strided::StridedMut;
-use crate::{Error, LogSumExp, RowsMut};
+use crate::{Error, RowsMut};
 
 /// Rows whose gradients of weights are added up before they are added to those of others: as many as the products take at
 /// once. There are fewer where 64 MiB do not hold their logits.
@@ -59,17 +58,17 @@ pub(super) fn run(
     let LinearGradients { x: mut of_x, weights: of_weights, bias: mut of_bias } = gradients;
     let (x, execution) = (linear.x.values(), linear.x.execution());
     // Straight into the view where nothing is left out and nothing is added up.
-    let direct = of_x.as_ref().is_some_and(|of_x| {
-        batch.is_whole() && !of_x.adds && of_x.to.share().layout().seam(0).is_none()
-    });
+    let direct = of_x
+        .as_ref()
+        .is_some_and(|of_x| batch.is_whole() && !of_x.adds && of_x.to.share().layout().seam(0).is_none());
     let copied = if batch.copies(x) || (of_x.is_some() && !direct) { features } else { 0 };
     // Without sums over rows any number of them will do.
     let block = if of_weights.is_some() || of_bias.is_some() { block_of(classes) } else { 1 };
     let fitting = workspace.rows(classes + copied, block.min(rows))?;
     let wanted = fitting.min(BLOCK * linear.threads(rows));
     let at_once = (wanted / block * block).max(block).min(rows);
-    let mut logits = allocate(0.0, at_once * classes)?;
-    let mut room = allocate(0.0, at_once * copied)?;
+    let mut kept = workspace.take(at_once * (classes + copied))?;
+    let (logits, room) = kept.values.split_at_mut(at_once * classes);
 
     let mut of_weights = of_weights.and_then(|gradient| start(gradient, &linear.weights, l2_slope, rows));
     if let Some(Gradient { to, adds: false }) = &mut of_bias {
@@ -85,7 +84,7 @@ pub(super) fn run(
     for first in (0..rows).step_by(at_once.max(1)) {
         let chunk = first..(first + at_once).min(rows);
         let logits = &mut logits[..chunk.len() * classes];
-        let x = batch.features(x, chunk.clone(), &mut room);
+        let x = batch.features(x, chunk.clone(), &mut *room);
         let start = linear.bias.map_or(Start::Zero, Start::Bias);
         let to = MatrixMut::new(logits, chunk.len(), classes);
         Product { a: x, b: linear.weights.transposed(), start, to }.run(execution);

@@ -5,8 +5,10 @@ mod calls;
 mod chunks;
 mod products;
 mod tiles;
+mod workspace;
 
 use self::chunks::Gradient;
+use self::workspace::Workspace;
 use crate::simd::gemm::Matrix;
 use crate::simd::strided::StridedMut;
 use crate::views::rows::expect_shape;
@@ -119,24 +121,6 @@ pub struct LinearCrossEntropy<'a> {
     loss: CrossEntropy<'a>,
     l2: f64,
     workspace: Workspace,
-}
-
-/// Bytes that a call may take for logits and copies of features.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Workspace {
-    bytes: usize,
-}
-
-impl Workspace {
-    /// How many rows of so many values there is room for, which are at least so many.
-    fn rows(self, values: usize, at_least: usize) -> Result<usize, Error> {
-        let row = values.saturating_mul(size_of::<f32>()).max(1);
-        let rows = self.bytes / row;
-        if rows < at_least {
-            return Err(Error::Workspace { given: self.bytes, expected: row.saturating_mul(at_least) });
-        }
-        Ok(rows)
-    }
 }
 
 impl Default for LinearCrossEntropy<'_> {

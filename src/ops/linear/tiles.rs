@@ -15,7 +15,7 @@ use crate::engine::options::{Outputs, Sums};
 use crate::engine::parallel;
 use crate::ops::allocate;
 use crate::simd::LANES;
-use crate::simd::gemm::{Matrix, MatrixMut, multiply};
+use crate::simd::gemm::{MatrixMut, multiply};
 use crate::views::labels::{Ignored, RowLabels};
 use crate::views::rows::Execution;
 use crate::{Error, Labels, LogSumExp, Rows};
@@ -154,7 +154,8 @@ impl Worker {
             let of_classes = linear.weights.part(classes.clone()).transposed();
             let product = MatrixMut::new(logits, rows.len(), classes.len());
             multiply(x, of_classes, linear.bias.is_some(), product);
-            let logits = Rows::of(Rows::new(logits, rows.len(), classes.len())?.values(), linear.x.execution());
+            let logits =
+                Rows::of(Rows::new(logits, rows.len(), classes.len())?.values(), linear.x.execution());
             let sums = &mut self.sums[..rows.len()];
             let of_labels = &mut self.of_labels[..rows.len()];
             // A label of another tile is none in this one.
