@@ -9,12 +9,12 @@ use xent::{
 /// The mean softmax cross-entropy of `X W`, with `reg sum W^2`. The scores are never stored.
 pub(crate) fn softmax_loss(
     w: &Array2<f32>,
-    x: ArrayView2<'_, f32>,
+    x: &ArrayView2<'_, f32>,
     y: &[u8],
     reg: f64,
 ) -> Result<(f32, Array2<f32>)> {
     let mut dw = Array2::zeros(w.dim());
-    let linear = Linear::new(Rows::from_ndarray(x, Axis(1))?, Rows::from_ndarray(w.view(), Axis(0))?)?;
+    let linear = Linear::new(Rows::from_ndarray(x.view(), Axis(1))?, Rows::from_ndarray(w.view(), Axis(0))?)?;
     let gradients = LinearGradients::new().weights(RowsMut::from_ndarray(dw.view_mut(), Axis(0))?);
     let mean = CrossEntropy::new().reduction(Reduction::Mean);
     let loss = LinearCrossEntropy::new(mean).l2(reg)?;
@@ -26,7 +26,7 @@ pub(crate) fn softmax_loss(
 #[expect(clippy::cast_possible_truncation, reason = "losses and weights are f32")]
 pub(crate) fn svm_loss(
     w: &Array2<f32>,
-    x: ArrayView2<'_, f32>,
+    x: &ArrayView2<'_, f32>,
     y: &[u8],
     reg: f64,
 ) -> Result<(f32, Array2<f32>)> {

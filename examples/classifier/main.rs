@@ -71,10 +71,10 @@ fn not_negative(text: &str) -> Result<f64, String> {
 }
 
 /// A loss with its gradient with respect to the weights.
-type Loss = fn(&Array2<f32>, ArrayView2<'_, f32>, &[u8], f64) -> Result<(f32, Array2<f32>)>;
+type Loss = fn(&Array2<f32>, &ArrayView2<'_, f32>, &[u8], f64) -> Result<(f32, Array2<f32>)>;
 
 /// The same in f64, by the formula as it is written down, without a gradient.
-type Naive = fn(&Array2<f64>, ArrayView2<'_, f32>, &[u8], f64) -> f64;
+type Naive = fn(&Array2<f64>, &ArrayView2<'_, f32>, &[u8], f64) -> f64;
 
 /// What is learned with.
 struct Kind {
@@ -151,7 +151,7 @@ fn train(
     for _ in 0..args.iterations {
         let rows: Vec<_> = (0..args.batch).map(|_| random.usize(..digits.len())).collect();
         let y: Vec<_> = rows.iter().map(|&row| digits.labels[row]).collect();
-        let (loss, dw) = (kind.loss)(&w, x.select(Axis(0), &rows).view(), &y, args.reg)?;
+        let (loss, dw) = (kind.loss)(&w, &x.select(Axis(0), &rows).view(), &y, args.reg)?;
         ensure!(loss.is_finite(), "the loss of {} is {loss}: try a smaller --reg", kind.name);
         w.scaled_add(-kind.learning_rate, &dw);
         losses.push(loss);
@@ -174,12 +174,12 @@ fn largest_error(kind: &Kind, digits: &Digits, reg: f64, random: &mut fastrand::
     const STEP: f64 = 1e-5;
     let (weights, rows) = CHECKED;
     let x = images(digits)?;
-    let (x, y) = (x.slice(ndarray::s![..rows, ..]), &digits.labels[..rows]);
+    let (x, y) = (&x.slice(ndarray::s![..rows, ..]), &digits.labels[..rows]);
     let w = first_weights(random);
     let (_, dw) = (kind.loss)(&w, x, y, reg)?;
     let mut largest = 0.0_f64;
     for _ in 0..weights {
-        let at = [random.usize(..PIXELS + 1), random.usize(..CLASSES)];
+        let at = [random.usize(..=PIXELS), random.usize(..CLASSES)];
         let moved = |step: f64| {
             let mut w = w.mapv(f64::from);
             w[at] += step;

@@ -5,7 +5,7 @@ use ndarray::{Array2, ArrayView2};
 /// The mean over the rows of `of_row(scores, label)`, with `reg sum W^2`.
 fn mean(
     w: &Array2<f64>,
-    x: ArrayView2<'_, f32>,
+    x: &ArrayView2<'_, f32>,
     y: &[u8],
     reg: f64,
     of_row: impl Fn(&[f64], usize) -> f64,
@@ -19,7 +19,7 @@ fn mean(
 }
 
 /// `-ln (e^(s_y) / sum e^(s_j))`.
-pub(crate) fn softmax_loss(w: &Array2<f64>, x: ArrayView2<'_, f32>, y: &[u8], reg: f64) -> f64 {
+pub(crate) fn softmax_loss(w: &Array2<f64>, x: &ArrayView2<'_, f32>, y: &[u8], reg: f64) -> f64 {
     mean(w, x, y, reg, |scores, label| {
         let sum: f64 = scores.iter().map(|score| score.exp()).sum();
         sum.ln() - scores[label]
@@ -27,7 +27,7 @@ pub(crate) fn softmax_loss(w: &Array2<f64>, x: ArrayView2<'_, f32>, y: &[u8], re
 }
 
 /// `sum over j != y of max(0, s_j - s_y + 1)`.
-pub(crate) fn svm_loss(w: &Array2<f64>, x: ArrayView2<'_, f32>, y: &[u8], reg: f64) -> f64 {
+pub(crate) fn svm_loss(w: &Array2<f64>, x: &ArrayView2<'_, f32>, y: &[u8], reg: f64) -> f64 {
     mean(w, x, y, reg, |scores, label| {
         let margins = scores.iter().map(|score| (score - scores[label] + 1.0).max(0.0));
         // That of the label itself is 1.

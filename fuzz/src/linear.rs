@@ -11,6 +11,7 @@ use super::ulp;
 
 /// A classifier, its rows, and a few options. Values are multiples of 1/4, of whose products no sum is rounded.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct LinearInput {
     rows: usize,
     classes: usize,

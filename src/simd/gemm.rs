@@ -116,6 +116,7 @@ impl<'a> MatrixMut<'a> {
     }
 
     /// As [`Matrix::of`].
+    #[expect(clippy::needless_pass_by_value, reason = "its borrow is the matrix's")]
     pub(crate) fn of(values: StridedMut<'a>) -> Option<Self> {
         let Matrix { shape, strides, .. } = Matrix::of(values.share())?;
         Some(Self { origin: values.first(), shape, strides, borrow: PhantomData })
@@ -163,7 +164,7 @@ impl<'a> MatrixMut<'a> {
 ///
 /// Of each value the products are added in order, from blocks of 256 of them, which are added to what is there one after
 /// another: neither the number of rows nor that of columns changes a bit.
-pub(crate) fn multiply(a: Matrix<'_>, b: Matrix<'_>, adds: bool, to: MatrixMut<'_>) {
+pub(crate) fn multiply(a: Matrix<'_>, b: Matrix<'_>, adds: bool, to: &mut MatrixMut<'_>) {
     let ([rows, inner], columns) = (a.shape, b.shape[1]);
     assert!(b.shape[0] == inner && to.shape == [rows, columns], "matrices that fit");
     // A stride between values is at most the size of an allocation in values, which an `isize` can hold. Where there is

@@ -85,6 +85,6 @@ impl Product<'_> {
         if let Start::Bias(bias) = start {
             to.change(|_, column, _| bias[column]);
         }
-        multiply(a, b, !matches!(start, Start::Zero), to);
+        multiply(a, b, !matches!(start, Start::Zero), &mut to);
     }
 }

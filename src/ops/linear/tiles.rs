@@ -152,8 +152,8 @@ impl Worker {
                 }
             }
             let of_classes = linear.weights.part(classes.clone()).transposed();
-            let product = MatrixMut::new(logits, rows.len(), classes.len());
-            multiply(x, of_classes, linear.bias.is_some(), product);
+            let mut product = MatrixMut::new(logits, rows.len(), classes.len());
+            multiply(x, of_classes, linear.bias.is_some(), &mut product);
             let logits =
                 Rows::of(Rows::new(logits, rows.len(), classes.len())?.values(), linear.x.execution());
             let sums = &mut self.sums[..rows.len()];
