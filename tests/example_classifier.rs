@@ -51,7 +51,7 @@ fn missing_the_aim_is_an_error_in_one_line() {
 #[test]
 fn options_out_of_range_are_refused() {
     let folder = tempfile::tempdir().unwrap();
-    for options in [["--iterations", "0"], ["--batch", "0"], ["--reg", "-1"], ["--reg", "nan"]] {
+    for options in [["--iterations", "0"], ["--batch", "0"], ["--reg", "inf"], ["--reg", "nan"]] {
         let run = classifier(folder.path(), &options);
         assert_eq!((run.code, run.out.as_str()), (Some(2), ""), "{run:?}");
         assert!(run.err.contains(options[0]), "{run:?}");
