@@ -84,7 +84,7 @@ impl<'a> Linear<'a> {
 
 /// The cross-entropy of a linear classifier: [`CrossEntropy`] of the logits `x W^T + b`, which are never stored as a whole.
 ///
-/// The losses of a forward pass are folded from tiles of up to 256 rows × 1,024 classes. Gradients need all logits of some
+/// The losses of a forward pass are folded from tiles of up to 512 rows × 1,024 classes. Gradients need all logits of some
 /// rows; so do losses of distributions, of smoothed labels and with a mask for each row. Those are taken in chunks
 /// of rows that fit into a [`workspace`](Self::workspace). Rows that are ignored drop out before their logits are made.
 ///

@@ -20,8 +20,9 @@ use crate::views::labels::{Ignored, RowLabels};
 use crate::views::rows::Execution;
 use crate::{Error, Labels, LogSumExp, Rows};
 
-/// Rows of a tile, at most: with as many the weights are packed seldom enough, and a tile of 1,024 classes stays in the cache.
-const TILE_ROWS: usize = 256;
+/// Rows of a tile, at most: with as many the packing of weights, once for each tile, is a small part of a product, and a tile of
+/// 1,024 classes has 2 MB.
+const TILE_ROWS: usize = 512;
 
 /// Runs of tiles that threads can share where rows are few.
 const SPANS: usize = 8;
