@@ -64,6 +64,8 @@ fn a_call_takes_its_workspace_and_what_rows_need() {
         ([700, 3000, 16], 4 << 20),
         ([700, 3000, 16], 64 << 20),
         ([64, 100_000, 4], 32 << 20),
+        // With features that are copied, too, the workspace that calls have by themselves is enough.
+        ([400, 65_536, 4], 64 << 20),
         ([3000, 10, 300], 1 << 20),
     ] {
         for ignored in [0, shape[0] / 3] {

@@ -21,8 +21,8 @@ use crate::{Error, RowsMut};
 /// once. There are fewer where 64 MiB do not hold their logits.
 const BLOCK: usize = 256;
 
-/// Logits of a block, at most.
-const BLOCK_LOGITS: usize = 16 << 20;
+/// Logits and features of a block, at most: as many as the workspace holds that calls have by themselves.
+const BLOCK_VALUES: usize = 16 << 20;
 
 /// Classes of a bias whose gradients are added up at once.
 const BIASES: usize = 64;
@@ -39,9 +39,10 @@ pub(super) struct PerRow<'a> {
     pub(super) sums: Sums<'a>,
 }
 
-/// The rows of a block, for so many classes: whatever the workspace and the threads.
-fn block_of(classes: usize) -> usize {
-    let fitting = (BLOCK_LOGITS / classes).max(1);
+/// The rows of a block, for so many classes and features: whatever the workspace and the threads, and whether features are
+/// copied.
+fn block_of(classes: usize, features: usize) -> usize {
+    let fitting = (BLOCK_VALUES / (classes + features)).max(1);
     BLOCK.min(1 << fitting.ilog2())
 }
 
@@ -63,7 +64,7 @@ pub(super) fn run(
         .is_some_and(|of_x| batch.is_whole() && !of_x.adds && of_x.to.share().layout().seam(0).is_none());
     let copied = if batch.copies(x) || (of_x.is_some() && !direct) { features } else { 0 };
     // Without sums over rows any number of them will do.
-    let block = if of_weights.is_some() || of_bias.is_some() { block_of(classes) } else { 1 };
+    let block = if of_weights.is_some() || of_bias.is_some() { block_of(classes, features) } else { 1 };
     let fitting = workspace.rows(classes + copied, block.min(rows))?;
     let wanted = fitting.min(BLOCK * linear.threads(rows));
     let at_once = (wanted / block * block).max(block).min(rows);

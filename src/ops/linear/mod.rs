@@ -93,7 +93,7 @@ impl<'a> Linear<'a> {
 ///   weight is at most `(256 + rows / 256) 2^-24 sum |g_i x_i|` off the sum over its rows, that of `x` at most
 ///   `classes 2^-24 sum |g_j w_j|`; that of a bias is added up in f64, and rounded once for each 256 rows.
 /// - **Bits.** No number of threads and no workspace changes a bit. The gradient of weights adds rows in their order, by
-///   blocks of 256 rows that count, fewer where there are more than 65,536 classes. Losses and gradients of a row do not depend on
+///   blocks of 256 rows that count, fewer where classes and features are more than 65,536. Losses and gradients of a row do not depend on
 ///   other rows. A loss that was folded from tiles can differ in its last bit from the one of a call that has the whole row. Bits of products are those
 ///   of CPUs that fuse multiply-add, which on others differ.
 /// - **Memory.** The workspace; some 300 bytes for each row; one packed block of at most 1.2 MB for each thread. A workspace is taken
@@ -163,9 +163,9 @@ impl<'a> LinearCrossEntropy<'a> {
 
     /// How many bytes a call may take for logits and for copies of features: 64 MiB unless it is set.
     ///
-    /// It is enough for gradients of 256 rows × 65,536 classes. A call needs room for the logits of one row, or of one tile of
-    /// it; gradients of weights and of a bias for a block of 256 rows, fewer where there are more than
-    /// 65,536 classes, so that 64 MiB are enough for as many as 16 million. Where there is more room, threads have larger products to share.
+    /// A call needs room for the logits of one row, or of one tile of it, and for its features where they are copied;
+    /// gradients of weights and of a bias need it for a block of 256 rows, or of as many as have 16 million logits and
+    /// features: then 64 MiB are enough. Where there is more room, threads have larger products to share.
     #[must_use]
     pub const fn workspace(self, bytes: usize) -> Self {
         Self { workspace: Workspace { bytes }, ..self }
