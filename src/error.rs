@@ -100,6 +100,25 @@ pub enum Error {
         /// Rows of the logits.
         expected: usize,
     },
+    /// The weights of classes have another number of features than the rows.
+    FeatureCount {
+        /// Features of the weights.
+        given: usize,
+        /// Features of the rows.
+        expected: usize,
+    },
+    /// The rows of weights, or of their gradient, do not lie at one stride.
+    UnevenRows {
+        /// What the view is: `"weights"`, ...
+        what: &'static str,
+    },
+    /// The workspace is too small for what a call needs at once.
+    Workspace {
+        /// Its bytes.
+        given: usize,
+        /// Bytes that are needed.
+        expected: usize,
+    },
     /// An integer label is no class and not the ignored label.
     LabelOutOfRange {
         /// The row of the label.
@@ -198,11 +217,23 @@ impl fmt::Display for Error {
             }
             Self::ShapeMismatch { what, given, expected } => write!(
                 f,
-                "the {what} has {} rows of {} classes; expected {} rows of {}",
+                "the {what} has {} rows of {} values; expected {} rows of {}",
                 given.0, given.1, expected.0, expected.1
             ),
             Self::RowCount { what, given, expected } => {
                 write!(f, "{what}: {given} given for {expected} rows")
+            }
+            Self::FeatureCount { given, expected } => {
+                write!(
+                    f,
+                    "the weights have {given} features for each class; expected {expected}, as many as the rows"
+                )
+            }
+            Self::UnevenRows { what } => {
+                write!(f, "the rows of the {what} do not lie evenly; expected one stride between them")
+            }
+            Self::Workspace { given, expected } => {
+                write!(f, "a workspace of {given} bytes is too small; expected at least {expected}")
             }
             Self::LabelOutOfRange { row, label, classes } => write!(
                 f,

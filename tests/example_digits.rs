@@ -47,6 +47,7 @@ fn every_loss_reaches_95_percent() {
         &["--label-smoothing", "0.1", "--class-weights", "balanced"],
         &["--loss", "hinge"],
         &["--loss", "hinge", "--class-weights", "balanced"],
+        &["--head", "fused", "--label-smoothing", "0.1", "--class-weights", "balanced"],
     ] {
         let run = digits(folder.path(), options);
         assert_eq!((run.code, run.err.as_str()), (Some(0), ""), "{options:?}: {run:?}");
@@ -55,11 +56,23 @@ fn every_loss_reaches_95_percent() {
 }
 
 #[test]
-fn a_hinge_cannot_be_smoothed() {
+fn a_fused_head_learns_the_same() {
     let folder = tempfile::tempdir().unwrap();
-    let run = digits(folder.path(), &["--loss", "hinge", "--label-smoothing", "0.1"]);
-    assert_eq!(run.code, Some(1), "{run:?}");
-    assert!(run.err.contains("--label-smoothing") && run.err.lines().count() == 1, "{run:?}");
+    let [own, fused] = ["logits", "fused"].map(|head| epochs(&digits(folder.path(), &["--head", head])));
+    let ([.., own], [.., fused]) = (own.as_slice(), fused.as_slice()) else { panic!("{own:?}, {fused:?}") };
+    // Its products are rounded in another order: of six digits after the point, the last ones differ at most.
+    assert!((own[0] - fused[0]).abs() < 1e-4 && (own[1] - fused[1]).abs() < 1e-4, "{own:?}, {fused:?}");
+    assert_eq!(own[2].to_bits(), fused[2].to_bits(), "{own:?}, {fused:?}");
+}
+
+#[test]
+fn what_a_hinge_has_not_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    for options in [["--label-smoothing", "0.1"], ["--head", "fused"]] {
+        let run = digits(folder.path(), &["--loss", "hinge", options[0], options[1]]);
+        assert_eq!(run.code, Some(1), "{run:?}");
+        assert!(run.err.contains(options[0]) && run.err.lines().count() == 1, "{run:?}");
+    }
 }
 
 #[test]

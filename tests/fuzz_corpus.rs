@@ -11,8 +11,8 @@ use arbitrary::{Arbitrary, Unstructured};
 mod fuzz;
 
 use fuzz::{
-    AxesInput, DenseInput, FamilyInput, LabelsInput, OptionsInput, ScoreInput, ShapeInput, SoftmaxInput,
-    SparseInput, ViewsInput,
+    AxesInput, DenseInput, FamilyInput, LabelsInput, LinearInput, OptionsInput, ScoreInput, ShapeInput,
+    SoftmaxInput, SparseInput, ViewsInput,
 };
 
 /// Fewer seeds than this mean that the corpus has been lost.
@@ -40,6 +40,7 @@ targets! {
     seeds_of_axes_pass: "axes", AxesInput;
     seeds_of_labels_pass: "labels", LabelsInput;
     seeds_of_the_other_losses_pass: "family", FamilyInput;
+    seeds_of_linear_classifiers_pass: "linear", LinearInput;
     seeds_of_files_pass: "score", ScoreInput;
 }
 

@@ -4,6 +4,7 @@
 //! cargo run --release --example digits
 //! cargo run --release --example digits -- --label-smoothing 0.1 --class-weights balanced
 //! cargo run --release --example digits -- --loss hinge
+//! cargo run --release --example digits -- --head fused
 //! ```
 //!
 //! Prints the mean loss and the accuracy on a held-out fifth after every epoch, and draws both. Ends with an
@@ -26,7 +27,7 @@ use xent::Backend;
 
 use data::Digits;
 use objective::{ClassWeights, Kind, Objective};
-use train::{Score, Trainer};
+use train::{Head, Score, Trainer};
 
 const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/digits.csv");
 const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/digits.svg");
@@ -52,6 +53,10 @@ struct Args {
     /// What is minimised.
     #[arg(long, value_enum, default_value_t = Kind::Softmax)]
     loss: Kind,
+
+    /// How logits are made.
+    #[arg(long, value_enum, default_value_t = Head::Logits)]
+    head: Head,
 
     /// The part of each label's mass that goes to all classes, for the softmax loss.
     #[arg(long, default_value_t = 0.0, value_parser = fraction, value_name = "PART")]
@@ -101,6 +106,10 @@ fn run(args: &Args) -> Result<()> {
         args.loss == Kind::Softmax || args.label_smoothing == 0.0,
         "--label-smoothing is for the softmax loss: a hinge has no distribution"
     );
+    ensure!(
+        args.loss == Kind::Softmax || args.head == Head::Logits,
+        "--head fused is for the softmax loss: a hinge is one of logits"
+    );
     let (digits, held_out) = data::split(&data::load(Path::new(DATA))?);
     let backend = Backend::selected()?;
     let mut out = io::stdout();
@@ -126,7 +135,7 @@ fn train(args: &Args, digits: &Digits, held_out: &Digits) -> Result<Vec<Epoch>> 
     let style = ProgressStyle::with_template("{bar:40} epoch {pos} of {len}, {elapsed}")?;
     let bar = ProgressBar::new(args.epochs.into()).with_style(style);
     let objective = Objective::new(args.loss, args.label_smoothing, args.class_weights, digits);
-    let mut trainer = Trainer::new(digits, objective, args.seed);
+    let mut trainer = Trainer::new(digits, objective, args.head, args.seed);
     let mut epochs = Vec::new();
     say(&bar, "epoch  training loss  held-out loss  held-out accuracy")?;
     for number in 1..=args.epochs {

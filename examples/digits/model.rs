@@ -1,5 +1,7 @@
 //! Softmax regression: one layer, whose logits are linear in the pixels.
 
+use xent::{Error, Linear, Rows};
+
 use crate::data::{CLASSES, PIXELS};
 
 /// `logits = pixels * weights + bias`.
@@ -23,6 +25,21 @@ impl Model {
                     *logit += pixel * weight;
                 }
             }
+        }
+    }
+
+    /// What the logits are made of, for a loss that makes them itself.
+    pub(crate) fn linear<'a>(&'a self, pixels: &'a [f32]) -> Result<Linear<'a>, Error> {
+        let images = Rows::new(pixels, pixels.len() / PIXELS, PIXELS)?;
+        let weights = Rows::along_axis(self.weights.as_flattened(), &[PIXELS, CLASSES], 0)?;
+        Linear::new(images, weights)?.bias(&self.bias)
+    }
+
+    /// One step of gradient descent, given the gradients of the loss with respect to the weights and the bias.
+    pub(crate) fn step(&mut self, weights: &[f32], bias: &[f32], learning_rate: f32) {
+        let own = self.weights.as_flattened_mut().iter_mut().chain(&mut self.bias);
+        for (own, slope) in own.zip(weights.iter().chain(bias)) {
+            *own -= learning_rate * slope;
         }
     }
 

@@ -1,7 +1,10 @@
 //! What is minimised: the mean over the digits of a batch.
 
 use clap::ValueEnum;
-use xent::{CrossEntropy, Denominator, Error, Hinge, Reduction, Rows, RowsMut, Smoothing, Summary};
+use xent::{
+    CrossEntropy, Denominator, Error, Hinge, Linear, LinearCrossEntropy, LinearGradients, LinearResults,
+    Reduction, Rows, RowsMut, Smoothing, Summary,
+};
 
 use crate::data::{CLASSES, Digits};
 
@@ -55,6 +58,28 @@ impl Objective {
             Some(weights) => mean.class_weights(weights),
             None => Ok(mean),
         }
+    }
+
+    /// The mean loss of some digits, whose logits are made on the way, and which of them are recognised.
+    pub(crate) fn fused_loss(
+        &self,
+        labels: &[u8],
+        linear: Linear<'_>,
+        correct: &mut [bool],
+    ) -> Result<Summary, Error> {
+        let results = LinearResults::new().correct(correct);
+        LinearCrossEntropy::new(self.softmax()?).forward_into(labels, linear, results)
+    }
+
+    /// As [`fused_loss`](Self::fused_loss), with gradients of what the logits are made of.
+    pub(crate) fn fused_loss_and_gradients(
+        &self,
+        labels: &[u8],
+        linear: Linear<'_>,
+        gradients: LinearGradients<'_>,
+    ) -> Result<Summary, Error> {
+        let loss = LinearCrossEntropy::new(self.softmax()?);
+        loss.loss_and_gradients_into(labels, linear, LinearResults::new(), gradients)
     }
 
     /// The mean loss of some digits.

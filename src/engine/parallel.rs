@@ -32,6 +32,22 @@ thread_local! {
     static SCRATCH: Cell<Option<Box<Scratch>>> = const { Cell::new(None) };
 }
 
+/// How many threads work is done on that is worth so many.
+#[cfg(feature = "linear")]
+pub(crate) fn threads(execution: Execution, worth: usize) -> usize {
+    if execution.serial || worth < 2 { 1 } else { rayon::current_num_threads().min(worth) }
+}
+
+/// Works pieces off, each once, on this thread or on as many as there are.
+#[cfg(feature = "linear")]
+pub(crate) fn each<T: Send>(pieces: &mut [T], threads: usize, work: &(impl Fn(&mut T) + Sync)) {
+    if threads == 1 || pieces.len() < 2 {
+        return pieces.iter_mut().for_each(work);
+    }
+    let (first, rest) = pieces.split_at_mut(pieces.len() / 2);
+    rayon::join(|| each(first, threads, work), || each(rest, threads, work));
+}
+
 /// Runs two closures, perhaps on two threads.
 pub(crate) type Join = fn(&mut (dyn FnMut() + Send), &mut (dyn FnMut() + Send));
 

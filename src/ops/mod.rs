@@ -7,6 +7,8 @@ mod cross_entropy;
 mod elements;
 mod hinge;
 mod likelihood;
+#[cfg(feature = "linear")]
+mod linear;
 mod log_softmax;
 mod log_softmax_gradient;
 mod log_sum_exp;
@@ -23,6 +25,8 @@ pub use cross_entropy::{
 pub use elements::{BinaryCrossEntropy, ElementLoss, ElementReduction, KlDivergence, SquaredError};
 pub use hinge::{Hinge, HingePower};
 pub use likelihood::{NegativeLogLikelihood, Normalise};
+#[cfg(feature = "linear")]
+pub use linear::{Linear, LinearCrossEntropy, LinearGradients, LinearResults};
 pub use log_softmax::{log_softmax, log_softmax_in_place, log_softmax_into};
 pub use log_softmax_gradient::{
     log_softmax_gradient, log_softmax_gradient_in_place, log_softmax_gradient_into,

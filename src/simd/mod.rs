@@ -30,6 +30,8 @@ mod avx2;
 mod avx512;
 mod backend;
 mod doubles;
+#[cfg(feature = "linear")]
+pub(crate) mod gemm;
 mod portable;
 mod scalar;
 pub(crate) mod strided;

@@ -69,7 +69,7 @@ impl<'a> Strided<'a> {
     }
 
     /// Where the first value is.
-    #[cfg(feature = "ndarray")]
+    #[cfg(any(feature = "linear", feature = "ndarray"))]
     pub(super) fn first(&self) -> *const f32 {
         // SAFETY: the first of these rows is one of the view's, or there is none and the origin is what it was.
         unsafe { self.origin.add(if self.layout.rows == 0 { 0 } else { self.layout.offset(0, 0) }) }
@@ -191,7 +191,7 @@ impl<'a> StridedMut<'a> {
     }
 
     /// As [`Strided::first`].
-    #[cfg(feature = "ndarray")]
+    #[cfg(any(feature = "linear", feature = "ndarray"))]
     pub(super) fn first(&self) -> *mut f32 {
         self.share().first().cast_mut()
     }

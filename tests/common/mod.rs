@@ -4,6 +4,7 @@
 #![allow(unreachable_pub, reason = "a module of test crates, seen by no other crate")]
 
 pub mod composite;
+pub mod drawn;
 pub mod example;
 pub mod integer_rows;
 pub mod npy_bytes;

@@ -16,7 +16,7 @@ fn two_matrices_of_different_shapes() {
     let labels = Error::ShapeMismatch { what: "labels", given: (2, 3), expected: (3, 2) };
     assert_eq!(softmax_cross_entropy_with_logits(a, b), Err(labels.clone()));
     let message = labels.to_string();
-    for part in ["labels", "2 rows of 3 classes", "expected 3 rows of 2"] {
+    for part in ["labels", "2 rows of 3 values", "expected 3 rows of 2"] {
         assert!(message.contains(part), "{message}");
     }
     let upstream = Error::ShapeMismatch { what: "upstream gradient", given: (3, 2), expected: (2, 3) };

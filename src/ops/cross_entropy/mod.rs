@@ -16,4 +16,6 @@ pub use functions::{
 pub use options::{CrossEntropy, DenseGradient, Smoothing};
 pub(in crate::ops) use reduction::summarise;
 pub use reduction::{Denominator, EmptyMean, EmptyRows, Loss, Reduction, Summary, Upstream};
+#[cfg(feature = "linear")]
+pub(in crate::ops) use run::Valid;
 pub use statistics::Statistics;

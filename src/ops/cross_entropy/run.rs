@@ -53,26 +53,46 @@ impl CrossEntropy<'_> {
         if let Buffers::Apart(_, gradient) = &buffers {
             gradient.expect_shape("gradient", (rows, classes))?;
         }
-        self.expect_lengths(rows, classes)?;
-        let (labels, dense, totals) = self.validated(targets, rows, classes)?;
-        if let Sums::Saved(sums) = &outputs.sums {
-            self.expect_sums(sums, labels.as_ref())?;
-        }
+        let saved = if let Sums::Saved(sums) = &outputs.sums { Some(*sums) } else { None };
+        let valid = self.validate(targets, rows, classes, saved)?;
         let execution = buffers.execution();
         let (logits, results) = buffers.into_values();
+        let totals = valid.totals;
+        let inputs = self.inputs(logits, valid);
+        let total = parallel::run(Call::new(inputs, results, outputs), execution)?;
+        Ok((totals, total))
+    }
+
+    /// Validates all that a call reads beside its logits, and what was saved of them.
+    pub(in crate::ops) fn validate<'t>(
+        &'t self,
+        targets: Option<Targets<'t>>,
+        rows: usize,
+        classes: usize,
+        saved: Option<&[LogSumExp]>,
+    ) -> Result<Valid<'t>, Error> {
+        self.expect_lengths(rows, classes)?;
+        let (labels, dense, totals) = self.validated(targets, rows, classes)?;
+        if let Some(sums) = saved {
+            self.expect_sums(sums, labels.as_ref())?;
+        }
         let scale = self.scale(totals)?.times(self.map.scale);
+        Ok(Valid { labels, dense, totals, scale })
+    }
+
+    /// What a call reads.
+    pub(in crate::ops) fn inputs<'t>(&'t self, logits: Source<'t>, valid: Valid<'t>) -> Inputs<'t> {
         let work = Work::Loss(LossWork {
             smoothing: self.smoothing,
             z_loss: self.z_loss,
             unit_mass: self.dense_gradient == DenseGradient::ProbabilitiesMinusLabels,
         });
+        let Valid { labels, dense, scale, .. } = valid;
         let (map, weights, empty_is_zero) = (self.map, self.weights, self.zero_for_empty_rows());
-        let inputs = Inputs { work, logits, dense, labels, map, weights, scale, empty_is_zero };
-        let total = parallel::run(Call::new(inputs, results, outputs), execution)?;
-        Ok((totals, total))
+        Inputs { work, logits, dense, labels, map, weights, scale, empty_is_zero }
     }
 
-    pub(super) fn zero_for_empty_rows(&self) -> bool {
+    pub(in crate::ops) fn zero_for_empty_rows(&self) -> bool {
         self.empty_rows == EmptyRows::Zero
     }
 
@@ -173,6 +193,18 @@ impl CrossEntropy<'_> {
         };
         Ok(Scale { upstream: self.upstream, constant })
     }
+}
+
+/// What a call reads beside its logits, once it has been validated.
+#[derive(Clone, Copy)]
+pub(in crate::ops) struct Valid<'a> {
+    /// Class indices,
+    pub(in crate::ops) labels: Option<RowLabels<'a>>,
+    /// or distributions.
+    pub(in crate::ops) dense: Option<Strided<'a>>,
+    pub(in crate::ops) totals: Totals,
+    /// What the gradient of each row is multiplied by.
+    pub(in crate::ops) scale: Scale<'a>,
 }
 
 /// The buffers of a call.
