@@ -43,7 +43,7 @@ pub struct CrossEntropy<'a> {
     pub(in crate::ops) weights: Weights<'a>,
     pub(in crate::ops) smoothing: Spread,
     pub(super) z_loss: f64,
-    pub(super) map: Map<'a>,
+    pub(in crate::ops) map: Map<'a>,
     pub(super) dense_gradient: DenseGradient,
     pub(super) upstream: Upstream<'a>,
     pub(super) empty_rows: EmptyRows,
