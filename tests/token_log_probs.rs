@@ -491,3 +491,58 @@ fn named_tokens_of_each_row() {
     new.read_into(view, TokenOutputs::new().named_per_row(2, &[2, 0, 1, 0], &mut own)).expect("a valid call");
     assert_eq!(own, [shared[2], shared[0], shared[4], shared[3]]);
 }
+
+#[test]
+fn sequences_are_sums_of_their_rows() {
+    let (rows, classes) = (11, 300);
+    let logits = long(rows * classes, 21);
+    let mut tokens: Vec<i64> = (0..11).map(|row| row * 31 % 300).collect();
+    // One row that the model would have given itself, and one that is not scored.
+    tokens[4] = ranked(&logits[4 * classes..5 * classes])[0].try_into().expect("few");
+    tokens[7] = -100;
+    let options = TokenLogProbs::new().ignore_index(-100);
+    let offsets = [0, 3, 4, 5, 5, 10];
+    for backend in backends() {
+        let view = Rows::new(&logits, rows, classes).expect("rows").with_backend(backend);
+        let log = |row: usize, token: i64| {
+            let (logs, _) = log_probabilities(&logits[row * classes..][..classes]);
+            logs[usize::try_from(token).expect("a class")]
+        };
+        for shift in [0, 1] {
+            let got = if shift == 0 {
+                options.sequence_log_probs(&tokens, view, &offsets)
+            } else {
+                options.next_token_log_probs(&tokens, view, &offsets)
+            };
+            let got = got.expect("a valid call");
+            assert_eq!(got.len(), 5);
+            for (got, ends) in got.iter().zip(offsets.windows(2)) {
+                let rows = (ends[0]..ends[1].max(shift) - shift).filter(|row| tokens[row + shift] >= 0);
+                let want: f64 = rows.clone().map(|row| log(row, tokens[row + shift])).sum();
+                assert_eq!(got.tokens, rows.count(), "{backend}, {ends:?}, shifted by {shift}");
+                // The terms of a row are f32; no sum of theirs is.
+                assert!((got.sum - want).abs() <= 1e-7 * want.abs(), "{backend}: {got:?}, not {want}");
+            }
+            let greedy: Vec<bool> = got.iter().map(|score| score.is_greedy).collect();
+            assert_eq!(
+                greedy,
+                if shift == 0 { [false, false, true, true, false] } else { [false, true, true, true, false] }
+            );
+        }
+    }
+    let view = Rows::new(&logits, rows, classes).expect("rows");
+    for (bad, index) in [([3, 2], 1), ([0, 12], 1), ([12, 12], 0)] {
+        let error = options.sequence_log_probs(&tokens, view, &bad).expect_err("an error");
+        assert!(
+            matches!(error, Error::Option { what: "sequence offset", index: Some(at), .. } if at == index),
+            "{error}"
+        );
+    }
+    assert_eq!(
+        options.next_token_log_probs(&tokens[..5], view, &[0]),
+        Err(Error::RowCount { what: "labels", given: 5, expected: 11 })
+    );
+    let none = Rows::new(&[], 0, 3).expect("no rows");
+    let nothing = options.next_token_log_probs(&[0_u8; 0], none, &[0, 0]).expect("no rows");
+    assert!(nothing[0].is_greedy && nothing[0].mean().is_nan());
+}

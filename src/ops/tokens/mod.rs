@@ -1,8 +1,10 @@
 //! Log-probabilities of tokens: what servers and evaluations read from a model's logits.
 
 mod outputs;
+mod sequences;
 
 pub use outputs::TokenOutputs;
+pub use sequences::SequenceLogProb;
 
 use super::{CrossEntropy, allocate, expect_rows};
 use crate::engine::parallel;
@@ -174,10 +176,7 @@ impl<'a> TokenLogProbs<'a> {
     /// rounded, where there is room for them.
     fn run(&self, logits: Rows<'_>, wanted: TokenOutputs<'_>, exact: &mut [f64]) -> Result<(), Error> {
         let (rows, classes) = (logits.rows(), logits.classes());
-        self.options.expect_lengths(rows, classes)?;
-        if let Some(temperatures) = self.temperatures {
-            expect_rows("row temperatures", temperatures.len(), rows)?;
-        }
+        self.expect_options(rows, classes)?;
         if rows > 0 && u32::try_from(classes).map_or(true, |classes| classes == Self::NO_TOKEN) {
             return Err(Error::TooManyClasses { given: classes });
         }
@@ -188,5 +187,22 @@ impl<'a> TokenLogProbs<'a> {
         let (map, temperatures) = (self.options.map, self.temperatures.unwrap_or_default());
         let call = TokenCall { logits: logits.values(), map, temperatures, chosen, top, named, outputs };
         parallel::run(call, logits.execution()).map(drop)
+    }
+
+    /// An error unless all options have the lengths that the logits need.
+    fn expect_options(&self, rows: usize, classes: usize) -> Result<(), Error> {
+        self.options.expect_lengths(rows, classes)?;
+        match self.temperatures {
+            Some(temperatures) => expect_rows("row temperatures", temperatures.len(), rows),
+            None => Ok(()),
+        }
+    }
+
+    /// The options of the first rows.
+    fn of_first_rows(&self, rows: usize, classes: usize) -> Self {
+        let mut first = *self;
+        (first.options.map, _) = self.options.map.split_at(rows, classes);
+        first.temperatures = self.temperatures.map(|temperatures| &temperatures[..rows]);
+        first
     }
 }
