@@ -12,7 +12,7 @@ mod fuzz;
 
 use fuzz::{
     AxesInput, DenseInput, FamilyInput, LabelsInput, OptionsInput, ScoreInput, ShapeInput, SoftmaxInput,
-    SparseInput, ViewsInput,
+    SparseInput, TokensInput, ViewsInput,
 };
 
 /// Fewer seeds than this mean that the corpus has been lost.
@@ -40,6 +40,7 @@ targets! {
     seeds_of_axes_pass: "axes", AxesInput;
     seeds_of_labels_pass: "labels", LabelsInput;
     seeds_of_the_other_losses_pass: "family", FamilyInput;
+    seeds_of_tokens_pass: "tokens", TokensInput;
     seeds_of_files_pass: "score", ScoreInput;
 }
 

@@ -3,7 +3,7 @@
 mod common;
 
 use common::property::{Errors, for_all};
-use common::{backends, bound, contract, report, same_bits, ulp};
+use common::{assert_same_bits, backends, bound, contract, report, same_bits, ulp};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use rayon::ThreadPoolBuilder;
@@ -82,7 +82,8 @@ fn mapped(row: &[f32], mask: Option<&[bool]>, cap: Option<f64>, temperature: f64
     Mapped { given, logits }
 }
 
-/// The log-probabilities of a row, by the definition; NaN where there is no softmax.
+/// The log-probabilities of a row by the definition, and the log-sum-exp; NaN where there is no softmax.
+#[expect(clippy::float_cmp, reason = "the largest logit is one of them")]
 fn log_probabilities(logits: &[f32]) -> (Vec<f64>, f64) {
     let max = logits.iter().fold(f64::NEG_INFINITY, |max, &x| max.max(x.into()));
     if logits.iter().any(|x| x.is_nan()) {
@@ -145,15 +146,12 @@ fn check_row(
     assert_eq!(got.equal[i] as usize, count(&|x| x == of_chosen), "{backend}: equal");
     assert_eq!(got.argmax[i], classes.first().map_or(NONE, |&class| class.try_into().expect("few")));
     for (place, (&id, &log)) in ids.iter().zip(top).enumerate() {
-        match classes.get(place) {
-            Some(&class) => {
-                assert_eq!(id as usize, class, "{backend}: place {place} of {ids:?}");
-                within("top", log, logs[class]);
-            }
-            None => {
-                assert_eq!(id, NONE, "{backend}: place {place}");
-                assert!(if log_sum_exp.is_finite() { log == f32::NEG_INFINITY } else { log.is_nan() });
-            }
+        if let Some(&class) = classes.get(place) {
+            assert_eq!(id as usize, class, "{backend}: place {place} of {ids:?}");
+            within("top", log, logs[class]);
+        } else {
+            assert_eq!(id, NONE, "{backend}: place {place}");
+            assert!(if log_sum_exp.is_finite() { log == f32::NEG_INFINITY } else { log.is_nan() });
         }
     }
 }
@@ -489,7 +487,7 @@ fn named_tokens_of_each_row() {
     let new = TokenLogProbs::new();
     new.read_into(view, TokenOutputs::new().named(&[0, 1, 2], &mut shared)).expect("a valid call");
     new.read_into(view, TokenOutputs::new().named_per_row(2, &[2, 0, 1, 0], &mut own)).expect("a valid call");
-    assert_eq!(own, [shared[2], shared[0], shared[4], shared[3]]);
+    assert_same_bits("of each row", &own, &[shared[2], shared[0], shared[4], shared[3]]);
 }
 
 #[test]

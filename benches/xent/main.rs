@@ -13,6 +13,7 @@ mod limits;
 mod operations;
 mod options;
 mod plan;
+mod tokens;
 
 use std::env;
 use std::time::Duration;
@@ -25,6 +26,7 @@ fn main() {
     let quick = test || env::var("XENT_BENCH").is_ok_and(|mode| mode == "quick");
     let mut criterion = criterion(quick).configure_from_args();
     calls::bench(&mut criterion);
+    tokens::bench(&mut criterion, quick);
     for mut case in plan::cases(quick) {
         limits::bench(&mut criterion, &mut case);
         operations::bench(&mut criterion, &mut case);

@@ -229,6 +229,14 @@ fn any_above<S: Simd>(simd: S, maxima: &[f32; LANES], limit: f32) -> bool {
 #[inline(always)]
 #[expect(clippy::cast_possible_truncation, reason = "a class of a block")]
 fn keep<S: Simd>(simd: S, block: &[f32], first: usize, top: &mut Top) {
+    if top.is_new() {
+        // All of the first block is above no limit, and hardly any of it is among the largest.
+        let mut of_groups = [f32::NEG_INFINITY; BLOCK / 4];
+        for (step, to) in block.chunks(STEP).zip(of_groups.as_chunks_mut().0) {
+            *to = maxima(simd, step);
+        }
+        top.expect(&mut of_groups);
+    }
     each_step(
         block,
         #[inline(always)]
@@ -252,6 +260,7 @@ fn keep<S: Simd>(simd: S, block: &[f32], first: usize, top: &mut Top) {
 
 /// Counts the logits of a block that are above the chosen one, and those that equal it.
 #[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "logits of a block")]
 fn count<S: Simd>(simd: S, block: &[f32], chosen: f32, ranks: &mut Ranks) {
     let one = simd.splat(f32::from_bits(1));
     // What is not below the next larger number is above.

@@ -38,6 +38,22 @@ impl Top {
         self.limit
     }
 
+    /// Whether nothing has been kept, so that there is no limit.
+    #[inline(always)]
+    pub(crate) fn is_new(&self) -> bool {
+        self.len == 0 && self.wanted > 0
+    }
+
+    /// Takes the largest logits of groups of classes that are about to come: as many as are wanted are at least as large as
+    /// the `k`-th of these.
+    pub(crate) fn expect(&mut self, of_groups: &mut [f32]) {
+        if self.wanted <= of_groups.len() {
+            let (_, last, _) = of_groups.select_nth_unstable_by(self.wanted - 1, |a, b| b.total_cmp(a));
+            // What equals it is to be kept.
+            self.limit = last.next_down();
+        }
+    }
+
     /// Keeps a logit.
     #[inline(always)]
     pub(crate) fn add(&mut self, logit: f32, class: u32) {

@@ -90,7 +90,6 @@ impl<'a> TokenOutputs<'a> {
     }
 
     /// Checks every length and every named token, and takes the outputs apart.
-    #[expect(clippy::type_complexity, reason = "taken apart at once")]
     pub(super) fn validated(
         self,
         rows: usize,
