@@ -250,7 +250,7 @@ impl fmt::Display for Error {
                 "the log-sum-exp that was saved for row {row} is EMPTY, which no row of numbers has; expected what `forward` gave"
             ),
             Self::NeedsLabels { what } => {
-                write!(f, "{what} need labels, and none were given; call `statistics_into` with labels")
+                write!(f, "{what} need labels, and none were given; give one for each row")
             }
             Self::OutOfMemory { values } => write!(f, "no memory for {values} results"),
             Self::UnknownBackend { name } => {

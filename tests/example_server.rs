@@ -1,4 +1,4 @@
-//! The example `server`: JSON of OpenAI's shape.
+//! The example `server`: JSON of `OpenAI`'s shape.
 
 mod common;
 

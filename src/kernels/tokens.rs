@@ -229,7 +229,7 @@ fn any_above<S: Simd>(simd: S, maxima: &[f32; LANES], limit: f32) -> bool {
 #[inline(always)]
 #[expect(clippy::cast_possible_truncation, reason = "a class of a block")]
 fn keep<S: Simd>(simd: S, block: &[f32], first: usize, top: &mut Top) {
-    if top.is_new() {
+    if top.is_new() && block.len() == BLOCK {
         // All of the first block is above no limit, and hardly any of it is among the largest.
         let mut of_groups = [f32::NEG_INFINITY; BLOCK / 4];
         for (step, to) in block.chunks(STEP).zip(of_groups.as_chunks_mut().0) {
