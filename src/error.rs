@@ -128,6 +128,20 @@ pub enum Error {
         /// The number of classes: labels are `0..classes`.
         classes: usize,
     },
+    /// A token that is named is no class.
+    TokenOutOfRange {
+        /// Where in the list of names it stands.
+        index: usize,
+        /// The token.
+        token: u32,
+        /// The number of classes: tokens are `0..classes`.
+        classes: usize,
+    },
+    /// Rows have more classes than a `u32` has numbers for them, of which one stands for none.
+    TooManyClasses {
+        /// The number of classes.
+        given: usize,
+    },
     /// One upstream gradient per row was given for a loss reduced to one number.
     UpstreamPerRow {
         /// The length of the slice.
@@ -160,7 +174,7 @@ pub enum Error {
     },
     /// A statistic that is asked for is one of labels, and there are none.
     NeedsLabels {
-        /// The statistic: `"log-probabilities"`, `"correct"`.
+        /// The statistic: `"log-probabilities"`, `"correct"`, `"ranks"`.
         what: &'static str,
     },
     /// The results do not fit in memory.
@@ -240,6 +254,14 @@ impl fmt::Display for Error {
                 "the label {label} of row {row} is out of range; expected 0 to {}",
                 classes.saturating_sub(1)
             ),
+            Self::TokenOutOfRange { index, token, classes } => write!(
+                f,
+                "the named token {token} at {index} is out of range; expected 0 to {}",
+                classes.saturating_sub(1)
+            ),
+            Self::TooManyClasses { given } => {
+                write!(f, "{given} classes have no ids of 32 bits; expected at most {}", u32::MAX - 1)
+            }
             Self::UpstreamPerRow { given } => write!(
                 f,
                 "{given} upstream gradients for a loss reduced to one number; expected a uniform one"
@@ -259,7 +281,7 @@ impl fmt::Display for Error {
                 "the log-sum-exp that was saved for row {row} is EMPTY, which no row of numbers has; expected what `forward` gave"
             ),
             Self::NeedsLabels { what } => {
-                write!(f, "{what} need labels, and none were given; call `statistics_into` with labels")
+                write!(f, "{what} need labels, and none were given; give one for each row")
             }
             Self::OutOfMemory { values } => write!(f, "no memory for {values} results"),
             Self::UnknownBackend { name } => {

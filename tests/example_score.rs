@@ -156,3 +156,34 @@ fn no_rows_have_no_mean() {
     assert_eq!(case.losses(), []);
     assert_eq!(case.score(&[]).field("mean loss"), "NaN nats");
 }
+
+#[test]
+fn labels_are_looked_for_among_the_most_probable_classes() {
+    let case = Case::new(&three_rows(), &labels(&[3, 3, 1]));
+    let run = case.score(&["--top-k", "2"]);
+    assert_eq!(run.field("top-1 accuracy"), "33.33 % (1 of 3)");
+    // The first row's label is the third of its classes.
+    assert_eq!(run.field("top-2 accuracy"), "66.67 % (2 of 3)");
+    assert_eq!(case.score(&["--top-k", "9"]).field("top-9 accuracy"), "100.00 % (3 of 3)");
+}
+
+#[test]
+fn sequences_are_scored() {
+    let case = Case::new(&three_rows(), &labels(&THREE_LABELS));
+    let offsets = case.path("offsets.npy");
+    fs::write(&offsets, labels(&[0, 2, 3])).unwrap();
+    let run = case.score(&["--sequences", offsets.to_str().unwrap()]);
+    assert_eq!((run.code, run.field("sequences")), (Some(0), "2"), "{run:?}");
+    let sum: f64 = (0..2).map(|row| -reference::sparse_loss([0, 3][row], &THREE_ROWS[4 * row..][..4])).sum();
+    let first = run.field("sequence 0");
+    assert!(first.starts_with("2 tokens, -") && first.ends_with("greedy false"), "{first}");
+    let printed: f64 = first["2 tokens, ".len()..].split(' ').next().unwrap().parse().unwrap();
+    // Of terms of f32.
+    assert!((printed / sum - 1.0).abs() < 1e-6, "{printed}, not {sum}");
+    assert!(run.field("sequence 1").ends_with("greedy true"), "{run:?}");
+
+    fs::write(&offsets, labels(&[0, 2, 4])).unwrap();
+    let bad = case.score(&["--sequences", offsets.to_str().unwrap()]);
+    assert_eq!(bad.code, Some(2));
+    assert!(bad.err.contains("the sequence offset at 2 is 4"), "{bad:?}");
+}

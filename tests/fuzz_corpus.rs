@@ -12,7 +12,7 @@ mod fuzz;
 
 use fuzz::{
     AxesInput, DenseInput, FamilyInput, LabelsInput, LinearInput, OptionsInput, ScoreInput, ShapeInput,
-    SoftmaxInput, SparseInput, ViewsInput,
+    SoftmaxInput, SparseInput, TokensInput, ViewsInput,
 };
 
 /// Fewer seeds than this mean that the corpus has been lost.
@@ -41,6 +41,7 @@ targets! {
     seeds_of_labels_pass: "labels", LabelsInput;
     seeds_of_the_other_losses_pass: "family", FamilyInput;
     seeds_of_linear_classifiers_pass: "linear", LinearInput;
+    seeds_of_tokens_pass: "tokens", TokensInput;
     seeds_of_files_pass: "score", ScoreInput;
 }
 

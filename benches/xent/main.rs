@@ -14,6 +14,7 @@ mod linear;
 mod operations;
 mod options;
 mod plan;
+mod tokens;
 
 use std::env;
 use std::time::Duration;
@@ -27,6 +28,7 @@ fn main() {
     let mut criterion = criterion(quick).configure_from_args();
     calls::bench(&mut criterion);
     linear::bench(&mut criterion, quick);
+    tokens::bench(&mut criterion, quick);
     for mut case in plan::cases(quick) {
         limits::bench(&mut criterion, &mut case);
         operations::bench(&mut criterion, &mut case);

@@ -3,6 +3,7 @@
 //! ```text
 //! cargo run --release --example score
 //! cargo run --release --example score -- logits.npy labels.npy --per-row losses.npy
+//! cargo run --release --example score -- logits.npy tokens.npy --top-k 5 --sequences offsets.npy
 //! ```
 //!
 //! Logits are f32, rows × classes; labels are integers of any type, one per row. Without files it scores
@@ -10,6 +11,7 @@
 //! exit code 2, and nothing is written.
 
 mod npy;
+mod tokens;
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -41,6 +43,15 @@ struct Args {
     #[arg(long, value_name = "FILE")]
     per_row: Option<PathBuf>,
 
+    /// How many rows have their label among so many of the most probable classes.
+    #[arg(long, value_name = "K")]
+    top_k: Option<usize>,
+
+    /// A .npy file of integers, where sequences of rows begin and the last one ends: 0, 12, 20 are two. Prints the
+    /// log-probability of each, its perplexity, and whether it is what the model would have said.
+    #[arg(long, value_name = "FILE")]
+    sequences: Option<PathBuf>,
+
     /// The instruction set: scalar, portable, avx2 or avx512 [default: the best here, or `XENT_BACKEND`]
     #[arg(long, value_name = "NAME")]
     backend: Option<String>,
@@ -67,10 +78,30 @@ fn run(args: &Args) -> Result<()> {
         .with_context(|| logits_path.display().to_string())?
         .with_backend(backend);
     let score = Score::of(labels.as_labels(), logits).with_context(|| labels_path.display().to_string())?;
+    let among_top = match args.top_k {
+        Some(k) => Some((k, tokens::among_top(k, labels.as_labels(), logits)?)),
+        None => None,
+    };
+    let sequences = match &args.sequences {
+        Some(path) => {
+            let offsets = read(path, npy::read_integers)?;
+            let sequences = tokens::sequences(offsets.as_labels(), labels.as_labels(), logits);
+            Some(sequences.with_context(|| path.display().to_string())?)
+        }
+        None => None,
+    };
     if let Some(path) = &args.per_row {
         write_whole(path, &score.losses).with_context(|| path.display().to_string())?;
     }
-    score.print(logits, backend, &mut io::stdout())?;
+    let out = &mut io::stdout();
+    score.print(logits, backend, out)?;
+    if let Some((k, right)) = among_top {
+        let percent = 100.0 * as_f64(right) / as_f64(logits.rows());
+        writeln!(out, "top-{k} accuracy  {percent:.2} % ({right} of {})", logits.rows())?;
+    }
+    if let Some(sequences) = sequences {
+        tokens::print(&sequences, out)?;
+    }
     Ok(())
 }
 

@@ -16,6 +16,7 @@ mod same;
 mod score;
 mod shapes;
 mod softmax;
+mod tokens;
 mod views;
 
 #[allow(dead_code, reason = "the tests use more of it")]
@@ -43,4 +44,5 @@ pub use options::OptionsInput;
 pub use score::ScoreInput;
 pub use shapes::ShapeInput;
 pub use softmax::SoftmaxInput;
+pub use tokens::TokensInput;
 pub use views::ViewsInput;

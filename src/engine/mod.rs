@@ -11,4 +11,5 @@ mod rows;
 mod scratch;
 mod settle;
 mod stream;
+pub(crate) mod tokens;
 pub(crate) mod total;

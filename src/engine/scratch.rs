@@ -1,9 +1,11 @@
 //! What each thread keeps between calls, so that a call allocates nothing.
 
 use super::settle::Masses;
+use super::tokens::Run;
 use crate::kernels::group::Group;
 use crate::kernels::rows::RowSum;
 use crate::kernels::tile_ends::TileMass;
+use crate::numbers::spread::Spread;
 use crate::simd::LANES;
 
 /// Buffers that grow to what the largest call needed.
@@ -31,4 +33,7 @@ pub(crate) struct Scratch {
     pub(crate) sums: Vec<RowSum>,
     pub(crate) parts: Vec<RowSum>,
     pub(crate) masses: Vec<Masses>,
+    /// What is large in a row, of each thread that reads a part of it, and the sums of its parts.
+    pub(crate) runs: Vec<Run>,
+    pub(crate) spreads: Vec<Spread>,
 }

@@ -4,20 +4,22 @@
 //! `x` is `(sum(q) + 2 k lse) p_i - q_i`. A class index is a mass of 1 at its class.
 
 mod labels;
+mod logarithms;
 mod statistics;
 
 pub(crate) use self::labels::Masses;
 pub(super) use self::labels::make_labels;
+pub(super) use self::logarithms::{label_largest, leaves_out_largest};
+use self::logarithms::{log_sum_exp, logarithms};
 use self::statistics::{entropy, save, statistics};
 pub(super) use self::statistics::{first_of_largest, saved};
 use super::call::{Inputs, Work};
 use super::options::{Outputs, set};
 use super::rows::{Groups, Lines};
 use crate::kernels::finish::{Finish, SetFactors};
-use crate::kernels::group::{Group, LossSum, NO_LABEL, Special};
+use crate::kernels::group::{Group, LossSum, Special};
 use crate::kernels::map::Mask;
 use crate::kernels::masses::{Mass, Weigh, WeighRows};
-use crate::kernels::maximum::LargestOfRows;
 use crate::kernels::write::Formula;
 use crate::numbers::exp::Reference;
 use crate::numbers::factor::{TOO_LARGE, narrow, narrow_normal};
@@ -152,55 +154,6 @@ pub(super) fn mark_special(inputs: &Inputs<'_>, group: &mut Group, writes: bool)
     }
 }
 
-/// From so many classes on log-probabilities are made of whole sums: rows come from afar then, and to look for the largest
-/// logit first would cost more than to sum again the few rows that one class leads.
-const MANY: usize = 1024;
-
-/// Whether the largest logits are left out of sums, as labels are: their losses are what is next to 0.
-pub(super) fn leaves_out_largest(groups: &Groups) -> bool {
-    groups.classes < MANY
-}
-
-/// Takes the classes of the largest logits for labels.
-pub(super) fn label_largest(groups: &Groups, group: &mut Group, logits: &[&[f32]; LANES]) {
-    let (rows, to) = (&logits[..group.len], &mut group.labels[..group.len]);
-    groups.token.run(LargestOfRows { rows, to });
-}
-
-/// Log-probabilities: the logarithms of sums, and, next to 0, the loss of the largest logit.
-fn logarithms(groups: &mut Groups, group: &mut Group, lines: &Lines<'_>) {
-    let (left_out, mut unused) = (leaves_out_largest(groups), LossSum::EMPTY);
-    groups.token.run(Finish {
-        groups: core::slice::from_mut(group),
-        labels: left_out,
-        losses: left_out.then_some(&mut unused),
-        logs: !left_out,
-        factors: false,
-    });
-    if !left_out {
-        label_largest(groups, group, &lines.logits);
-    }
-    for i in 0..group.len {
-        let pivot = f64::from(group.ends.pivot[i]);
-        let (log, loss) = if left_out {
-            ((f64::from(group.ends.logit[i]) - pivot) + group.loss[i], group.loss[i])
-        } else {
-            let log = group.log[i];
-            let below = pivot + log - f64::from(lines.logits[i][group.labels[i]]);
-            let near = below < NEAR_ZERO;
-            (log, if near { groups.of_largest(lines.logits[i], reference(group, i)).1 } else { below })
-        };
-        group.factors.high[i] = narrow(log);
-        group.factors.low[i] = narrow(log - f64::from(group.factors.high[i]));
-        group.subtract[i] = narrow(group.scale[i]);
-        if loss < NEAR_ZERO {
-            group.at_label[i] = 0.0 - narrow_normal(loss * group.scale[i]);
-        } else {
-            group.labels[i] = NO_LABEL;
-        }
-    }
-}
-
 /// The entropies `H` of rows, and what their gradients `p ((lse - H) - x)` are made of.
 fn entropies(
     groups: &mut Groups,
@@ -223,27 +176,6 @@ fn entropies(
 
 fn reference(group: &Group, i: usize) -> Reference {
     Reference { pivot: group.ends.pivot[i], exponent: group.ends.exponent[i] }
-}
-
-/// The log-sum-exp of a row, of which the whole sum is known.
-///
-/// Identity: `m + ln(1 + R / e^m)`: next to 0 the sum itself, next to 1, would have no digits left.
-fn log_sum_exp(groups: &mut Groups, group: &Group, i: usize, logits: &[f32]) -> f32 {
-    if let [logit] = logits {
-        return *logit;
-    }
-    if !group.ends.sum[i].is_finite() {
-        return if logits.iter().any(|x| x.is_nan()) { f32::NAN } else { f32::INFINITY };
-    }
-    if group.max[i] == f32::NEG_INFINITY {
-        return f32::NEG_INFINITY;
-    }
-    let value = f64::from(group.ends.pivot[i]) + group.log[i];
-    if value.abs() >= NEAR_ZERO {
-        return narrow(value);
-    }
-    let (class, loss, _) = groups.of_largest(logits, reference(group, i));
-    narrow(f64::from(logits[class]) + loss)
 }
 
 /// Losses with any options, and statistics.

@@ -39,20 +39,9 @@ impl Kernel for Largest<'_> {
 /// The largest logit of a row, of those that are not NaN.
 #[inline(always)]
 pub(super) fn largest<S: Simd>(simd: S, row: &[f32]) -> f32 {
-    let (steps, tail) = row.as_chunks::<STEP>();
     let mut all = [f32::NEG_INFINITY; LANES];
     for part in 0..S::PARTS {
-        let mut max = [simd.splat(f32::NEG_INFINITY); 4];
-        for step in steps {
-            for (max, from) in max.iter_mut().zip(step.as_chunks().0) {
-                *max = simd.load(from, part).max(*max);
-            }
-        }
-        for (max, from) in max.iter_mut().zip(tail.chunks(LANES)) {
-            *max = simd.load_tail(from, part, f32::NEG_INFINITY).max(*max);
-        }
-        let [a, b, c, d] = max;
-        a.max(b).max(c.max(d)).store(&mut all, part);
+        largest_of_part(simd, row, part).store(&mut all, part);
     }
     // By halves: one after the other each would wait for the one before.
     let mut width = LANES / 2;
@@ -63,6 +52,23 @@ pub(super) fn largest<S: Simd>(simd: S, row: &[f32]) -> f32 {
         width /= 2;
     }
     all[0]
+}
+
+/// The largest logits of a row, of those that are not NaN, in each lane of a part.
+#[inline(always)]
+pub(super) fn largest_of_part<S: Simd>(simd: S, row: &[f32], part: usize) -> S::Lanes {
+    let (steps, tail) = row.as_chunks::<STEP>();
+    let mut max = [simd.splat(f32::NEG_INFINITY); 4];
+    for step in steps {
+        for (max, from) in max.iter_mut().zip(step.as_chunks().0) {
+            *max = simd.load(from, part).max(*max);
+        }
+    }
+    for (max, from) in max.iter_mut().zip(tail.chunks(LANES)) {
+        *max = simd.load_tail(from, part, f32::NEG_INFINITY).max(*max);
+    }
+    let [a, b, c, d] = max;
+    a.max(b).max(c.max(d))
 }
 
 /// Finds the index of the first NaN of a row, else of its first largest logit.
@@ -122,7 +128,7 @@ fn argmax<S: Simd, const NAN: bool>(simd: S, row: &[f32]) -> usize {
 #[inline(always)]
 #[expect(clippy::float_cmp, reason = "the maximum is one of the logits")]
 #[expect(clippy::cast_possible_truncation, reason = "numbers of a block")]
-fn first_index(block: &[f32], max: f32) -> usize {
+pub(super) fn first_index(block: &[f32], max: f32) -> usize {
     const NONE: u32 = 1 << 20;
     // Without an early exit, which nobody foresees: the first of each lane, from behind, then the first of all.
     let (chunks, tail) = block.as_chunks::<LANES>();

@@ -18,6 +18,7 @@ pub(crate) mod row_losses;
 pub(crate) mod rows;
 pub(crate) mod tile_ends;
 pub(crate) mod tiles;
+pub(crate) mod tokens;
 pub(crate) mod write;
 pub(crate) mod write_tiles;
 

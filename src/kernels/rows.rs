@@ -92,21 +92,21 @@ impl Kernel for SumRows<'_> {
 impl RowSum {
     /// Adds what the lanes hold to the total.
     #[inline(always)]
-    fn close<S: Simd>(&mut self, simd: S) {
+    pub(super) fn close<S: Simd>(&mut self, simd: S) {
         self.total += simd.sum_lanes(&self.high, &self.low);
         (self.high, self.low) = ([0.0; LANES], [0.0; LANES]);
     }
 }
 
 /// One row, or a part of it.
-struct Row<'a, S> {
-    simd: S,
-    logits: &'a [f32],
-    label: usize,
-    reference: Reference,
-    sum: &'a mut RowSum,
-    seen: &'a mut [f32; LANES],
-    ahead: usize,
+pub(super) struct Row<'a, S> {
+    pub(super) simd: S,
+    pub(super) logits: &'a [f32],
+    pub(super) label: usize,
+    pub(super) reference: Reference,
+    pub(super) sum: &'a mut RowSum,
+    pub(super) seen: &'a mut [f32; LANES],
+    pub(super) ahead: usize,
 }
 
 impl<S: Simd> Row<'_, S> {
@@ -116,16 +116,10 @@ impl<S: Simd> Row<'_, S> {
 
     #[inline(always)]
     fn read<const PIVOT: bool, const KEEP: bool, const AHEAD: bool>(&mut self, terms: &mut [f32]) {
-        let mut copy = [[f32::NEG_INFINITY; LANES]; 4];
         if self.logits.len() <= BLOCK {
-            // A short row would wait for the copy: its label's term is taken out where it is.
-            let label = self.label;
-            return if label < self.logits.len() {
-                self.block::<PIVOT, KEEP, AHEAD, true>(self.logits, label, &copy, terms);
-            } else {
-                self.block::<PIVOT, KEEP, AHEAD, false>(self.logits, usize::MAX, &copy, terms);
-            };
+            return self.read_block::<PIVOT, KEEP, AHEAD>(terms);
         }
+        let mut copy = [[f32::NEG_INFINITY; LANES]; 4];
         // In place of the label's logit there is -inf: its step is read from a copy.
         if let Some(&logit) = self.logits.get(self.label) {
             let step = &self.logits[self.label / STEP * STEP..];
@@ -146,6 +140,21 @@ impl<S: Simd> Row<'_, S> {
                 if KEEP { &mut terms[start..(start + block.len()).next_multiple_of(STEP)] } else { &mut [] };
             let label = (self.label / STEP).wrapping_sub(start / STEP);
             self.block::<PIVOT, KEEP, AHEAD, false>(block, label, &copy, terms);
+        }
+    }
+
+    /// Reads a row of one block, or the one that is there. It would wait for the copy: its label's term is taken out where
+    /// it is.
+    #[inline(always)]
+    pub(super) fn read_block<const PIVOT: bool, const KEEP: bool, const AHEAD: bool>(
+        &mut self,
+        terms: &mut [f32],
+    ) {
+        let (label, copy) = (self.label, [[f32::NEG_INFINITY; LANES]; 4]);
+        if label < self.logits.len() {
+            self.block::<PIVOT, KEEP, AHEAD, true>(self.logits, label, &copy, terms);
+        } else {
+            self.block::<PIVOT, KEEP, AHEAD, false>(self.logits, usize::MAX, &copy, terms);
         }
     }
 

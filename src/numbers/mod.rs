@@ -7,4 +7,6 @@ pub(crate) mod factor;
 pub(crate) mod log_sum_exp;
 pub(crate) mod math;
 pub(crate) mod smoothing;
+pub(crate) mod spread;
 pub(crate) mod tanh;
+pub(crate) mod top;

@@ -319,6 +319,12 @@ impl Lanes for Eight {
     }
 
     #[inline(always)]
+    fn above(self, limit: Self) -> u32 {
+        // Eight bits.
+        proven!(_mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(self.0, limit.0))).cast_unsigned()
+    }
+
+    #[inline(always)]
     fn zero_where_same(self, a: Self, b: Self) -> Self {
         proven!(Self(_mm256_andnot_ps(
             _mm256_castsi256_ps(_mm256_cmpeq_epi32(a.integers(), b.integers())),

@@ -336,6 +336,11 @@ impl Lanes for Sixteen {
     }
 
     #[inline(always)]
+    fn above(self, limit: Self) -> u32 {
+        u32::from(proven!(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(self.0, limit.0)))
+    }
+
+    #[inline(always)]
     fn zero_where_same(self, a: Self, b: Self) -> Self {
         proven!(Self(_mm512_maskz_mov_ps(_mm512_cmpneq_epi32_mask(a.integers(), b.integers()), self.0)))
     }

@@ -161,6 +161,8 @@ pub(crate) trait Lanes: Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Out
     }
     /// +0 where `other == 0`.
     fn zero_where_zero(self, other: Self) -> Self;
+    /// A bit for each lane that is above a limit, the first lane's the lowest.
+    fn above(self, limit: Self) -> u32;
     /// +0 where the bits of two others are the same.
     fn zero_where_same(self, a: Self, b: Self) -> Self;
     /// The same vectors, all of them before anything that follows: keeps the compiler from working them off

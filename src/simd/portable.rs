@@ -157,6 +157,11 @@ impl Lanes for Four {
     }
 
     #[inline(always)]
+    fn above(self, limit: Self) -> u32 {
+        self.0.simd_gt(limit.0).to_bitmask()
+    }
+
+    #[inline(always)]
     fn zero_where_same(self, a: Self, b: Self) -> Self {
         let same: f32x4 = cast(a.integers().simd_eq(b.integers()));
         Self(same.bitselect(f32x4::ZERO, self.0))

@@ -129,6 +129,11 @@ impl Lanes for One {
     }
 
     #[inline(always)]
+    fn above(self, limit: Self) -> u32 {
+        u32::from(self.0 > limit.0)
+    }
+
+    #[inline(always)]
     fn zero_where_same(self, a: Self, b: Self) -> Self {
         if a.0.to_bits() == b.0.to_bits() { Self(0.0) } else { self }
     }

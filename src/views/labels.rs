@@ -225,7 +225,7 @@ impl Ignored<'_> {
         if let Self::One(label) = self { T::try_from(label).ok() } else { None }
     }
 
-    fn holds(self, label: i128) -> bool {
+    pub(crate) fn holds(self, label: i128) -> bool {
         match self {
             Self::None => false,
             Self::One(one) => i128::from(one) == label,

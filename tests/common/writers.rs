@@ -3,11 +3,11 @@
 
 use xent::{
     Backend, BinaryCrossEntropy, CrossEntropy, EmptyMean, Error, Hinge, HingePower, KlDivergence, LogSumExp,
-    NegativeLogLikelihood, Reduction, Rows, RowsMut, Smoothing, SquaredError, Statistics, Upstream,
-    argmax_into, log_softmax_gradient_in_place, log_softmax_gradient_into, log_softmax_in_place,
-    log_softmax_into, log_sum_exp_into, row_max_into, softmax_cross_entropy_with_logits_into,
-    softmax_gradient_in_place, softmax_gradient_into, softmax_in_place, softmax_into,
-    sparse_softmax_cross_entropy_with_logits_into,
+    NegativeLogLikelihood, Reduction, Rows, RowsMut, Smoothing, SquaredError, Statistics, TokenLogProbs,
+    TokenOutputs, Upstream, argmax_into, log_softmax_gradient_in_place, log_softmax_gradient_into,
+    log_softmax_in_place, log_softmax_into, log_sum_exp_into, row_max_into,
+    softmax_cross_entropy_with_logits_into, softmax_gradient_in_place, softmax_gradient_into,
+    softmax_in_place, softmax_into, sparse_softmax_cross_entropy_with_logits_into,
 };
 
 /// A part of a call that can be wrong.
@@ -133,6 +133,11 @@ impl Inputs {
             .and_then(|loss| loss.logit_scale(0.9))
             .and_then(|loss| loss.soft_cap(50.0));
         loss.expect("options in their ranges").class_mask(&self.mask)
+    }
+
+    fn tokens_with_options(&self) -> TokenLogProbs<'_> {
+        let tokens = TokenLogProbs::new().temperature(1.25).and_then(|tokens| tokens.soft_cap(50.0));
+        tokens.expect("options in their ranges").class_mask(&self.mask)
     }
 
     fn hinge(&self) -> Hinge<'_> {
@@ -313,6 +318,18 @@ pub const WRITERS: &[Writer] = writers! {
         let wanted = Statistics::new().entropy(&mut o.losses);
         i.loss().statistics_into(&i.labels, i.logits(), wanted)
     };
+    "token log-probabilities" [Losses Labels] |i, o| {
+        TokenLogProbs::new().read_into(i.logits(), TokenOutputs::new().chosen(&i.labels, &mut o.losses))
+    };
+    "token log-probabilities, columns, with options" [Losses Labels] |i, o| {
+        i.tokens_with_options().read_into(i.columns(), TokenOutputs::new().chosen(&i.labels, &mut o.losses))
+    };
+    "token entropies" [Losses] |i, o| TokenLogProbs::new().read_into(i.logits(), TokenOutputs::new().entropy(&mut o.losses));
+    "token entropies, with options" [Losses] |i, o| {
+        i.tokens_with_options().read_into(i.logits(), TokenOutputs::new().entropy(&mut o.losses))
+    };
+    "token log-sum-exps" [Losses]
+        |i, o| TokenLogProbs::new().read_into(i.logits(), TokenOutputs::new().log_sum_exp(&mut o.losses));
     "hinge, loss_into" [Losses Labels Upstream]
         |i, o| i.hinge().loss_into(&i.labels, i.logits(), &mut o.losses).map(drop);
     "squared hinge, loss_and_gradient_into" [Matrix Losses Labels Upstream] |i, o| {

@@ -1,0 +1,74 @@
+//! What servers read of their logits, beside the log-sum-exp alone and a loop with a heap as it is written by hand.
+
+use core::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use criterion::{BenchmarkId, Criterion, Throughput};
+use xent::{Rows, TokenLogProbs, TokenOutputs, log_sum_exp_into};
+
+use crate::common::operations::Buffers;
+use crate::common::shape::{Shape, shape};
+
+const SHAPES: [Shape; 3] = [shape(1, 32_000), shape(1, 128_256), shape(64, 50_257)];
+
+/// The largest logits of each row.
+const TOP: [usize; 3] = [1, 20, 1000];
+
+pub fn bench(criterion: &mut Criterion, quick: bool) {
+    let shapes = if quick { &SHAPES[..1] } else { &SHAPES };
+    for &shape in shapes {
+        let Buffers { logits, labels, mut row_results, .. } = Buffers::new(shape);
+        let (rows, classes) = (shape.rows, shape.classes);
+        let view = Rows::new(&logits, rows, classes).expect("a matrix").on_this_thread();
+        let mut group = criterion.benchmark_group("tokens");
+        group.throughput(Throughput::Elements(shape.logits() as u64));
+        group.bench_function(BenchmarkId::new("log_sum_exp", shape), |bencher| {
+            bencher.iter(|| log_sum_exp_into(view, &mut row_results).expect("a valid call"));
+        });
+        group.bench_function(BenchmarkId::new("heap by hand, 20", shape), |bencher| {
+            bencher.iter(|| logits.chunks(classes).map(|row| by_hand(row, 20)).collect::<Vec<_>>());
+        });
+        let (mut chosen, mut entropy) = (vec![0.0; rows], vec![0.0; rows]);
+        let (mut above, mut equal) = (vec![0; rows], vec![0; rows]);
+        for k in TOP {
+            let (mut ids, mut top) = (vec![0; rows * k], vec![0.0; rows * k]);
+            for with_entropy in [false, true] {
+                let name = format!("top {k}, chosen, rank{}", if with_entropy { ", entropy" } else { "" });
+                group.bench_function(BenchmarkId::new(name, shape), |bencher| {
+                    bencher.iter(|| {
+                        let mut wanted = TokenOutputs::new()
+                            .chosen(&labels, &mut chosen)
+                            .rank(&mut above, &mut equal)
+                            .top(k, &mut ids, &mut top);
+                        if with_entropy {
+                            wanted = wanted.entropy(&mut entropy);
+                        }
+                        TokenLogProbs::new().read_into(view, wanted).expect("a valid call");
+                    });
+                });
+            }
+        }
+        group.finish();
+    }
+}
+
+/// The `k` largest logits and their log-probabilities: a maximum, a sum of exponentials, and a heap of the largest so far,
+/// whose least is replaced where a logit is larger.
+fn by_hand(row: &[f32], k: usize) -> Vec<(usize, f32)> {
+    let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let log_sum_exp = max + row.iter().map(|x| (x - max).exp()).sum::<f32>().ln();
+    // The order of bits is that of numbers once negative ones are turned.
+    let order = |x: f32| {
+        x.to_bits().cast_signed() ^ ((x.to_bits().cast_signed() >> 31).cast_unsigned() >> 1).cast_signed()
+    };
+    let mut heap = BinaryHeap::with_capacity(k + 1);
+    for (class, &x) in row.iter().enumerate() {
+        if heap.len() < k || heap.peek().is_some_and(|&Reverse((least, _))| order(x) > least) {
+            heap.push(Reverse((order(x), class)));
+            if heap.len() > k {
+                heap.pop();
+            }
+        }
+    }
+    heap.into_sorted_vec().into_iter().map(|Reverse((_, class))| (class, row[class] - log_sum_exp)).collect()
+}

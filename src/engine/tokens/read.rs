@@ -1,0 +1,94 @@
+//! One row: parts of 32 blocks, always the same ones, each block of which is looked at and then added to the part's sum;
+//! and the sums of parts, which are put together in their order, whoever has read them.
+
+use super::super::parallel::Join;
+use crate::kernels::rows::{BLOCK, PART};
+use crate::kernels::tokens::{Ranks, ReadPart};
+use crate::numbers::spread::Spread;
+use crate::numbers::top::Top;
+use crate::simd::Token;
+
+/// Parts that one thread reads of a row that several share: each thread's largest logits are selected by themselves.
+const SHARE: usize = 4;
+
+/// What one thread has found in the parts of a row that it has read.
+#[derive(Default)]
+pub(crate) struct Run {
+    pub(super) top: Top,
+    pub(super) ranks: Ranks,
+    terms: Vec<f32>,
+}
+
+/// A row, and what is wanted of it.
+#[derive(Clone, Copy)]
+pub(super) struct Row<'a> {
+    pub(super) token: Token,
+    /// The logits that are given, which are what is compared, and those that the softmax is taken of.
+    pub(super) given: &'a [f32],
+    pub(super) logits: &'a [f32],
+    /// The given logit of the chosen class; NaN where no ranks are wanted.
+    pub(super) chosen: f32,
+    pub(super) entropy: bool,
+}
+
+impl Row<'_> {
+    /// Reads the row, on several threads where there is a `join`. What is large is in the first of the runs afterwards.
+    pub(super) fn read(
+        &self,
+        wanted: usize,
+        runs: &mut Vec<Run>,
+        spreads: &mut Vec<Spread>,
+        join: Option<Join>,
+    ) -> Spread {
+        let parts = self.given.len().div_ceil(PART).max(1);
+        let shares = if join.is_some() { parts.div_ceil(SHARE) } else { 1 };
+        runs.resize_with(runs.len().max(shares), Run::default);
+        for run in &mut runs[..shares] {
+            run.top.restart(wanted.min(self.given.len()));
+            run.ranks = Ranks::default();
+            run.terms.resize(BLOCK, 0.0);
+        }
+        spreads.clear();
+        spreads.resize(parts, Spread::EMPTY);
+        self.share(0, spreads, &mut runs[..shares], join);
+        let (first, rest) = runs.split_at_mut(1);
+        for run in &rest[..shares - 1] {
+            first[0].top.merge(&run.top);
+            first[0].ranks.above += run.ranks.above;
+            first[0].ranks.equal += run.ranks.equal;
+        }
+        spreads[1..].iter().fold(spreads[0], |all, part| all.merge(*part))
+    }
+
+    /// Reads parts from one of the row's on; where there are several runs, its halves on two threads.
+    fn share(&self, first: usize, spreads: &mut [Spread], runs: &mut [Run], join: Option<Join>) {
+        let half = runs.len() / 2;
+        let Some(join) = join.filter(|_| half > 0) else {
+            for (i, spread) in spreads.iter_mut().enumerate() {
+                *spread = self.part((first + i) * PART, &mut runs[0]);
+            }
+            return;
+        };
+        let (runs, other_runs) = runs.split_at_mut(half);
+        let (spreads, other_spreads) = spreads.split_at_mut(half * SHARE);
+        let mut both = [(first, spreads, runs), (first + half * SHARE, other_spreads, other_runs)];
+        let [a, b] = &mut both;
+        join(&mut || self.share(a.0, a.1, a.2, Some(join)), &mut || {
+            self.share(b.0, b.1, b.2, Some(join));
+        });
+    }
+
+    /// Reads one part, which begins at a class.
+    fn part(&self, start: usize, run: &mut Run) -> Spread {
+        let end = (start + PART).min(self.given.len());
+        self.token.run(ReadPart {
+            given: &self.given[start..end],
+            logits: &self.logits[start..end],
+            first: start,
+            chosen: self.chosen,
+            ranks: &mut run.ranks,
+            top: &mut run.top,
+            terms: if self.entropy { &mut run.terms } else { &mut [] },
+        })
+    }
+}

@@ -1,0 +1,302 @@
+//! What a server asks of a row of logits beside their sum, in one read: the largest logits, how many are above a chosen
+//! one, and how far all are from the largest.
+//!
+//! Formulas: `R = sum e^(x_i)` over all classes but that of the largest logit `m`, and `D = sum e^(x_i) (m - x_i)`.
+//!
+//! Identity: what is large is found before what it changes. A block is searched while it comes into the nearest cache, and
+//! only then summed; the sum of the one with the largest logit so far is kept apart.
+//!
+//! Trick: a block none of whose logits is above the limit of the largest ones so far, or as large as the chosen one, is
+//! searched no further, and few are: a comparison for each of its sixteen lanes tells.
+
+use super::Kernel;
+use super::gradient::sum_of;
+use super::group::NO_LABEL;
+use super::maximum::{first_index, largest, largest_of_part};
+use super::rows::{BLOCK, Row, RowSum, STEP};
+use crate::numbers::exp::ROUNDER;
+use crate::numbers::spread::Spread;
+use crate::numbers::top::Top;
+use crate::simd::{LANES, Lanes, Simd, Wide};
+
+/// How many logits are above that of a chosen class, and how many equal it.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Ranks {
+    pub(crate) above: u32,
+    pub(crate) equal: u32,
+}
+
+/// Reads a part of a row, in blocks.
+pub(crate) struct ReadPart<'a> {
+    /// The logits that are given, which are what is compared.
+    pub(crate) given: &'a [f32],
+    /// Those that the sum is of.
+    pub(crate) logits: &'a [f32],
+    /// The class of the first.
+    pub(crate) first: usize,
+    /// The given logit of the chosen class; NaN where no ranks are wanted.
+    pub(crate) chosen: f32,
+    pub(crate) ranks: &'a mut Ranks,
+    pub(crate) top: &'a mut Top,
+    /// Room for the terms of a block; empty where no distances are wanted.
+    pub(crate) terms: &'a mut [f32],
+}
+
+impl Kernel for ReadPart<'_> {
+    type Output = Spread;
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, simd: S) -> Spread {
+        let Self { given, logits, first, chosen, ranks, top, terms } = self;
+        let mut part = Part {
+            simd,
+            spread: Spread::EMPTY,
+            sum: RowSum::EMPTY,
+            distances: [0.0; LANES],
+            seen: [ROUNDER; LANES],
+        };
+        for (i, (given, logits)) in given.chunks(BLOCK).zip(logits.chunks(BLOCK)).enumerate() {
+            let class = first + i * BLOCK;
+            let maxima = maxima(simd, given);
+            // The smallest of what asks for more; NaN counts as none.
+            let limit = part.spread.given.min(top.limit()).min(chosen.next_down());
+            let mut begins = false;
+            if any_above(simd, &maxima, limit) || chosen == f32::NEG_INFINITY {
+                if any_above(simd, &maxima, top.limit()) {
+                    keep(simd, given, class, top);
+                }
+                if any_above(simd, &maxima, chosen.next_down()) || chosen == f32::NEG_INFINITY {
+                    count(simd, given, chosen, ranks);
+                }
+                begins = any_above(simd, &maxima, part.spread.given);
+                if begins {
+                    part.spread.others += part.close();
+                    part.begin(largest(simd, logits), largest(simd, &maxima), class);
+                }
+            }
+            match (terms.is_empty(), part.spread.reference.pivot != 0.0) {
+                (true, false) => part.row(logits).read_block::<false, false, true>(&mut []),
+                (true, true) => part.row(logits).read_block::<true, false, true>(&mut []),
+                (false, false) => part.row(logits).read_block::<false, true, true>(terms),
+                (false, true) => part.row(logits).read_block::<true, true, true>(terms),
+            }
+            if !terms.is_empty() {
+                part.add_distances(logits, terms);
+            }
+            if begins {
+                part.spread.at_max = part.close();
+            }
+        }
+        part.spread.others += part.close();
+        part.fold_distances();
+        part.spread
+    }
+}
+
+/// Sums the block that a row's largest logit is in without it.
+pub(crate) struct LeaveOut<'a> {
+    pub(crate) given: &'a [f32],
+    pub(crate) logits: &'a [f32],
+    pub(crate) spread: &'a Spread,
+}
+
+impl Kernel for LeaveOut<'_> {
+    type Output = (usize, f64);
+
+    /// The class of the largest logit, and the sum.
+    #[inline(always)]
+    fn eval<S: Simd>(self, simd: S) -> (usize, f64) {
+        let Self { given, logits, spread } = self;
+        let block = spread.block..(spread.block + BLOCK).min(given.len());
+        let label = first_index(&given[block.clone()], spread.given);
+        let (logits, reference) = (&logits[block], spread.reference);
+        let (mut sum, mut seen) = (RowSum::EMPTY, [ROUNDER; LANES]);
+        let mut row = Row { simd, logits, label, reference, sum: &mut sum, seen: &mut seen, ahead: 0 };
+        row.read_block::<true, false, false>(&mut []);
+        sum.close(simd);
+        (spread.block + label, sum.total)
+    }
+}
+
+/// A part on its way.
+struct Part<S> {
+    simd: S,
+    spread: Spread,
+    sum: RowSum,
+    distances: [f64; LANES],
+    seen: [f32; LANES],
+}
+
+impl<S: Simd> Part<S> {
+    /// A block, all of whose logits are added.
+    #[inline(always)]
+    fn row<'a>(&'a mut self, logits: &'a [f32]) -> Row<'a, S> {
+        let (simd, reference) = (self.simd, self.spread.reference);
+        Row {
+            simd,
+            logits,
+            label: NO_LABEL,
+            reference,
+            sum: &mut self.sum,
+            seen: &mut self.seen,
+            ahead: BLOCK,
+        }
+    }
+
+    /// The sum of what was added since the last time.
+    #[inline(always)]
+    fn close(&mut self) -> f64 {
+        self.sum.total = 0.0;
+        self.sum.close(self.simd);
+        self.sum.total
+    }
+
+    /// Measures distances from a larger logit.
+    #[inline(always)]
+    fn begin(&mut self, max: f32, given: f32, class: usize) {
+        self.fold_distances();
+        self.spread.begin(max, given, class);
+    }
+
+    #[inline(always)]
+    fn fold_distances(&mut self) {
+        self.spread.distance += sum_of(self.distances);
+        self.distances = [0.0; LANES];
+    }
+
+    /// Adds what the logits of a block are below the largest, times their terms, which are there in whole steps.
+    ///
+    /// A logit of -inf has the lowest term, which times a distance that is not infinite is too small for any sum to see.
+    #[inline(always)]
+    fn add_distances(&mut self, logits: &[f32], terms: &[f32]) {
+        /// No term that counts is further from the largest logit.
+        const FARTHEST: f32 = 200.0;
+        let simd = self.simd;
+        let max = self.spread.max;
+        let (max, lowest) = (simd.splat(max), simd.splat(max - FARTHEST));
+        let mut all = [0.0; LANES];
+        for part in 0..S::PARTS {
+            let mut sum = [simd.splat(0.0); 4];
+            each_step(
+                logits,
+                #[inline(always)]
+                |i, step| {
+                    let terms = &terms.as_chunks::<STEP>().0[i];
+                    let lines = step.iter().zip(terms.as_chunks().0);
+                    for (sum, (x, term)) in sum.iter_mut().zip(lines) {
+                        let distance = max - simd.load(x, part).max(lowest);
+                        *sum = simd.load(term, part).mul_add(distance, *sum);
+                    }
+                },
+            );
+            let [a, b, c, d] = sum;
+            ((a + b) + (c + d)).store(&mut all, part);
+        }
+        for part in 0..S::WIDE_PARTS {
+            (simd.load_wide(&self.distances, part) + simd.widen(&all, part)).store(&mut self.distances, part);
+        }
+    }
+}
+
+/// Hands out the steps of a block with their numbers, the last one filled up with -inf.
+#[inline(always)]
+fn each_step(block: &[f32], mut run: impl FnMut(usize, &[[f32; LANES]; 4])) {
+    let (steps, tail) = block.as_chunks::<STEP>();
+    let steps = steps.as_flattened().as_chunks::<LANES>().0.as_chunks::<4>().0;
+    for (i, step) in steps.iter().enumerate() {
+        run(i, step);
+    }
+    if !tail.is_empty() {
+        let mut step = [[f32::NEG_INFINITY; LANES]; 4];
+        step.as_flattened_mut()[..tail.len()].copy_from_slice(tail);
+        run(steps.len(), &step);
+    }
+}
+
+/// The largest logits of a block in each lane.
+#[inline(always)]
+fn maxima<S: Simd>(simd: S, block: &[f32]) -> [f32; LANES] {
+    let mut maxima = [f32::NEG_INFINITY; LANES];
+    for part in 0..S::PARTS {
+        largest_of_part(simd, block, part).store(&mut maxima, part);
+    }
+    maxima
+}
+
+/// Whether one of sixteen is above a limit.
+#[inline(always)]
+fn any_above<S: Simd>(simd: S, maxima: &[f32; LANES], limit: f32) -> bool {
+    let mut any = 0;
+    for part in 0..S::PARTS {
+        any |= simd.load(maxima, part).above(simd.splat(limit));
+    }
+    any != 0
+}
+
+/// Keeps the logits of a block that are above the limit; `first` is the class of its first.
+#[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "a class of a block")]
+fn keep<S: Simd>(simd: S, block: &[f32], first: usize, top: &mut Top) {
+    if top.is_new() && block.len() == BLOCK {
+        // All of the first block is above no limit, and hardly any of it is among the largest.
+        let mut of_groups = [f32::NEG_INFINITY; BLOCK / 4];
+        for (step, to) in block.chunks(STEP).zip(of_groups.as_chunks_mut().0) {
+            *to = maxima(simd, step);
+        }
+        top.expect(&mut of_groups);
+    }
+    each_step(
+        block,
+        #[inline(always)]
+        |i, step| {
+            let limit = simd.splat(top.limit());
+            let mut bits = 0_u64;
+            for (line, x) in step.iter().enumerate() {
+                for part in 0..S::PARTS {
+                    let at = line * LANES + part * (LANES / S::PARTS);
+                    bits |= u64::from(simd.load(x, part).above(limit)) << at;
+                }
+            }
+            while bits != 0 {
+                let at = bits.trailing_zeros();
+                top.add(step.as_flattened()[at as usize % STEP], (first + i * STEP) as u32 + at);
+                bits &= bits - 1;
+            }
+        },
+    );
+}
+
+/// Counts the logits of a block that are above the chosen one, and those that equal it.
+#[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "logits of a block")]
+fn count<S: Simd>(simd: S, block: &[f32], chosen: f32, ranks: &mut Ranks) {
+    let one = simd.splat(f32::from_bits(1));
+    // What is not below the next larger number is above.
+    let limits = [simd.splat(chosen.next_up()), simd.splat(chosen)];
+    let mut counts = [[0.0; LANES]; 2];
+    for part in 0..S::PARTS {
+        // As integers.
+        let mut sums = [simd.splat(0.0); 2];
+        each_step(
+            block,
+            #[inline(always)]
+            |_, step| {
+                for x in step {
+                    let x = simd.load(x, part);
+                    for (sum, limit) in sums.iter_mut().zip(limits) {
+                        *sum = sum.add_bits(one.zero_below(x, limit));
+                    }
+                }
+            },
+        );
+        for (sum, to) in sums.into_iter().zip(&mut counts) {
+            sum.store(to, part);
+        }
+    }
+    let [above, at_least] = counts.map(|counts| counts.iter().map(|count| count.to_bits()).sum::<u32>());
+    // Above +inf there is nothing, and what fills up the last step is as large as -inf.
+    let above = if chosen == f32::INFINITY { 0 } else { above };
+    let at_least = if chosen == f32::NEG_INFINITY { block.len() as u32 } else { at_least };
+    ranks.above += above;
+    ranks.equal += at_least - above;
+}
