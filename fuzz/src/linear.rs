@@ -258,6 +258,8 @@ impl LinearInput {
                 assert_sum(backend, start, terms, got.gradients[0][row * features + feature]);
             }
         }
+        // Those of rows, but where there are none.
+        let features = self.weight_features;
         for class in 0..classes {
             let of_class = || (0..rows).map(move |row| row * classes + class).map(|i| of_logits[i]);
             assert_sum(backend, start, of_class().map(|g| (g, 1.0)), got.gradients[2][class]);
