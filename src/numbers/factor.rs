@@ -8,7 +8,7 @@
 //! arises anywhere, which would cost a hundred cycles each.
 
 use super::exp::NEGLIGIBLE;
-use super::math::INTEGER;
+use super::math::{INTEGER, ROUNDER};
 use crate::simd::{LANES, Simd, Wide};
 
 /// The coefficients of sixteen rows.
@@ -66,9 +66,6 @@ impl Factors {
         bits.store_low(&mut self.unscale, part);
     }
 }
-
-/// 1.5 * 2^52: adding it to a small number puts that into the low bits of the sum, as an integer.
-const ROUNDER: f64 = 6_755_399_441_055_744.0;
 
 #[inline(always)]
 #[expect(clippy::cast_possible_truncation, reason = "rounding is what is asked for")]

@@ -10,7 +10,7 @@ const LN_2_HIGH: f64 = 2_977_044_471.0 / 4_294_967_296.0;
 const LN_2_LOW: f64 = 1.908_214_929_270_587_8e-10;
 
 /// 1.5 * 2^52: adding it to a small number rounds that to an integer, in the low bits of the sum.
-const ROUNDER: f64 = 6_755_399_441_055_744.0;
+pub(super) const ROUNDER: f64 = 6_755_399_441_055_744.0;
 
 /// 2^52: an integer in the low bits of a number of this size is its value above it.
 pub(crate) const INTEGER: f64 = 4_503_599_627_370_496.0;

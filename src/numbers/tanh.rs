@@ -9,11 +9,8 @@
 
 use core::f64::consts::{LN_2, LOG2_E};
 
-use super::math::TAYLOR;
+use super::math::{ROUNDER, TAYLOR};
 use crate::simd::{Simd, Wide};
-
-/// 1.5 * 2^52: adding it to a small number rounds that to an integer, in the low bits of the sum.
-const ROUNDER: f64 = 6_755_399_441_055_744.0;
 
 /// Below this an exponential is 0: the power of two is `2^-1023`, of which no bits are left.
 const LOWEST: f64 = -709.0;
