@@ -9,7 +9,7 @@ use super::parallel::Join;
 use super::scratch::Scratch;
 use super::settle::{self, Masses};
 use super::total::Total;
-use super::{few, long, stream};
+use super::{columns, few, long, stream};
 use crate::kernels::gather::{Gather, Scatter};
 use crate::kernels::group::{Group, LossSum, NO_LABEL, Special};
 use crate::kernels::map::{MapRow, Multiply};
@@ -28,7 +28,7 @@ const NEAR: usize = 4096;
 const COPIED: usize = 128 * 1024;
 
 /// Results of so many values are not all in the nearer caches.
-const BEYOND_NEAR: usize = 1 << 18;
+pub(super) const BEYOND_NEAR: usize = 1 << 18;
 
 /// Runs a call, or a part of one, on this thread; where there is a `join`, long rows on several.
 pub(crate) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch, join: Option<Join>) -> Total {
@@ -41,6 +41,9 @@ pub(crate) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch, join
     }
     if stream::suits(call) && join.is_none() {
         return stream::run(token, call, scratch);
+    }
+    if columns::suits(call) && join.is_none() {
+        return columns::run(token, call, scratch);
     }
     let mut groups = Groups::new(token, call, join, scratch);
     let mut group = core::mem::take(&mut scratch.groups);
@@ -145,7 +148,7 @@ impl Groups {
     }
 
     /// Reads, settles and writes one group.
-    fn group(&mut self, call: &mut Call<'_>, group: &mut Group, scratch: &mut Scratch) {
+    pub(super) fn group(&mut self, call: &mut Call<'_>, group: &mut Group, scratch: &mut Scratch) {
         let Scratch { terms, lines, labels, results, slopes, parts, masses, .. } = scratch;
         let terms = if self.writes { self.room_for_terms(call, group, terms) } else { &mut [][..] };
         let (inputs, room) = (&call.inputs, LANES * self.stride);
@@ -173,7 +176,7 @@ impl Groups {
             self.ask_for_results(call.results.as_ref(), group, &logits);
         }
         let of_logits = matches!(inputs.work, Work::LogSoftmax | Work::LabelGradient(_));
-        if of_logits && settle::leaves_out_largest(self) {
+        if of_logits && settle::leaves_out_largest(self.classes) {
             settle::label_largest(self, group, &view.logits);
         }
         let keep = self.writes && !of_logits;
@@ -211,7 +214,7 @@ impl Groups {
         /// Bytes of a page, and of a cache line.
         const PAGE: usize = 4096;
         const LINE: usize = 64;
-        let room = self.at_once * self.stride;
+        let room = self.at_once.max(group.len) * self.stride;
         make_room(terms, room + PAGE / size_of::<f32>());
         let results = match call.destination() {
             Some(to) if to.layout().class_stride == 1 => to.row_mut(group.rows[0]).as_ptr().addr(),

@@ -35,8 +35,8 @@ impl Kernel for Gather<'_> {
             for (row, to) in group.rows[..group.len].iter().zip(to.chunks_mut(stride)) {
                 to[..classes].copy_from_slice(from.row(*row));
             }
-        } else if let Some(mut columns) = from.columns(&group.rows, group.len) {
-            let mut tile = [[0.0; LANES]; TURN];
+        } else if let Some(columns) = from.columns(&group.rows, group.len) {
+            let (mut columns, mut tile) = (columns.iter(), [[0.0; LANES]; TURN]);
             for start in (0..classes).step_by(TURN) {
                 let len = (classes - start).min(TURN);
                 for (to, column) in tile[..len].iter_mut().zip(&mut columns) {
@@ -75,12 +75,13 @@ impl Kernel for Scatter<'_> {
             for (row, from) in group.rows[..group.len].iter().zip(lines) {
                 to.row_mut(*row).copy_from_slice(&from[..classes]);
             }
-        } else if let Some(mut columns) = to.columns_mut(&group.rows, group.len) {
+        } else if to.has_columns(&group.rows, group.len) {
             let mut tile = [[0.0; LANES]; TURN];
             for start in (0..classes).step_by(TURN) {
                 let len = (classes - start).min(TURN);
                 simd.turn_in(&TileRows::of_lines(from, stride, start, len), &mut tile[..len]);
-                for (from, column) in tile[..len].iter().zip(&mut columns) {
+                for (class, from) in tile[..len].iter().enumerate() {
+                    let column = to.column_mut(group.rows[0], start + class);
                     *column = *from;
                     ask_for_next(simd, column);
                 }

@@ -43,6 +43,12 @@ pub(super) fn largest<S: Simd>(simd: S, row: &[f32]) -> f32 {
     for part in 0..S::PARTS {
         largest_of_part(simd, row, part).store(&mut all, part);
     }
+    largest_lane(all)
+}
+
+/// The largest of sixteen that are not NaN.
+#[inline(always)]
+pub(super) fn largest_lane(mut all: [f32; LANES]) -> f32 {
     // By halves: one after the other each would wait for the one before.
     let mut width = LANES / 2;
     while width > 0 {

@@ -281,32 +281,51 @@ impl<S: Simd, const PIVOT: bool, const MASK: bool> Adder<S, PIVOT, MASK> {
                 *power = power.zero_where_same(self.simd.load(numbers, self.part), label);
             }
         }
-        // A term that is added has not been rounded: the largest one's error would be that of the sum.
-        // Of masked classes it would be subnormal, which costs a hundred cycles, but for a number that no sum sees.
-        let least = self.simd.splat(NEGLIGIBLE);
-        let rest = power[1].mul_add(q[1], power[0].mul_add(q[0], least));
-        self.rest = power[3].mul_add(q[3], power[2].mul_add(q[2], rest));
+        self.rest = beyond(self.simd, &power, &q);
         self.pending = S::Lanes::in_step(power);
     }
 
     /// Adds the powers of the step before, and what their terms have beyond them.
     #[inline(always)]
     fn add_pending(&mut self) {
-        let [a, b, c, d] = self.pending;
-        self.low = self.low + self.rest;
-        for sum in [a + b, c + d] {
-            // Knuth's two-sum: either may be the larger one. (Of four, rounded twice, the sum of a row that one term
-            // dominates would be off by a unit, and a share by two.)
-            let high = self.high + sum;
-            let part = high - self.high;
-            self.low = self.low + ((self.high - (high - part)) + (sum - part));
-            self.high = high;
-        }
+        add(&mut self.high, &mut self.low, self.pending, self.rest);
     }
 }
 
+/// What four terms have beyond their powers. A term that is added has not been rounded: the largest one's error would be
+/// that of the sum.
+#[inline(always)]
+pub(super) fn beyond<S: Simd>(simd: S, power: &[S::Lanes; 4], q: &[S::Lanes; 4]) -> S::Lanes {
+    // Of masked classes it would be subnormal, which costs a hundred cycles, but for a number that no sum sees.
+    let least = simd.splat(NEGLIGIBLE);
+    let rest = power[1].mul_add(q[1], power[0].mul_add(q[0], least));
+    power[3].mul_add(q[3], power[2].mul_add(q[2], rest))
+}
+
+/// Adds four powers, and what their terms have beyond them, to a sum in two parts.
+#[inline(always)]
+pub(super) fn add<L: Lanes>(high: &mut L, low: &mut L, [a, b, c, d]: [L; 4], beyond: L) {
+    *low = *low + beyond;
+    for power in [a + b, c + d] {
+        // Knuth's two-sum: either may be the larger one. (Of four, rounded twice, the sum of a row that one term
+        // dominates would be off by a unit, and a share by two.)
+        let sum = *high + power;
+        let part = sum - *high;
+        *low = *low + ((*high - (sum - part)) + (power - part));
+        *high = sum;
+    }
+}
+
+/// Logits with -inf where their class is the label, given as bits.
+#[inline(always)]
+pub(super) fn leave_out<S: Simd>(simd: S, x: S::Lanes, class: S::Lanes, label: S::Lanes) -> S::Lanes {
+    let none = simd.splat(f32::NEG_INFINITY);
+    let kept = none.zero_where_same(class, label);
+    x.zero_where_same(class, label).or(none.zero_where_same(kept, none))
+}
+
 /// The bits of 0 to 63.
-static NUMBERS: [[f32; LANES]; 4] = {
+pub(super) static NUMBERS: [[f32; LANES]; 4] = {
     let mut numbers = [[0.0; LANES]; 4];
     let (mut i, mut bits) = (0, 0);
     while i < STEP {

@@ -116,20 +116,39 @@ impl<'a> Strided<'a> {
 
     /// Sixteen rows, class by class, if they are neighbours in memory; `None` where they are not.
     #[inline(always)]
-    pub(crate) fn columns(
-        &self,
-        rows: &[usize; LANES],
-        len: usize,
-    ) -> Option<impl ExactSizeIterator<Item = &'a [f32; LANES]>> {
-        let layout = self.layout;
-        let (origin, start) = (self.origin, neighbours(&layout, rows, len)?);
-        Some((0..layout.classes).map(
+    pub(crate) fn columns(&self, rows: &[usize; LANES], len: usize) -> Option<Columns<'a>> {
+        let Layout { classes, class_stride, .. } = self.layout;
+        // Not of no classes, where there is no first value.
+        let start = neighbours(&self.layout, rows, len)?;
+        Some(Columns { first: self.origin.wrapping_add(start), class_stride, classes, borrow: PhantomData })
+    }
+}
+
+/// Sixteen rows that are neighbours in memory.
+pub(crate) struct Columns<'a> {
+    /// The first value of the first row. All values of sixteen rows may be read as long as the borrow lives.
+    first: *const f32,
+    class_stride: usize,
+    classes: usize,
+    borrow: PhantomData<&'a [f32]>,
+}
+
+impl<'a> Columns<'a> {
+    /// One class of sixteen rows.
+    #[inline(always)]
+    pub(crate) fn at(&self, class: usize) -> &'a [f32; LANES] {
+        assert!(class < self.classes, "a class of the rows");
+        // SAFETY: the sixteen values exist and follow each other.
+        unsafe { &*self.first.add(class * self.class_stride).cast() }
+    }
+
+    /// Class by class.
+    #[inline(always)]
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = &'a [f32; LANES]> {
+        (0..self.classes).map(
             #[inline(always)]
-            move |class| {
-                // SAFETY: the sixteen values exist and follow each other.
-                unsafe { &*origin.add(start + class * layout.class_stride).cast() }
-            },
-        ))
+            |class| self.at(class),
+        )
     }
 }
 
@@ -269,23 +288,20 @@ impl<'a> StridedMut<'a> {
         Some(unsafe { TileRowsMut::new(self.origin.add(start), self.layout.stride, self.layout.classes) })
     }
 
-    /// As [`Strided::columns`].
+    /// Whether sixteen rows are neighbours in memory.
     #[inline(always)]
-    pub(crate) fn columns_mut(
-        &mut self,
-        rows: &[usize; LANES],
-        len: usize,
-    ) -> Option<impl ExactSizeIterator<Item = &mut [f32; LANES]>> {
-        let layout = self.layout;
-        let (origin, start) = (self.origin, neighbours(&layout, rows, len)?);
-        Some((0..layout.classes).map(
-            #[inline(always)]
-            move |class| {
-                // SAFETY: the sixteen values exist, follow each other, share no place with those of other classes, and
-                // are nobody else's while `self` is borrowed.
-                unsafe { &mut *origin.add(start + class * layout.class_stride).cast() }
-            },
-        ))
+    pub(crate) fn has_columns(&self, rows: &[usize; LANES], len: usize) -> bool {
+        neighbours(&self.layout, rows, len).is_some()
+    }
+
+    /// One class of sixteen rows that are neighbours in memory.
+    #[inline(always)]
+    pub(crate) fn column_mut(&mut self, row: usize, class: usize) -> &mut [f32; LANES] {
+        assert!(self.layout.stride == 1 && self.layout.seam(0).is_none(), "no neighbours");
+        assert!(row < self.layout.rows && LANES <= self.layout.rows - row, "sixteen rows of the view");
+        check(&self.layout, row, class);
+        // SAFETY: the sixteen values exist, follow each other and are nobody else's while `self` is borrowed.
+        unsafe { &mut *self.origin.add(self.layout.offset(row, class)).cast() }
     }
 
     #[inline(always)]

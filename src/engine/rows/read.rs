@@ -20,7 +20,7 @@ pub(in crate::engine) struct Tame {
     /// A sum above this has such a logit, however many classes it is of.
     sum: f64,
     /// Whether the last row that was read was not such a row.
-    wild: bool,
+    pub(in crate::engine) wild: bool,
 }
 
 impl Tame {

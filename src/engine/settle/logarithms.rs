@@ -13,8 +13,8 @@ use crate::simd::LANES;
 const MANY: usize = 1024;
 
 /// Whether the largest logits are left out of sums, as labels are: their losses are what is next to 0.
-pub(in crate::engine) fn leaves_out_largest(groups: &Groups) -> bool {
-    groups.classes < MANY
+pub(in crate::engine) fn leaves_out_largest(classes: usize) -> bool {
+    classes < MANY
 }
 
 /// Takes the classes of the largest logits for labels.
@@ -25,7 +25,7 @@ pub(in crate::engine) fn label_largest(groups: &Groups, group: &mut Group, logit
 
 /// Log-probabilities: the logarithms of sums, and, next to 0, the loss of the largest logit.
 pub(super) fn logarithms(groups: &mut Groups, group: &mut Group, lines: &Lines<'_>) {
-    let (left_out, mut unused) = (leaves_out_largest(groups), LossSum::EMPTY);
+    let (left_out, mut unused) = (leaves_out_largest(groups.classes), LossSum::EMPTY);
     groups.token.run(Finish {
         groups: core::slice::from_mut(group),
         labels: left_out,
