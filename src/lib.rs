@@ -52,6 +52,7 @@ pub use error::Error;
 pub use numbers::log_sum_exp::LogSumExp;
 pub use ops::*;
 pub use simd::Backend;
+pub use views::element::Element;
 pub use views::labels::{IntoLabels, IntoTargets, Labels, Targets};
 pub use views::rows::Rows;
 pub use views::rows_mut::RowsMut;

@@ -186,10 +186,18 @@ impl<'a> Call<'a> {
     }
 
     /// From a class of the results to the next.
-    pub(crate) fn destination_stride(&self) -> usize {
+    pub(crate) fn destination_step(&self) -> usize {
         match (&self.results, &self.inputs.logits) {
-            (Some(results), _) => results.layout().class_stride,
-            (None, logits) => logits.share().layout().class_stride,
+            (Some(results), _) => results.layout().class_step,
+            (None, logits) => logits.share().layout().class_step,
+        }
+    }
+
+    /// Whether results are slices of f32.
+    pub(crate) fn writes_slices(&self) -> bool {
+        match (&self.results, &self.inputs.logits) {
+            (Some(results), _) => results.are_slices(),
+            (None, logits) => logits.share().are_slices(),
         }
     }
 
@@ -293,7 +301,7 @@ impl<'a> Call<'a> {
     fn clear(&mut self, row: usize) {
         let classes = self.inputs.classes();
         if let Some(to) = self.destination() {
-            if to.layout().class_stride == 1 {
+            if to.are_slices() {
                 to.row_mut(row).fill(0.0);
             } else {
                 for class in 0..classes {

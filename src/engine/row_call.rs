@@ -180,7 +180,7 @@ impl<'a> RowCall<'a> {
             });
             return Total::default();
         }
-        let copies = self.views().filter(|view| view.layout().class_stride != 1).count();
+        let copies = self.views().filter(|view| !view.are_slices()).count();
         // Neighbours in memory are copied sixteen at a time.
         let at_once = if copies == 0 { LANES } else { (COPIED / classes).clamp(LANES / 4, LANES) };
         let Scratch { groups, lines, .. } = scratch;
@@ -361,7 +361,7 @@ impl<'s> Lines<'s> {
     where
         's: 'a,
     {
-        if from.layout().class_stride == 1 {
+        if from.are_slices() {
             GroupRows::InView(from)
         } else {
             GroupRows::Copied(self.gather(from))
@@ -370,12 +370,12 @@ impl<'s> Lines<'s> {
 
     /// A place for rows to be written, where they cannot be written to their view.
     fn write(&mut self, to: &StridedMut<'_>) -> Option<&'s mut [f32]> {
-        (to.layout().class_stride != 1).then(|| self.next())
+        (!to.are_slices()).then(|| self.next())
     }
 
     /// Rows to be read and written over, where that cannot be done in their view.
     fn update(&mut self, values: &StridedMut<'_>) -> Option<&'s mut [f32]> {
-        (values.layout().class_stride != 1).then(|| self.gather(values.share()))
+        (!values.are_slices()).then(|| self.gather(values.share()))
     }
 
     /// Copies what was written back, if it was not written to its view.

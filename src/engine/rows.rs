@@ -13,8 +13,9 @@ use super::{few, long, stream};
 use crate::kernels::gather::{Gather, Scatter};
 use crate::kernels::group::{Group, LossSum, NO_LABEL, Special};
 use crate::kernels::map::{MapRow, Multiply};
-use crate::kernels::rows::{RowSum, STEP};
+use crate::kernels::rows::{BLOCK, RowSum, STEP};
 use crate::kernels::write::{Formula, WriteLogs, WriteRow, WriteRows};
+use crate::simd::half::{Half, Line, LineRows};
 use crate::simd::strided::StridedMut;
 use crate::simd::{LANES, Token};
 
@@ -68,6 +69,9 @@ pub(super) struct Groups {
     pub(super) stride: usize,
     /// Whether logits are copied before they are read: because of where they lie, or because they are mapped.
     copies: bool,
+    /// Whether, and what, logits are read that are widened block by block, and where.
+    halves: Option<Half>,
+    room: Vec<f32>,
     copies_labels: bool,
     /// Whether results are made elsewhere first.
     copies_results: bool,
@@ -87,28 +91,44 @@ pub(super) struct Groups {
 
 /// The logits, and labels that are distributions, of a group's rows.
 pub(super) struct Lines<'a> {
+    /// Empty where they are read as halves.
     pub(super) logits: [&'a [f32]; LANES],
+    pub(super) halves: Option<(Half, [&'a [u16]; LANES])>,
     pub(super) labels: Option<[&'a [f32]; LANES]>,
+}
+
+impl Lines<'_> {
+    /// The logits of some rows.
+    pub(super) fn rows(&self, rows: core::ops::Range<usize>) -> LineRows<'_> {
+        match &self.halves {
+            None => LineRows::F32(&self.logits[rows]),
+            Some((half, all)) => LineRows::Half(*half, &all[rows]),
+        }
+    }
 }
 
 impl Groups {
     pub(super) fn new(token: Token, call: &Call<'_>, join: Option<Join>, scratch: &mut Scratch) -> Self {
-        let Scratch { sums, tiles, spare, .. } = scratch;
+        let Scratch { sums, tiles, spare, room, .. } = scratch;
         sums.resize_with(LANES, || RowSum::EMPTY);
         let (inputs, classes) = (&call.inputs, call.inputs.classes());
         let writes = call.writes();
         if classes <= FEW {
             tiles.resize(classes, [0.0; LANES]);
         }
-        let slices = |stride: usize| stride == 1;
-        let source = inputs.logits.share().layout().class_stride;
         let slopes = writes && call.has_slopes();
-        let copies = !slices(source) || !inputs.map.is_none() || slopes;
-        let copies_results = writes && (!slices(call.destination_stride()) || slopes);
-        let copies_labels =
-            inputs.makes_labels() || inputs.dense.is_some_and(|dense| !slices(dense.layout().class_stride));
+        let source = inputs.logits.share();
+        // Where all follows from sums, blocks are widened as they are summed.
+        let halves = source.half_slices().filter(|_| classes > FEW && call.is_simple());
+        let copies = !source.are_slices() && halves.is_none() || !inputs.map.is_none() || slopes;
+        let copies_results = writes && (!call.writes_slices() || slopes);
+        let copies_labels = inputs.makes_labels() || inputs.dense.is_some_and(|dense| !dense.are_slices());
         // Neighbours in memory are read, and written, sixteen at a time.
-        let columns = !slices(source) || (writes && !slices(call.destination_stride()));
+        let columns = source.layout().class_step != 1 || (writes && call.destination_step() != 1);
+        let mut room = core::mem::take(room);
+        if halves.is_some() {
+            make_room(&mut room, BLOCK);
+        }
         let at_once = if columns {
             (COPIED / classes).clamp(LANES / 4, LANES)
         } else if writes || copies || copies_labels {
@@ -122,6 +142,8 @@ impl Groups {
             classes,
             at_once,
             stride: classes.next_multiple_of(STEP),
+            halves,
+            room,
             copies,
             copies_labels,
             copies_results,
@@ -141,6 +163,7 @@ impl Groups {
         scratch.sums = core::mem::take(&mut self.sums);
         scratch.tiles = core::mem::take(&mut self.tile);
         scratch.spare = core::mem::take(&mut self.spare);
+        scratch.room = core::mem::take(&mut self.room);
         Total::of(&self.losses)
     }
 
@@ -168,8 +191,9 @@ impl Groups {
             masses.resize(LANES, Masses::default());
             uniform = settle::make_labels(self, inputs, group, &logits, labels, masses);
         }
-        let view = Lines { logits, labels: self.label_lines(inputs, group, labels) };
-        if call.all_rows.saturating_mul(self.classes) >= BEYOND_NEAR {
+        let halves = self.half_lines(inputs, group);
+        let view = Lines { logits, halves, labels: self.label_lines(inputs, group, labels) };
+        if self.halves.is_none() && call.all_rows.saturating_mul(self.classes) >= BEYOND_NEAR {
             self.ask_for_results(call.results.as_ref(), group, &logits);
         }
         let of_logits = matches!(inputs.work, Work::LogSoftmax | Work::LabelGradient(_));
@@ -214,7 +238,7 @@ impl Groups {
         let room = self.at_once * self.stride;
         make_room(terms, room + PAGE / size_of::<f32>());
         let results = match call.destination() {
-            Some(to) if to.layout().class_stride == 1 => to.row_mut(group.rows[0]).as_ptr().addr(),
+            Some(to) if to.are_slices() => to.row_mut(group.rows[0]).as_ptr().addr(),
             _ => 0,
         };
         let start = (results + PAGE / 4) / LINE * LINE;
@@ -258,6 +282,9 @@ impl Groups {
     fn lines<'b>(&self, inputs: &'b Inputs<'_>, group: &Group, lines: &'b [f32]) -> [&'b [f32]; LANES] {
         let mut logits: [&[f32]; LANES] = [&[]; LANES];
         let source = inputs.logits.share();
+        if self.halves.is_some() {
+            return logits;
+        }
         for (i, to) in logits.iter_mut().take(group.len).enumerate() {
             *to = if self.copies {
                 &lines[i * self.stride..][..self.classes]
@@ -266,6 +293,21 @@ impl Groups {
             };
         }
         logits
+    }
+
+    fn half_lines<'b>(
+        &self,
+        inputs: &'b Inputs<'_>,
+        group: &Group,
+    ) -> Option<(Half, [&'b [u16]; LANES])> {
+        let (half, source) = (self.halves?, inputs.logits.share());
+        let mut lines: [&[u16]; LANES] = [&[]; LANES];
+        for (to, row) in lines.iter_mut().zip(&group.rows[..group.len]) {
+            if let Line::Half(_, bits) = source.line(*row) {
+                *to = bits;
+            }
+        }
+        Some((half, lines))
     }
 
     fn label_lines<'b>(

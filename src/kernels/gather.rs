@@ -2,6 +2,7 @@
 
 use super::Kernel;
 use super::group::Group;
+use crate::simd::half::{narrow, widen};
 use crate::simd::strided::{Strided, StridedMut};
 use crate::simd::tile::{TileRows, TileRowsMut};
 use crate::simd::{LANES, Simd};
@@ -9,7 +10,7 @@ use crate::simd::{LANES, Simd};
 /// Asks for what follows a column of sixteen rows: the next sixteen will want it, and each column lies in a page of its
 /// own, where no processor looks ahead.
 #[inline(always)]
-pub(super) fn ask_for_next<S: Simd>(simd: S, column: &[f32; LANES]) {
+pub(super) fn ask_for_next<S: Simd, T>(simd: S, column: &[T; LANES]) {
     simd.prefetch(column.as_ptr().wrapping_add(LANES));
 }
 
@@ -31,9 +32,23 @@ impl Kernel for Gather<'_> {
     fn eval<S: Simd>(self, simd: S) {
         let Self { from, group, to, stride } = self;
         let classes = from.layout().classes;
-        if from.layout().class_stride == 1 {
+        if from.are_slices() {
             for (row, to) in group.rows[..group.len].iter().zip(to.chunks_mut(stride)) {
                 to[..classes].copy_from_slice(from.row(*row));
+            }
+        } else if from.half_slices().is_some() {
+            for (row, to) in group.rows[..group.len].iter().zip(to.chunks_mut(stride)) {
+                from.line(*row).block(simd, 0, classes, to);
+            }
+        } else if let Some((half, mut columns)) = from.half_columns(&group.rows, group.len) {
+            let mut tile = [[0.0; LANES]; TURN];
+            for start in (0..classes).step_by(TURN) {
+                let len = (classes - start).min(TURN);
+                for (to, column) in tile[..len].iter_mut().zip(&mut columns) {
+                    widen(simd, half, column, to);
+                    ask_for_next(simd, column);
+                }
+                simd.turn_out(&tile[..len], &mut TileRowsMut::of_lines(to, stride, start, len));
             }
         } else if let Some(mut columns) = from.columns(&group.rows, group.len) {
             let mut tile = [[0.0; LANES]; TURN];
@@ -71,9 +86,25 @@ impl Kernel for Scatter<'_> {
         let Self { from, stride, group, mut to } = self;
         let classes = to.layout().classes;
         let lines = from.chunks(stride);
-        if to.layout().class_stride == 1 {
+        if to.are_slices() {
             for (row, from) in group.rows[..group.len].iter().zip(lines) {
                 to.row_mut(*row).copy_from_slice(&from[..classes]);
+            }
+        } else if to.half_slices().is_some() {
+            for (row, from) in group.rows[..group.len].iter().zip(lines) {
+                if let Some((half, to)) = to.half_row_mut(*row) {
+                    narrow(simd, half, &from[..classes], to);
+                }
+            }
+        } else if let Some((half, mut columns)) = to.half_columns_mut(&group.rows, group.len) {
+            let mut tile = [[0.0; LANES]; TURN];
+            for start in (0..classes).step_by(TURN) {
+                let len = (classes - start).min(TURN);
+                simd.turn_in(&TileRows::of_lines(from, stride, start, len), &mut tile[..len]);
+                for (from, column) in tile[..len].iter().zip(&mut columns) {
+                    narrow(simd, half, from, column);
+                    ask_for_next(simd, column);
+                }
             }
         } else if let Some(mut columns) = to.columns_mut(&group.rows, group.len) {
             let mut tile = [[0.0; LANES]; TURN];

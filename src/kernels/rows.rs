@@ -11,6 +11,7 @@
 
 use super::Kernel;
 use crate::numbers::exp::{Exp, LaneReference, NEGLIGIBLE, Parts, Reference};
+use crate::simd::half::{Line, LineRows};
 use crate::simd::{LANES, Lanes, Simd};
 
 /// Logits of a step: four arrays of sixteen.
@@ -37,7 +38,9 @@ impl RowSum {
 
 /// Adds the terms of rows, or of one part of each, to their sums.
 pub(crate) struct SumRows<'a> {
-    pub(crate) rows: &'a [&'a [f32]],
+    pub(crate) rows: LineRows<'a>,
+    /// Where blocks of 16 bits are widened: [`BLOCK`] values, or none where there are none.
+    pub(crate) room: &'a mut [f32],
     /// The classes that are left out, counted from the first that is given.
     pub(crate) labels: &'a [usize],
     pub(crate) references: &'a [Reference],
@@ -61,10 +64,11 @@ impl Kernel for SumRows<'_> {
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
-        let Self { rows, labels, references, terms, stride, sums, open, seen, close, ahead } = self;
+        let Self { rows, room, labels, references, terms, stride, sums, open, seen, close, ahead } = self;
         let mut lines = terms.chunks_mut(stride.max(1));
         let mut ahead = ahead.iter();
-        for (((logits, &label), reference), sum) in rows.iter().zip(labels).zip(references).zip(&mut *sums) {
+        for (i, ((&label, reference), sum)) in labels.iter().zip(references).zip(&mut *sums).enumerate() {
+            let logits = rows.line(i);
             let ahead = ahead.next().copied().unwrap_or_default();
             let keep = lines.next();
             if open {
@@ -72,12 +76,12 @@ impl Kernel for SumRows<'_> {
             }
             let mut row = Row { simd, logits, label, reference: *reference, sum, seen, ahead };
             match (keep, reference.pivot != 0.0, ahead != 0) {
-                (None, false, false) => row.read::<false, false, false>(&mut []),
-                (None, false, true) => row.read::<false, false, true>(&mut []),
-                (None, true, _) => row.read::<true, false, false>(&mut []),
-                (Some(terms), false, false) => row.read::<false, true, false>(terms),
-                (Some(terms), false, true) => row.read::<false, true, true>(terms),
-                (Some(terms), true, _) => row.read::<true, true, false>(terms),
+                (None, false, false) => row.read::<false, false, false>(&mut [], room),
+                (None, false, true) => row.read::<false, false, true>(&mut [], room),
+                (None, true, _) => row.read::<true, false, false>(&mut [], room),
+                (Some(terms), false, false) => row.read::<false, true, false>(terms, room),
+                (Some(terms), false, true) => row.read::<false, true, true>(terms, room),
+                (Some(terms), true, _) => row.read::<true, true, false>(terms, room),
             }
         }
         if close {
@@ -101,7 +105,7 @@ impl RowSum {
 /// One row, or a part of it.
 pub(super) struct Row<'a, S> {
     pub(super) simd: S,
-    pub(super) logits: &'a [f32],
+    pub(super) logits: Line<'a>,
     pub(super) label: usize,
     pub(super) reference: Reference,
     pub(super) sum: &'a mut RowSum,
@@ -115,25 +119,35 @@ impl<S: Simd> Row<'_, S> {
     const BLOCK: usize = if S::PARTS == 1 { PART } else { BLOCK };
 
     #[inline(always)]
-    fn read<const PIVOT: bool, const KEEP: bool, const AHEAD: bool>(&mut self, terms: &mut [f32]) {
+    fn read<const PIVOT: bool, const KEEP: bool, const AHEAD: bool>(
+        &mut self,
+        terms: &mut [f32],
+        room: &mut [f32],
+    ) {
         if self.logits.len() <= BLOCK {
-            return self.read_block::<PIVOT, KEEP, AHEAD>(terms);
+            return self.read_block::<PIVOT, KEEP, AHEAD>(terms, room);
         }
         let mut copy = [[f32::NEG_INFINITY; LANES]; 4];
         // In place of the label's logit there is -inf: its step is read from a copy.
-        if let Some(&logit) = self.logits.get(self.label) {
-            let step = &self.logits[self.label / STEP * STEP..];
+        if let Some(logit) = self.logits.get(self.label) {
+            let start = self.label / STEP * STEP;
             let flat = copy.as_flattened_mut();
-            match step.first_chunk::<STEP>() {
-                Some(step) => flat.copy_from_slice(step),
-                None => flat[..step.len()].copy_from_slice(step),
+            match self.logits {
+                Line::F32(logits) => match logits[start..].first_chunk::<STEP>() {
+                    Some(step) => flat.copy_from_slice(step),
+                    None => flat[..logits.len() - start].copy_from_slice(&logits[start..]),
+                },
+                Line::Half(..) => {
+                    self.logits.block(self.simd, start, STEP, flat);
+                }
             }
             flat[self.label % STEP] = f32::NEG_INFINITY;
             self.see(logit);
         }
-        for (i, block) in self.logits.chunks(Self::BLOCK).enumerate() {
-            let start = i * Self::BLOCK;
-            if i > 0 && start.is_multiple_of(PART) {
+        let size = if let Line::F32(_) = self.logits { Self::BLOCK } else { BLOCK };
+        for start in (0..self.logits.len()).step_by(size) {
+            let block = self.logits.block(self.simd, start, size, room);
+            if start > 0 && start.is_multiple_of(PART) {
                 self.sum.close(self.simd);
             }
             let terms =
@@ -149,12 +163,14 @@ impl<S: Simd> Row<'_, S> {
     pub(super) fn read_block<const PIVOT: bool, const KEEP: bool, const AHEAD: bool>(
         &mut self,
         terms: &mut [f32],
+        room: &mut [f32],
     ) {
         let (label, copy) = (self.label, [[f32::NEG_INFINITY; LANES]; 4]);
-        if label < self.logits.len() {
-            self.block::<PIVOT, KEEP, AHEAD, true>(self.logits, label, &copy, terms);
+        let block = self.logits.block(self.simd, 0, BLOCK, room);
+        if label < block.len() {
+            self.block::<PIVOT, KEEP, AHEAD, true>(block, label, &copy, terms);
         } else {
-            self.block::<PIVOT, KEEP, AHEAD, false>(self.logits, usize::MAX, &copy, terms);
+            self.block::<PIVOT, KEEP, AHEAD, false>(block, usize::MAX, &copy, terms);
         }
     }
 

@@ -13,6 +13,7 @@ use super::Kernel;
 use super::gather::ask_for_next;
 use super::group::Group;
 use crate::numbers::exp::{Exp, LaneReference, ROUNDER, lane_reference};
+use crate::simd::half::{Line, widen};
 use crate::simd::strided::Strided;
 use crate::simd::tile::{TileRows, TileRowsMut};
 use crate::simd::{LANES, Lanes, Simd, Wide};
@@ -37,12 +38,18 @@ impl Kernel for LoadTiles<'_> {
     fn eval<S: Simd>(self, simd: S) {
         let classes = self.from.layout().classes;
         for (group, tile) in self.groups.iter().zip(self.tiles.chunks_exact_mut(classes)) {
-            if self.from.layout().class_stride == 1 {
+            if self.from.layout().class_step == 1 {
                 let rows = if let Some(rows) = self.from.tile(&group.rows) {
                     rows
                 } else {
                     for (line, row) in self.lines.as_chunks_mut::<LINE>().0.iter_mut().zip(group.rows) {
-                        let row = self.from.row(row).chunks(LANES);
+                        let row = match self.from.line(row) {
+                            Line::F32(row) => row.chunks(LANES),
+                            Line::Half(half, row) => {
+                                widen(simd, half, row, &mut line[..classes]);
+                                continue;
+                            }
+                        };
                         for (to, from) in line.as_chunks_mut().0.iter_mut().zip(row) {
                             for part in 0..S::PARTS {
                                 simd.load_tail(from, part, 0.0).store(to, part);
@@ -52,6 +59,11 @@ impl Kernel for LoadTiles<'_> {
                     TileRows::of_lines(self.lines, LINE, 0, classes)
                 };
                 simd.turn_in(&rows, tile);
+            } else if let Some((half, columns)) = self.from.half_columns(&group.rows, group.len) {
+                for (to, column) in tile.iter_mut().zip(columns) {
+                    widen(simd, half, column, to);
+                    ask_for_next(simd, column);
+                }
             } else if let Some(columns) = self.from.columns(&group.rows, group.len) {
                 for (to, column) in tile.iter_mut().zip(columns) {
                     *to = *column;

@@ -17,6 +17,7 @@ use super::rows::{BLOCK, Row, RowSum, STEP};
 use crate::numbers::exp::ROUNDER;
 use crate::numbers::spread::Spread;
 use crate::numbers::top::Top;
+use crate::simd::half::Line;
 use crate::simd::{LANES, Lanes, Simd, Wide};
 
 /// How many logits are above that of a chosen class, and how many equal it.
@@ -75,10 +76,10 @@ impl Kernel for ReadPart<'_> {
                 }
             }
             match (terms.is_empty(), part.spread.reference.pivot != 0.0) {
-                (true, false) => part.row(logits).read_block::<false, false, true>(&mut []),
-                (true, true) => part.row(logits).read_block::<true, false, true>(&mut []),
-                (false, false) => part.row(logits).read_block::<false, true, true>(terms),
-                (false, true) => part.row(logits).read_block::<true, true, true>(terms),
+                (true, false) => part.row(logits).read_block::<false, false, true>(&mut [], &mut []),
+                (true, true) => part.row(logits).read_block::<true, false, true>(&mut [], &mut []),
+                (false, false) => part.row(logits).read_block::<false, true, true>(terms, &mut []),
+                (false, true) => part.row(logits).read_block::<true, true, true>(terms, &mut []),
             }
             if !terms.is_empty() {
                 part.add_distances(logits, terms);
@@ -109,10 +110,10 @@ impl Kernel for LeaveOut<'_> {
         let Self { given, logits, spread } = self;
         let block = spread.block..(spread.block + BLOCK).min(given.len());
         let label = first_index(&given[block.clone()], spread.given);
-        let (logits, reference) = (&logits[block], spread.reference);
+        let (logits, reference) = (Line::F32(&logits[block]), spread.reference);
         let (mut sum, mut seen) = (RowSum::EMPTY, [ROUNDER; LANES]);
         let mut row = Row { simd, logits, label, reference, sum: &mut sum, seen: &mut seen, ahead: 0 };
-        row.read_block::<true, false, false>(&mut []);
+        row.read_block::<true, false, false>(&mut [], &mut []);
         sum.close(simd);
         (spread.block + label, sum.total)
     }
@@ -134,7 +135,7 @@ impl<S: Simd> Part<S> {
         let (simd, reference) = (self.simd, self.spread.reference);
         Row {
             simd,
-            logits,
+            logits: Line::F32(logits),
             label: NO_LABEL,
             reference,
             sum: &mut self.sum,

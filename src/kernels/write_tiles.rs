@@ -6,6 +6,7 @@ use super::group::{Group, NO_LABEL};
 use super::map::times_slope;
 use super::tiles::LINE;
 use super::write::{Formula, LogFactors, RowFactors};
+use crate::simd::half::narrow;
 use crate::simd::strided::StridedMut;
 use crate::simd::tile::TileRowsMut;
 use crate::simd::{LANES, Lanes, Simd};
@@ -57,7 +58,7 @@ impl Kernel for WriteTiles<'_> {
                     *result = times_slope(*result, *slope);
                 }
             }
-            if results.layout().class_stride == 1 {
+            if results.layout().class_step == 1 {
                 let mut copied = false;
                 let mut rows = if let Some(rows) = results.tile_mut(&group.rows) {
                     rows
@@ -68,6 +69,10 @@ impl Kernel for WriteTiles<'_> {
                 simd.turn_out(tile, &mut rows);
                 if copied {
                     for (row, line) in group.rows[..group.len].iter().zip(lines.chunks(LINE)) {
+                        if let Some((half, to)) = results.half_row_mut(*row) {
+                            narrow(simd, half, &line[..classes], to);
+                            continue;
+                        }
                         let to = results.row_mut(*row).chunks_mut(LANES);
                         for (from, to) in line.as_chunks().0.iter().zip(to) {
                             for part in 0..S::PARTS {
@@ -75,6 +80,11 @@ impl Kernel for WriteTiles<'_> {
                             }
                         }
                     }
+                }
+            } else if let Some((half, columns)) = results.half_columns_mut(&group.rows, group.len) {
+                for (from, column) in tile.iter().zip(columns) {
+                    narrow(simd, half, from, column);
+                    ask_for_next(simd, column);
                 }
             } else if let Some(columns) = results.columns_mut(&group.rows, group.len) {
                 for (from, column) in tile.iter().zip(columns) {

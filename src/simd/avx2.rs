@@ -4,6 +4,7 @@
 use core::arch::x86_64::*;
 use core::ops::{Add, Div, Mul, Sub};
 
+use super::half::Half;
 use super::tile::{TileRows, TileRowsMut};
 use super::{Kernel, LANES, Lanes, Simd, Wide};
 
@@ -115,6 +116,19 @@ impl Simd for Avx2 {
     fn widen(self, from: &[f32; LANES], part: usize) -> FourWide {
         // SAFETY: the features are here; the chunk covers the register.
         unsafe { FourWide(_mm256_cvtps_pd(_mm_loadu_ps(from.as_chunks::<4>().0[part].as_ptr()))) }
+    }
+
+    #[inline(always)]
+#[cfg_attr(not(feature = "half"), expect(unused_variables, reason = "there is no type of 16 bits"))]
+    fn widen_half(self, half: Half, from: &[u16; LANES], part: usize) -> Eight {
+        // SAFETY: the features are here; the chunk covers the register.
+        let bits = || unsafe { _mm_loadu_si128(from.as_chunks::<WIDTH>().0[part].as_ptr().cast()) };
+        match half {
+            #[cfg(feature = "half")]
+            Half::Bf16 => proven!(Eight(_mm256_castsi256_ps(_mm256_slli_epi32::<16>(_mm256_cvtepu16_epi32(bits()))))),
+            #[cfg(feature = "half")]
+            Half::F16 => proven!(Eight(_mm256_cvtph_ps(bits()))),
+        }
     }
 
     #[inline(always)]
@@ -344,6 +358,31 @@ impl Lanes for Eight {
     fn store(self, to: &mut [f32; LANES], part: usize) {
         // SAFETY: the features are here; the array covers the part.
         unsafe { _mm256_storeu_ps(to.as_mut_ptr().add(start(part)), self.0) };
+    }
+
+    #[inline(always)]
+#[cfg_attr(not(feature = "half"), expect(unused_variables, reason = "there is no type of 16 bits"))]
+    fn store_half(self, half: Half, to: &mut [u16; LANES], part: usize) {
+        let bits = match half {
+            #[cfg(feature = "half")]
+            Half::Bf16 => proven!({
+                let bits = self.integers();
+                // Half of a unit, and a little less where the number below is even.
+                let odd = _mm256_and_si256(_mm256_srli_epi32::<16>(bits), _mm256_set1_epi32(1));
+                let up = _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff));
+                let nearest = _mm256_srli_epi32::<16>(_mm256_add_epi32(bits, up));
+                let nan = _mm256_castps_si256(_mm256_cmp_ps::<_CMP_UNORD_Q>(self.0, self.0));
+                let nearest = _mm256_blendv_epi8(nearest, _mm256_set1_epi32(0x7fc0), nan);
+                _mm_packus_epi32(_mm256_castsi256_si128(nearest), _mm256_extracti128_si256::<1>(nearest))
+            }),
+            #[cfg(feature = "half")]
+            Half::F16 => proven!(_mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(self.0)),
+        };
+        #[cfg(feature = "half")]
+        // SAFETY: the features are here; the chunk covers the register.
+        unsafe {
+            _mm_storeu_si128(to.as_chunks_mut::<WIDTH>().0[part].as_mut_ptr().cast(), bits);
+        }
     }
 
     #[inline(always)]

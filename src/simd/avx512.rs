@@ -5,6 +5,7 @@ use core::arch::x86_64::*;
 use core::ops::{Add, Div, Mul, Sub};
 
 use super::avx2::Aligned;
+use super::half::Half;
 use super::tile::{TileRows, TileRowsMut};
 use super::{Kernel, LANES, Lanes, Simd, Wide};
 
@@ -112,6 +113,21 @@ impl Simd for Avx512 {
     fn widen(self, from: &[f32; LANES], part: usize) -> EightWide {
         // SAFETY: the features are here; the chunk covers the register.
         unsafe { EightWide(_mm512_cvtps_pd(_mm256_loadu_ps(from.as_chunks::<8>().0[part].as_ptr()))) }
+    }
+
+    #[inline(always)]
+#[cfg_attr(not(feature = "half"), expect(unused_variables, reason = "there is no type of 16 bits"))]
+    fn widen_half(self, half: Half, from: &[u16; LANES], _part: usize) -> Sixteen {
+        // SAFETY: the features are here; the array covers the register.
+        let bits = || unsafe { _mm256_loadu_si256(from.as_ptr().cast()) };
+        match half {
+            #[cfg(feature = "half")]
+            Half::Bf16 => {
+                proven!(Sixteen(_mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(bits())))))
+            }
+            #[cfg(feature = "half")]
+            Half::F16 => proven!(Sixteen(_mm512_cvtph_ps(bits()))),
+        }
     }
 
     #[inline(always)]
@@ -357,6 +373,30 @@ impl Lanes for Sixteen {
     fn store(self, to: &mut [f32; LANES], _part: usize) {
         // SAFETY: the features are here; the array covers the register.
         unsafe { _mm512_storeu_ps(to.as_mut_ptr(), self.0) };
+    }
+
+    #[inline(always)]
+#[cfg_attr(not(feature = "half"), expect(unused_variables, reason = "there is no type of 16 bits"))]
+    fn store_half(self, half: Half, to: &mut [u16; LANES], _part: usize) {
+        let bits = match half {
+            // As with AVX2.
+            #[cfg(feature = "half")]
+            Half::Bf16 => proven!({
+                let bits = _mm512_castps_si512(self.0);
+                let odd = _mm512_and_si512(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(1));
+                let up = _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff));
+                let nearest = _mm512_srli_epi32::<16>(_mm512_add_epi32(bits, up));
+                let nan = _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(self.0, self.0);
+                _mm512_cvtepi32_epi16(_mm512_mask_mov_epi32(nearest, nan, _mm512_set1_epi32(0x7fc0)))
+            }),
+            #[cfg(feature = "half")]
+            Half::F16 => proven!(_mm512_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(self.0)),
+        };
+        #[cfg(feature = "half")]
+        // SAFETY: the features are here; the array covers the register.
+        unsafe {
+            _mm256_storeu_si256(to.as_mut_ptr().cast(), bits);
+        }
     }
 
     #[inline(always)]

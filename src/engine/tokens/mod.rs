@@ -140,7 +140,7 @@ impl Cut for TokenCall<'_> {
 
     fn run(&mut self, token: Token, scratch: &mut Scratch, join: Option<Join>) -> Total {
         let (rows, classes) = self.shape();
-        let columns = self.logits.layout().class_stride != 1;
+        let columns = !self.logits.are_slices();
         // Neighbours in memory are copied sixteen at a time.
         let at_once = if columns { (COPIED / classes.max(1)).clamp(LANES / 4, LANES) } else { LANES };
         for first in (0..rows).step_by(at_once) {
