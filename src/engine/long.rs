@@ -4,7 +4,7 @@
 use super::parallel::Join;
 use super::rows::{Groups, Lines};
 use crate::kernels::group::Group;
-use crate::kernels::rows::{BLOCK, PART, RowSum, SumRows};
+use crate::kernels::rows::{PART, RowSum, SumRows};
 use crate::kernels::write::{Formula, WriteRow};
 use crate::numbers::exp::{ROUNDER, Reference, too_large};
 use crate::simd::half::{Line, LineRows};
@@ -27,7 +27,7 @@ impl Part<'_> {
         let Self { token, join, reference, logits, label, terms, sums } = self;
         let keep = !terms.is_empty();
         if sums.len() == 1 {
-            let (mut seen, mut room) = ([ROUNDER; LANES], [0.0; BLOCK]);
+            let mut seen = [ROUNDER; LANES];
             let stride = if keep { terms.len() } else { 0 };
             let (rows, bits);
             token.run(SumRows {
@@ -41,7 +41,6 @@ impl Part<'_> {
                         LineRows::Half(half, &bits)
                     }
                 },
-                room: &mut room,
                 labels: &[label],
                 references: &[reference],
                 terms,

@@ -13,7 +13,7 @@ use super::{few, long, stream};
 use crate::kernels::gather::{Gather, Scatter};
 use crate::kernels::group::{Group, LossSum, NO_LABEL, Special};
 use crate::kernels::map::{MapRow, Multiply};
-use crate::kernels::rows::{BLOCK, RowSum, STEP};
+use crate::kernels::rows::{RowSum, STEP};
 use crate::kernels::write::{Formula, WriteLogs, WriteRow, WriteRows};
 use crate::simd::half::{Half, Line, LineRows};
 use crate::simd::strided::StridedMut;
@@ -69,9 +69,8 @@ pub(super) struct Groups {
     pub(super) stride: usize,
     /// Whether logits are copied before they are read: because of where they lie, or because they are mapped.
     copies: bool,
-    /// Whether, and what, logits are read that are widened block by block, and where.
+    /// Of what type logits are that are widened as they are read.
     halves: Option<Half>,
-    room: Vec<f32>,
     copies_labels: bool,
     /// Whether results are made elsewhere first.
     copies_results: bool,
@@ -109,7 +108,7 @@ impl Lines<'_> {
 
 impl Groups {
     pub(super) fn new(token: Token, call: &Call<'_>, join: Option<Join>, scratch: &mut Scratch) -> Self {
-        let Scratch { sums, tiles, spare, room, .. } = scratch;
+        let Scratch { sums, tiles, spare, .. } = scratch;
         sums.resize_with(LANES, || RowSum::EMPTY);
         let (inputs, classes) = (&call.inputs, call.inputs.classes());
         let writes = call.writes();
@@ -118,17 +117,13 @@ impl Groups {
         }
         let slopes = writes && call.has_slopes();
         let source = inputs.logits.share();
-        // Where all follows from sums, blocks are widened as they are summed.
+        // Where all follows from sums.
         let halves = source.half_slices().filter(|_| classes > FEW && call.is_simple());
         let copies = !source.are_slices() && halves.is_none() || !inputs.map.is_none() || slopes;
         let copies_results = writes && (!call.writes_slices() || slopes);
         let copies_labels = inputs.makes_labels() || inputs.dense.is_some_and(|dense| !dense.are_slices());
         // Neighbours in memory are read, and written, sixteen at a time.
         let columns = source.layout().class_step != 1 || (writes && call.destination_step() != 1);
-        let mut room = core::mem::take(room);
-        if halves.is_some() {
-            make_room(&mut room, BLOCK);
-        }
         let at_once = if columns {
             (COPIED / classes).clamp(LANES / 4, LANES)
         } else if writes || copies || copies_labels {
@@ -143,7 +138,6 @@ impl Groups {
             at_once,
             stride: classes.next_multiple_of(STEP),
             halves,
-            room,
             copies,
             copies_labels,
             copies_results,
@@ -163,7 +157,6 @@ impl Groups {
         scratch.sums = core::mem::take(&mut self.sums);
         scratch.tiles = core::mem::take(&mut self.tile);
         scratch.spare = core::mem::take(&mut self.spare);
-        scratch.room = core::mem::take(&mut self.room);
         Total::of(&self.losses)
     }
 

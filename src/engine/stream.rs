@@ -71,7 +71,6 @@ pub(super) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch) -> T
             }
             groups.token.run(SumRows {
                 rows: LineRows::F32(&[block]),
-                room: &mut [],
                 labels: &[group.labels[0].wrapping_sub(start)],
                 references: &[Reference::TAME],
                 terms: if of_logits { &mut [] } else { &mut terms[start..] },

@@ -11,8 +11,6 @@ use crate::simd::{LANES, Lanes, Simd};
 /// Finds the largest logit of each row, of those that are not NaN, and the reference that the row's terms have.
 pub(crate) struct Largest<'a> {
     pub(crate) rows: LineRows<'a>,
-    /// Where blocks of 16 bits are widened.
-    pub(crate) room: &'a mut [f32],
     /// Rows whose largest logit is at least this, and whose terms are not too large, have the common reference.
     pub(crate) low: f32,
     pub(crate) max: &'a mut [f32],
@@ -28,10 +26,11 @@ impl Kernel for Largest<'_> {
         let tame = LaneReference::splat(simd, Reference::TAME);
         for (i, (max, reference)) in self.max.iter_mut().zip(self.references).enumerate().take(self.rows.len()) {
             let row = self.rows.line(i);
+            let mut room = [0.0; BLOCK];
             let size = if let Line::F32(_) = row { row.len().max(1) } else { BLOCK };
             *max = f32::NEG_INFINITY;
             for start in (0..row.len()).step_by(size) {
-                let block = largest(simd, row.block(simd, start, size, self.room));
+                let block = largest(simd, row.block(simd, start, size, &mut room));
                 *max = if block > *max { block } else { *max };
             }
             let mut bits = [0.0; LANES];

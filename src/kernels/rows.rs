@@ -39,8 +39,6 @@ impl RowSum {
 /// Adds the terms of rows, or of one part of each, to their sums.
 pub(crate) struct SumRows<'a> {
     pub(crate) rows: LineRows<'a>,
-    /// Where blocks of 16 bits are widened: [`BLOCK`] values, or none where there are none.
-    pub(crate) room: &'a mut [f32],
     /// The classes that are left out, counted from the first that is given.
     pub(crate) labels: &'a [usize],
     pub(crate) references: &'a [Reference],
@@ -64,7 +62,7 @@ impl Kernel for SumRows<'_> {
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
-        let Self { rows, room, labels, references, terms, stride, sums, open, seen, close, ahead } = self;
+        let Self { rows, labels, references, terms, stride, sums, open, seen, close, ahead } = self;
         let mut lines = terms.chunks_mut(stride.max(1));
         let mut ahead = ahead.iter();
         for (i, ((&label, reference), sum)) in labels.iter().zip(references).zip(&mut *sums).enumerate() {
@@ -76,12 +74,12 @@ impl Kernel for SumRows<'_> {
             }
             let mut row = Row { simd, logits, label, reference: *reference, sum, seen, ahead };
             match (keep, reference.pivot != 0.0, ahead != 0) {
-                (None, false, false) => row.read::<false, false, false>(&mut [], room),
-                (None, false, true) => row.read::<false, false, true>(&mut [], room),
-                (None, true, _) => row.read::<true, false, false>(&mut [], room),
-                (Some(terms), false, false) => row.read::<false, true, false>(terms, room),
-                (Some(terms), false, true) => row.read::<false, true, true>(terms, room),
-                (Some(terms), true, _) => row.read::<true, true, false>(terms, room),
+                (None, false, false) => row.read::<false, false, false>(&mut []),
+                (None, false, true) => row.read::<false, false, true>(&mut []),
+                (None, true, _) => row.read::<true, false, false>(&mut []),
+                (Some(terms), false, false) => row.read::<false, true, false>(terms),
+                (Some(terms), false, true) => row.read::<false, true, true>(terms),
+                (Some(terms), true, _) => row.read::<true, true, false>(terms),
             }
         }
         if close {
@@ -122,10 +120,9 @@ impl<S: Simd> Row<'_, S> {
     fn read<const PIVOT: bool, const KEEP: bool, const AHEAD: bool>(
         &mut self,
         terms: &mut [f32],
-        room: &mut [f32],
     ) {
         if self.logits.len() <= BLOCK {
-            return self.read_block::<PIVOT, KEEP, AHEAD>(terms, room);
+            return self.read_block::<PIVOT, KEEP, AHEAD>(terms);
         }
         let mut copy = [[f32::NEG_INFINITY; LANES]; 4];
         // In place of the label's logit there is -inf: its step is read from a copy.
@@ -144,9 +141,8 @@ impl<S: Simd> Row<'_, S> {
             flat[self.label % STEP] = f32::NEG_INFINITY;
             self.see(logit);
         }
-        let size = if let Line::F32(_) = self.logits { Self::BLOCK } else { BLOCK };
-        for start in (0..self.logits.len()).step_by(size) {
-            let block = self.logits.block(self.simd, start, size, room);
+        for start in (0..self.logits.len()).step_by(Self::BLOCK) {
+            let block = self.logits.part(start, Self::BLOCK);
             if start > 0 && start.is_multiple_of(PART) {
                 self.sum.close(self.simd);
             }
@@ -163,14 +159,12 @@ impl<S: Simd> Row<'_, S> {
     pub(super) fn read_block<const PIVOT: bool, const KEEP: bool, const AHEAD: bool>(
         &mut self,
         terms: &mut [f32],
-        room: &mut [f32],
     ) {
         let (label, copy) = (self.label, [[f32::NEG_INFINITY; LANES]; 4]);
-        let block = self.logits.block(self.simd, 0, BLOCK, room);
-        if label < block.len() {
-            self.block::<PIVOT, KEEP, AHEAD, true>(block, label, &copy, terms);
+        if label < self.logits.len() {
+            self.block::<PIVOT, KEEP, AHEAD, true>(self.logits, label, &copy, terms);
         } else {
-            self.block::<PIVOT, KEEP, AHEAD, false>(block, usize::MAX, &copy, terms);
+            self.block::<PIVOT, KEEP, AHEAD, false>(self.logits, usize::MAX, &copy, terms);
         }
     }
 
@@ -190,7 +184,7 @@ impl<S: Simd> Row<'_, S> {
     #[inline(always)]
     fn block<const PIVOT: bool, const KEEP: bool, const AHEAD: bool, const MASK: bool>(
         &mut self,
-        block: &[f32],
+        block: Line<'_>,
         label: usize,
         copy: &[[f32; LANES]; 4],
         terms: &mut [f32],
@@ -198,8 +192,10 @@ impl<S: Simd> Row<'_, S> {
         let simd = self.simd;
         let exp = Exp::new(simd);
         let reference = [LaneReference::splat(simd, self.reference); 4];
-        let (steps, tail) = block.as_chunks::<STEP>();
-        let steps = steps.as_flattened().as_chunks::<LANES>().0.as_chunks::<4>().0;
+        let whole = block.len() / STEP;
+        let tail = block.part(whole * STEP, STEP);
+        // Either are there.
+        let (steps, half_steps) = (block.steps(), block.half_steps());
         for part in 0..S::PARTS {
             let mut add = Adder::<S, PIVOT, MASK> {
                 label,
@@ -214,31 +210,35 @@ impl<S: Simd> Row<'_, S> {
                 rest: simd.splat(0.0),
             };
             let mut lines = terms.as_chunks_mut::<STEP>().0.iter_mut();
-            for (i, step) in steps.iter().enumerate() {
-                if AHEAD {
-                    prefetch(simd, step, self.ahead);
-                }
-                // Chosen without a branch, which would be foreseen for one row and not for the next.
-                let step: &[[f32; LANES]; 4] = if !MASK && i == label { copy } else { step };
-                // One by one: a loop would forget how many there are.
-                let x = [
-                    simd.load(&step[0], part),
-                    simd.load(&step[1], part),
-                    simd.load(&step[2], part),
-                    simd.load(&step[3], part),
-                ];
+            for i in 0..whole {
+                // The type is a branch that is always foreseen: the sums are compiled once for all.
+                let x = if let Some(step) = steps.get(i) {
+                    if AHEAD {
+                        prefetch(simd, step, self.ahead);
+                    }
+                    // Chosen without a branch, which would be foreseen for one row and not for the next.
+                    simd.load_step(if !MASK && i == label { copy } else { step }, part)
+                } else if let (Some((half, steps)), true) = (half_steps, MASK || i != label) {
+                    simd.widen_step(half, &steps[i], part)
+                } else {
+                    simd.load_step(copy, part)
+                };
                 let to = if KEEP { lines.next() } else { None };
                 add.step(x, i, to);
             }
-            if !tail.is_empty() {
-                let tail =
-                    if !MASK && steps.len() == label { &copy.as_flattened()[..tail.len()] } else { tail };
+            if tail.len() > 0 {
+                let mut room = [0.0; STEP];
+                let tail = if !MASK && whole == label {
+                    &copy.as_flattened()[..tail.len()]
+                } else {
+                    tail.block(simd, 0, STEP, &mut room)
+                };
                 let mut x = [simd.splat(f32::NEG_INFINITY); 4];
                 for (x, from) in x.iter_mut().zip(tail.chunks(LANES)) {
                     *x = simd.load_tail(from, part, f32::NEG_INFINITY);
                 }
                 let to = if KEEP { lines.next() } else { None };
-                add.step(x, steps.len(), to);
+                add.step(x, whole, to);
             }
             add.add_pending();
             add.high.store(&mut self.sum.high, part);

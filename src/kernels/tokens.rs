@@ -76,10 +76,10 @@ impl Kernel for ReadPart<'_> {
                 }
             }
             match (terms.is_empty(), part.spread.reference.pivot != 0.0) {
-                (true, false) => part.row(logits).read_block::<false, false, true>(&mut [], &mut []),
-                (true, true) => part.row(logits).read_block::<true, false, true>(&mut [], &mut []),
-                (false, false) => part.row(logits).read_block::<false, true, true>(terms, &mut []),
-                (false, true) => part.row(logits).read_block::<true, true, true>(terms, &mut []),
+                (true, false) => part.row(logits).read_block::<false, false, true>(&mut []),
+                (true, true) => part.row(logits).read_block::<true, false, true>(&mut []),
+                (false, false) => part.row(logits).read_block::<false, true, true>(terms),
+                (false, true) => part.row(logits).read_block::<true, true, true>(terms),
             }
             if !terms.is_empty() {
                 part.add_distances(logits, terms);
@@ -113,7 +113,7 @@ impl Kernel for LeaveOut<'_> {
         let (logits, reference) = (Line::F32(&logits[block]), spread.reference);
         let (mut sum, mut seen) = (RowSum::EMPTY, [ROUNDER; LANES]);
         let mut row = Row { simd, logits, label, reference, sum: &mut sum, seen: &mut seen, ahead: 0 };
-        row.read_block::<true, false, false>(&mut [], &mut []);
+        row.read_block::<true, false, false>(&mut []);
         sum.close(simd);
         (spread.block + label, sum.total)
     }

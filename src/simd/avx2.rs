@@ -124,8 +124,15 @@ impl Simd for Avx2 {
         // SAFETY: the features are here; the chunk covers the register.
         let bits = || unsafe { _mm_loadu_si128(from.as_chunks::<WIDTH>().0[part].as_ptr().cast()) };
         match half {
+            // One shuffle on a unit that has little else to do; a shift would be done by one that multiplies.
             #[cfg(feature = "half")]
-            Half::Bf16 => proven!(Eight(_mm256_castsi256_ps(_mm256_slli_epi32::<16>(_mm256_cvtepu16_epi32(bits()))))),
+            Half::Bf16 => proven!({
+                let to = _mm256_setr_epi8(
+                    -1, -1, 0, 1, -1, -1, 2, 3, -1, -1, 4, 5, -1, -1, 6, 7, -1, -1, 8, 9, -1, -1, 10, 11, -1, -1,
+                    12, 13, -1, -1, 14, 15,
+                );
+                Eight(_mm256_castsi256_ps(_mm256_shuffle_epi8(_mm256_broadcastsi128_si256(bits()), to)))
+            }),
             #[cfg(feature = "half")]
             Half::F16 => proven!(Eight(_mm256_cvtph_ps(bits()))),
         }

@@ -117,6 +117,31 @@ impl<'a> Line<'a> {
         }
     }
 
+    /// Up to `len` values from `start` on.
+    #[inline(always)]
+    pub(crate) fn part(self, start: usize, len: usize) -> Self {
+        let end = self.len().min(start + len);
+        match self {
+            Self::F32(values) => Self::F32(&values[start..end]),
+            Self::Half(half, bits) => Self::Half(half, &bits[start..end]),
+        }
+    }
+
+    /// Whole steps of f32: four times sixteen; none of others.
+    #[inline(always)]
+    pub(crate) fn steps(self) -> &'a [[[f32; LANES]; 4]] {
+        if let Self::F32(values) = self { values.as_chunks().0.as_chunks().0 } else { &[] }
+    }
+
+    /// Whole steps of halves, if these are some.
+    #[inline(always)]
+    pub(crate) fn half_steps(self) -> Option<(Half, &'a [[[u16; LANES]; 4]])> {
+        match self {
+            Self::F32(_) => None,
+            Self::Half(half, bits) => Some((half, bits.as_chunks().0.as_chunks().0)),
+        }
+    }
+
     /// Up to `len` values from `start` on, as f32: where they lie, or in the room.
     #[inline(always)]
     pub(crate) fn block<'b, S: Simd>(

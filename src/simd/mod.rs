@@ -72,6 +72,16 @@ pub(crate) trait Simd: Copy + Send + Sync {
     fn splat(self, value: f32) -> Self::Lanes;
     /// A part of sixteen values.
     fn load(self, from: &[f32; LANES], part: usize) -> Self::Lanes;
+    /// A part of four times sixteen values, one by one: a loop would forget how many there are.
+    #[inline(always)]
+    fn load_step(self, from: &[[f32; LANES]; 4], part: usize) -> [Self::Lanes; 4] {
+        [
+            self.load(&from[0], part),
+            self.load(&from[1], part),
+            self.load(&from[2], part),
+            self.load(&from[3], part),
+        ]
+    }
     /// A part of up to sixteen values, `pad` in lanes past the end of the slice.
     fn load_tail(self, from: &[f32], part: usize, pad: f32) -> Self::Lanes;
     fn splat_wide(self, value: f64) -> Self::Wide;
@@ -81,6 +91,16 @@ pub(crate) trait Simd: Copy + Send + Sync {
     fn widen(self, from: &[f32; LANES], part: usize) -> Self::Wide;
     /// A part of sixteen values of 16 bits, as f32.
     fn widen_half(self, half: Half, from: &[u16; LANES], part: usize) -> Self::Lanes;
+    /// A part of four times sixteen such values.
+    #[inline(always)]
+    fn widen_step(self, half: Half, from: &[[u16; LANES]; 4], part: usize) -> [Self::Lanes; 4] {
+        [
+            self.widen_half(half, &from[0], part),
+            self.widen_half(half, &from[1], part),
+            self.widen_half(half, &from[2], part),
+            self.widen_half(half, &from[3], part),
+        ]
+    }
     fn table(self, entries: &[f32; 8]) -> Self::Table;
     /// The entries that the low three bits of the lanes choose.
     fn pick(self, table: Self::Table, index: Self::Lanes) -> Self::Lanes;

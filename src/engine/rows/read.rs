@@ -142,8 +142,8 @@ impl Groups {
         references: &mut [Reference; LANES],
     ) {
         let len = group.len;
-        let (rows, low, room) = (lines.rows(0..len), self.tame.low, &mut self.room[..]);
-        self.token.run(Largest { rows, room, low, max: &mut group.max, references });
+        let (rows, low) = (lines.rows(0..len), self.tame.low);
+        self.token.run(Largest { rows, low, max: &mut group.max, references });
         self.tame.wild = references[..len].iter().any(|reference| *reference != Reference::TAME);
     }
 
@@ -161,7 +161,6 @@ impl Groups {
         let sums = &mut self.sums[..rows.len()];
         self.token.run(SumRows {
             rows: lines.rows(rows.clone()),
-            room: &mut self.room,
             labels: &group.labels[rows.clone()],
             references: &references[rows.clone()],
             terms: if keep { &mut terms[rows.start * self.stride..] } else { &mut [] },
