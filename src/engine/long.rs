@@ -77,7 +77,7 @@ pub(super) fn read(
     references: &mut [Reference; LANES],
     sums: &mut Vec<RowSum>,
 ) {
-    let (logits, token) = (lines.rows(0..1).line(0), groups.token);
+    let (logits, token) = (lines.line(0), groups.token);
     let mut sum = |group: &mut Group, terms: &mut [f32], reference| {
         sums.clear();
         sums.resize(logits.len().div_ceil(PART), RowSum::EMPTY);

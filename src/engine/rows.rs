@@ -10,7 +10,7 @@ use super::scratch::Scratch;
 use super::settle::{self, Masses};
 use super::total::Total;
 use super::{few, long, stream};
-use crate::kernels::gather::{Gather, Scatter};
+use crate::kernels::gather::{Copy, Gather, Scatter};
 use crate::kernels::group::{Group, LossSum, NO_LABEL, Special};
 use crate::kernels::map::{MapRow, Multiply};
 use crate::kernels::rows::{RowSum, STEP};
@@ -71,6 +71,8 @@ pub(super) struct Groups {
     copies: bool,
     /// Of what type logits are that are widened as they are read.
     halves: Option<Half>,
+    /// One row of them, of those that are read again as f32.
+    pub(super) line: Vec<f32>,
     copies_labels: bool,
     /// Whether results are made elsewhere first.
     copies_results: bool,
@@ -104,6 +106,11 @@ impl Lines<'_> {
             Some((half, all)) => LineRows::Half(*half, &all[rows]),
         }
     }
+
+    /// The logits of a row.
+    pub(super) fn line(&self, row: usize) -> Line<'_> {
+        self.rows(row..row + 1).line(0)
+    }
 }
 
 impl Groups {
@@ -118,7 +125,7 @@ impl Groups {
         let slopes = writes && call.has_slopes();
         let source = inputs.logits.share();
         // Where all follows from sums.
-        let halves = source.half_slices().filter(|_| classes > FEW && call.is_simple());
+        let halves = source.half_slices().filter(|_| classes > FEW && call.follows_from_sums());
         let copies = !source.are_slices() && halves.is_none() || !inputs.map.is_none() || slopes;
         let copies_results = writes && (!call.writes_slices() || slopes);
         let copies_labels = inputs.makes_labels() || inputs.dense.is_some_and(|dense| !dense.are_slices());
@@ -138,6 +145,7 @@ impl Groups {
             at_once,
             stride: classes.next_multiple_of(STEP),
             halves,
+            line: core::mem::take(&mut scratch.line),
             copies,
             copies_labels,
             copies_results,
@@ -157,6 +165,7 @@ impl Groups {
         scratch.sums = core::mem::take(&mut self.sums);
         scratch.tiles = core::mem::take(&mut self.tile);
         scratch.spare = core::mem::take(&mut self.spare);
+        scratch.line = core::mem::take(&mut self.line);
         Total::of(&self.losses)
     }
 
@@ -286,6 +295,16 @@ impl Groups {
             };
         }
         logits
+    }
+
+    /// A row as f32: where it lies, or in the room.
+    pub(super) fn floats<'b>(&self, line: Line<'b>, room: &'b mut Vec<f32>) -> &'b [f32] {
+        if let Line::F32(values) = line {
+            return values;
+        }
+        make_room(room, line.len());
+        self.token.run(Copy { line, to: &mut room[..line.len()] });
+        &room[..line.len()]
     }
 
     fn half_lines<'b>(

@@ -2,7 +2,7 @@
 
 use super::Kernel;
 use super::group::Group;
-use crate::simd::half::{narrow, widen};
+use crate::simd::half::{Line, narrow, widen};
 use crate::simd::strided::{Strided, StridedMut};
 use crate::simd::tile::{TileRows, TileRowsMut};
 use crate::simd::{LANES, Simd};
@@ -20,6 +20,24 @@ pub(crate) struct Gather<'a> {
     pub(crate) group: &'a Group,
     pub(crate) to: &'a mut [f32],
     pub(crate) stride: usize,
+}
+
+/// Copies a row, as f32.
+pub(crate) struct Copy<'a> {
+    pub(crate) line: Line<'a>,
+    pub(crate) to: &'a mut [f32],
+}
+
+impl Kernel for Copy<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, simd: S) {
+        match self.line {
+            Line::F32(values) => self.to.copy_from_slice(values),
+            Line::Half(half, bits) => widen(simd, half, bits, self.to),
+        }
+    }
 }
 
 /// Classes that are turned at once.

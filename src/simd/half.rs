@@ -102,6 +102,15 @@ impl Line<'_> {
     }
 }
 
+impl Line<'_> {
+    pub(crate) fn first_nan(&self) -> Option<usize> {
+        match self {
+            Self::F32(values) => values.iter().position(|x| x.is_nan()),
+            Self::Half(half, bits) => bits.iter().position(|bits| half.widen(*bits).is_nan()),
+        }
+    }
+}
+
 impl<'a> Line<'a> {
     /// The first `index` values and the others.
     pub(crate) fn split_at(self, index: usize) -> (Self, Self) {

@@ -53,8 +53,7 @@ impl Groups {
         parts: &mut Vec<RowSum>,
     ) {
         for i in 0..group.len {
-            let line = lines.rows(0..group.len).line(i);
-            group.ends.logit[i] = line.get(group.labels[i]).unwrap_or(f32::NEG_INFINITY);
+            group.ends.logit[i] = lines.line(i).get(group.labels[i]).unwrap_or(f32::NEG_INFINITY);
         }
         if let Sums::Saved(sums) = sums {
             return self.known(group, lines, terms, sums);

@@ -2,6 +2,7 @@
 
 use super::{log_sum_exp, reference};
 use crate::LogSumExp;
+use crate::simd::half::Line;
 use crate::engine::call::Inputs;
 use crate::engine::options::{Outputs, Sums, set};
 use crate::engine::rows::{FEW, Groups, Lines};
@@ -44,7 +45,7 @@ pub(super) fn statistics(
                 // Of all classes, as the operation has it.
                 let mut whole = groups.whole(logits, reference(group, i));
                 whole.max[0] = group.max[i];
-                let value = log_sum_exp(groups, &whole, 0, logits);
+                let value = log_sum_exp(groups, &whole, 0, Line::F32(logits));
                 let exact = f64::from(whole.ends.pivot[0]) + whole.log[0];
                 (value, if value.is_finite() { exact } else { value.into() })
             };
