@@ -75,7 +75,8 @@ fn rows_that_threads_share_too() {
 
 /// Asserts that a call gives the same, read from halves, and written to them, too.
 fn same(writer: &common::writers::Writer, (mut i, o): (Inputs, Outputs), half: Half) {
-    let context = |what| format!("{} of {half:?}, {}x{}, {:?}: {what}", writer.name, i.rows, i.classes, i.backend);
+    let context =
+        |what| format!("{} of {half:?}, {}x{}, {:?}: {what}", writer.name, i.rows, i.classes, i.backend);
     let [read, read_and_written] = ["read", "written"].map(context);
     let mut plain = o.clone();
     let expected = (writer.call)(&i, &mut plain);
@@ -94,17 +95,25 @@ fn same(writer: &common::writers::Writer, (mut i, o): (Inputs, Outputs), half: H
 
 #[test]
 fn every_number_is_widened_to_itself() {
-    let bits: Vec<u16> = (0..=u16::MAX).collect();
-    let labels = |class: u8| vec![class; 1 << 12];
+    // In rows of sixteen, and one more of those that share theirs with NaN, by which a row's loss is NaN.
+    const ROWS: usize = (1 << 12) + 1;
+    let infinities = [bf16::INFINITY, bf16::NEG_INFINITY].map(bf16::to_bits);
+    let more =
+        infinities.into_iter().chain([f16::INFINITY, f16::NEG_INFINITY].map(f16::to_bits)).chain([0; 12]);
+    let bits: Vec<u16> = (0..=u16::MAX).chain(more).collect();
+    let labels = |class: u8| vec![class; ROWS];
     let check = |rows: Rows<'_>, widened: &[f32]| {
         for backend in backends() {
             for class in 0..16 {
                 let of_log_probabilities = NegativeLogLikelihood::of_log_probabilities();
-                let loss = of_log_probabilities.loss(&labels(class), rows.with_backend(backend)).expect("a loss");
+                let loss =
+                    of_log_probabilities.loss(&labels(class), rows.with_backend(backend)).expect("a loss");
                 for (row, loss) in loss.rows.iter().enumerate() {
-                    let logit = widened[row * 16 + usize::from(class)];
+                    let of_row = &widened[row * 16..][..16];
+                    let logit = of_row[usize::from(class)];
                     // A loss is not -0.
-                    assert!(same_bits(*loss, 0.0 - logit) || *loss == -logit, "{backend}: {logit:e} is {loss:e}");
+                    let expected = if of_row.iter().any(|x| x.is_nan()) { f32::NAN } else { 0.0 - logit };
+                    assert!(same_bits(*loss, expected), "{backend}: {logit:e} is {loss:e}");
                     assert!(rows.get(row, class.into()).is_some_and(|x| same_bits(x, logit)), "{logit:e}");
                 }
             }
@@ -112,10 +121,10 @@ fn every_number_is_widened_to_itself() {
     };
     let values: Vec<_> = bits.iter().map(|bits| bf16::from_bits(*bits)).collect();
     let widened: Vec<_> = values.iter().map(|x| x.to_f32()).collect();
-    check(Rows::new(&values, 1 << 12, 16).expect("a shape"), &widened);
+    check(Rows::new(&values, ROWS, 16).expect("a shape"), &widened);
     let values: Vec<_> = bits.iter().map(|bits| f16::from_bits(*bits)).collect();
     let widened: Vec<_> = values.iter().map(|x| x.to_f32()).collect();
-    check(Rows::new(&values, 1 << 12, 16).expect("a shape"), &widened);
+    check(Rows::new(&values, ROWS, 16).expect("a shape"), &widened);
 }
 
 /// The gradient of a log-probability is what it is multiplied by.
@@ -127,9 +136,11 @@ fn results_are_rounded_to_the_nearest_number_of_two_to_the_even_one() {
             Half::Bf16 => bf16::from_bits(bits).to_f32(),
             Half::F16 => f16::from_bits(bits).to_f32(),
         });
-        let halfway = |x: f32| f32::from_bits(x.to_bits() + if half == Half::Bf16 { 1 << 15 } else { 1 << 12 });
+        let halfway =
+            |x: f32| f32::from_bits(x.to_bits() + if half == Half::Bf16 { 1 << 15 } else { 1 << 12 });
         let finite = numbers.filter(|x| x.is_finite());
-        let near = finite.flat_map(|x| [x, halfway(x), halfway(x).next_up(), halfway(x).next_down(), x.next_down()]);
+        let near =
+            finite.flat_map(|x| [x, halfway(x), halfway(x).next_up(), halfway(x).next_down(), x.next_down()]);
         let factors: Vec<f32> = near.filter(|x| x.is_finite()).collect();
         let rows = factors.len();
         let (labels, logits, mut losses) = (vec![0_u8; rows], vec![0.0_f32; rows], vec![0.0; rows]);
@@ -141,7 +152,10 @@ fn results_are_rounded_to_the_nearest_number_of_two_to_the_even_one() {
             loss.loss_and_gradient_into(&labels, logits, &mut losses, results).expect("a gradient");
             for (result, factor) in gradient.seen().into_iter().zip(&factors) {
                 let expected = half.round(-factor);
-                assert!(result == expected, "{backend}, {half:?}: {factor:e} is {result:e}, not {expected:e}");
+                assert!(
+                    result == expected,
+                    "{backend}, {half:?}: {factor:e} is {result:e}, not {expected:e}"
+                );
             }
         }
     }
@@ -156,5 +170,8 @@ fn views_of_halves_have_strides_and_no_slices() {
     let mut columns = RowsMut::along_axis(&mut values, &[3, 4], 0).expect("a shape");
     assert_eq!(columns.row_mut(0), None);
     xent::softmax_in_place(columns).expect("probabilities");
-    assert_eq!(values[8..].iter().map(|p| p.to_f32()).collect::<Vec<_>>(), [f16::from_f32(0.981_690_1).to_f32(); 4]);
+    assert_eq!(
+        values[8..].iter().map(|p| p.to_f32()).collect::<Vec<_>>(),
+        [f16::from_f32(0.981_690_1).to_f32(); 4]
+    );
 }

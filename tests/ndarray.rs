@@ -95,7 +95,7 @@ fn results_go_to_arrays_of_any_layout_and_nothing_around_them_is_written() {
 fn views_become_arrays_again() {
     let array = random(&[4, 3, 5], 5);
     let view = Rows::from_ndarray(array.view(), Axis(1)).unwrap();
-    assert_eq!(view.to_ndarray().unwrap().into_dyn(), array.view());
+    assert_eq!(view.to_ndarray::<f32>().unwrap().into_dyn(), array.view());
     let mut copy = array.clone();
     let mut back = RowsMut::from_ndarray(copy.view_mut(), Axis(1)).unwrap().into_ndarray().unwrap();
     back[[1, 2, 3]] = 7.0;

@@ -361,11 +361,7 @@ impl<'s> Lines<'s> {
     where
         's: 'a,
     {
-        if from.are_slices() {
-            GroupRows::InView(from)
-        } else {
-            GroupRows::Copied(self.gather(from))
-        }
+        if from.are_slices() { GroupRows::InView(from) } else { GroupRows::Copied(self.gather(from)) }
     }
 
     /// A place for rows to be written, where they cannot be written to their view.

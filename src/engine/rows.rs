@@ -307,11 +307,7 @@ impl Groups {
         &room[..line.len()]
     }
 
-    fn half_lines<'b>(
-        &self,
-        inputs: &'b Inputs<'_>,
-        group: &Group,
-    ) -> Option<(Half, [&'b [u16]; LANES])> {
+    fn half_lines<'b>(&self, inputs: &'b Inputs<'_>, group: &Group) -> Option<(Half, [&'b [u16]; LANES])> {
         let (half, source) = (self.halves?, inputs.logits.share());
         let mut lines: [&[u16]; LANES] = [&[]; LANES];
         for (to, row) in lines.iter_mut().zip(&group.rows[..group.len]) {

@@ -11,8 +11,8 @@ use crate::kernels::rows::{BLOCK, PART, RowSum, SumRows};
 use crate::kernels::write::{Fence, Formula, WriteRow};
 use crate::numbers::exp::{ROUNDER, Reference, too_large};
 use crate::simd::LANES;
-use crate::simd::half::LineRows;
 use crate::simd::Token;
+use crate::simd::half::LineRows;
 
 /// Results of fewer values stay in the last cache, where plain stores are quicker.
 const BEYOND_CACHE: usize = 2 << 20;

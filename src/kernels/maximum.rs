@@ -24,7 +24,9 @@ impl Kernel for Largest<'_> {
     fn eval<S: Simd>(self, simd: S) {
         let exp = Exp::new(simd);
         let tame = LaneReference::splat(simd, Reference::TAME);
-        for (i, (max, reference)) in self.max.iter_mut().zip(self.references).enumerate().take(self.rows.len()) {
+        for (i, (max, reference)) in
+            self.max.iter_mut().zip(self.references).enumerate().take(self.rows.len())
+        {
             let row = self.rows.line(i);
             let mut room = [0.0; BLOCK];
             let size = if let Line::F32(_) = row { row.len().max(1) } else { BLOCK };

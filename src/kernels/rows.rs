@@ -117,10 +117,7 @@ impl<S: Simd> Row<'_, S> {
     const BLOCK: usize = if S::PARTS == 1 { PART } else { BLOCK };
 
     #[inline(always)]
-    fn read<const PIVOT: bool, const KEEP: bool, const AHEAD: bool>(
-        &mut self,
-        terms: &mut [f32],
-    ) {
+    fn read<const PIVOT: bool, const KEEP: bool, const AHEAD: bool>(&mut self, terms: &mut [f32]) {
         if self.logits.len() <= BLOCK {
             return self.read_block::<PIVOT, KEEP, AHEAD>(terms);
         }

@@ -7,8 +7,8 @@
 use ndarray::{ArrayView, ArrayView3, ArrayViewMut, ArrayViewMut3, Axis, Dimension, ShapeBuilder};
 
 use super::strided::{Strided, StridedMut};
-use crate::{Element, Error};
 use crate::views::layout::Layout;
+use crate::{Element, Error};
 
 /// The layout of an array's rows, for an axis of classes.
 ///
@@ -55,7 +55,10 @@ fn layout_of(shape: &[usize], strides: &[isize], axis: Axis) -> Result<([usize; 
 impl<'a> Strided<'a> {
     /// The values of an array.
     #[expect(clippy::needless_pass_by_value, reason = "as views of arrays are passed")]
-    pub(crate) fn of_array<T: Element, D: Dimension>(array: ArrayView<'a, T, D>, axis: Axis) -> Result<Self, Error> {
+    pub(crate) fn of_array<T: Element, D: Dimension>(
+        array: ArrayView<'a, T, D>,
+        axis: Axis,
+    ) -> Result<Self, Error> {
         let (shape, strides) = layout_of(array.shape(), array.strides(), axis)?;
         let (layout, _) = Layout::of_axes(shape, strides)?;
         // SAFETY: each value of the layout is one of the array's, which are borrowed as long.

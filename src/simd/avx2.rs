@@ -119,7 +119,7 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-#[cfg_attr(not(feature = "half"), expect(unused_variables, reason = "there is no type of 16 bits"))]
+    #[cfg_attr(not(feature = "half"), expect(unused_variables, reason = "there is no type of 16 bits"))]
     fn widen_half(self, half: Half, from: &[u16; LANES], part: usize) -> Eight {
         // SAFETY: the features are here; the chunk covers the register.
         let bits = || unsafe { _mm_loadu_si128(from.as_chunks::<WIDTH>().0[part].as_ptr().cast()) };
@@ -128,8 +128,8 @@ impl Simd for Avx2 {
             #[cfg(feature = "half")]
             Half::Bf16 => proven!({
                 let to = _mm256_setr_epi8(
-                    -1, -1, 0, 1, -1, -1, 2, 3, -1, -1, 4, 5, -1, -1, 6, 7, -1, -1, 8, 9, -1, -1, 10, 11, -1, -1,
-                    12, 13, -1, -1, 14, 15,
+                    -1, -1, 0, 1, -1, -1, 2, 3, -1, -1, 4, 5, -1, -1, 6, 7, -1, -1, 8, 9, -1, -1, 10, 11, -1,
+                    -1, 12, 13, -1, -1, 14, 15,
                 );
                 Eight(_mm256_castsi256_ps(_mm256_shuffle_epi8(_mm256_broadcastsi128_si256(bits()), to)))
             }),
@@ -368,7 +368,7 @@ impl Lanes for Eight {
     }
 
     #[inline(always)]
-#[cfg_attr(not(feature = "half"), expect(unused_variables, reason = "there is no type of 16 bits"))]
+    #[cfg_attr(not(feature = "half"), expect(unused_variables, reason = "there is no type of 16 bits"))]
     fn store_half(self, half: Half, to: &mut [u16; LANES], part: usize) {
         let bits = match half {
             #[cfg(feature = "half")]

@@ -140,7 +140,7 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-#[cfg_attr(not(feature = "half"), expect(unused_variables, reason = "there is no type of 16 bits"))]
+    #[cfg_attr(not(feature = "half"), expect(unused_variables, reason = "there is no type of 16 bits"))]
     fn widen_half(self, half: Half, from: &[u16; LANES], _part: usize) -> Sixteen {
         // SAFETY: the features are here; the array covers the register.
         let bits = || unsafe { _mm256_loadu_si256(from.as_ptr().cast()) };
@@ -398,7 +398,7 @@ impl Lanes for Sixteen {
     }
 
     #[inline(always)]
-#[cfg_attr(not(feature = "half"), expect(unused_variables, reason = "there is no type of 16 bits"))]
+    #[cfg_attr(not(feature = "half"), expect(unused_variables, reason = "there is no type of 16 bits"))]
     fn store_half(self, half: Half, to: &mut [u16; LANES], _part: usize) {
         let bits = match half {
             // As with AVX2.

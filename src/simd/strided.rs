@@ -151,7 +151,9 @@ impl<'a> Strided<'a> {
     pub(crate) fn tile(&self, rows: &[usize; LANES]) -> Option<TileRows<'a>> {
         let start = first_of_tile(&self.layout, rows).filter(|_| self.element == Element::F32)?;
         // SAFETY: the first of the rows exists, and the last: all classes of all sixteen may be read.
-        Some(unsafe { TileRows::new(self.origin.cast::<f32>().add(start), self.layout.stride, self.layout.classes) })
+        Some(unsafe {
+            TileRows::new(self.origin.cast::<f32>().add(start), self.layout.stride, self.layout.classes)
+        })
     }
 
     /// Sixteen rows of f32, class by class, if they are neighbours in memory; `None` where they are not.
@@ -305,7 +307,13 @@ impl<'a> StridedMut<'a> {
             let (layout, shift) = self.layout.part(from, rows);
             // SAFETY: the first of these rows is one of the view's, or there is none and `shift` is 0.
             let origin = unsafe { self.origin.byte_add(shift * self.element.size()) };
-            Self { origin, element: self.element, layout, readable: end.saturating_sub(shift), borrow: PhantomData }
+            Self {
+                origin,
+                element: self.element,
+                layout,
+                readable: end.saturating_sub(shift),
+                borrow: PhantomData,
+            }
         };
         // What the first part may read ends where the others begin.
         let end = match (self.is_plain(), rest) {

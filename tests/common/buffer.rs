@@ -42,7 +42,10 @@ macro_rules! of_values {
     ($buffer:expr, |$data:ident| $view:expr) => {{
         let Buffer { values, halves } = $buffer;
         match halves {
-            None => { let $data = values; $view }
+            None => {
+                let $data = values;
+                $view
+            }
             Some(Halves::Bf16($data)) => $view,
             Some(Halves::F16($data)) => $view,
         }

@@ -2,7 +2,6 @@
 
 use super::{log_sum_exp, reference};
 use crate::LogSumExp;
-use crate::simd::half::Line;
 use crate::engine::call::Inputs;
 use crate::engine::options::{Outputs, Sums, set};
 use crate::engine::rows::{FEW, Groups, Lines};
@@ -11,6 +10,7 @@ use crate::kernels::masses::Spread as Distances;
 use crate::kernels::maximum::Argmax;
 use crate::numbers::factor::{narrow, narrow_normal};
 use crate::numbers::log_sum_exp::{Apart, z_loss};
+use crate::simd::half::Line;
 
 /// Writes the statistics of a group that are wanted.
 pub(super) fn statistics(

@@ -16,8 +16,8 @@ use crate::kernels::map::{Map, MapRow, Mask};
 use crate::kernels::tokens::LeaveOut;
 use crate::numbers::factor::{narrow, narrow_normal};
 use crate::numbers::spread::Spread;
-use crate::simd::strided::Strided;
 use crate::simd::half::Line;
+use crate::simd::strided::Strided;
 use crate::simd::{LANES, Token};
 use crate::views::labels::RowLabels;
 
@@ -229,7 +229,8 @@ impl TokenCall<'_> {
     /// Writes what is wanted of a row that has been read.
     fn settle(&mut self, row: usize, of: &Row<'_>, chosen: usize, spread: &Spread, run: &mut Run) {
         let Self { outputs, named, top, .. } = self;
-        let (class, rest) = of.token.run(LeaveOut { given: of.given, logits: of.logits, spread, room: &mut run.room });
+        let (class, rest) =
+            of.token.run(LeaveOut { given: of.given, logits: of.logits, spread, room: &mut run.room });
         let (log, entropy) = spread.log_and_entropy(rest);
         let (mut max, mut argmax) = (spread.max, u32::try_from(class).unwrap_or(NO_TOKEN));
         if max == f32::NEG_INFINITY {

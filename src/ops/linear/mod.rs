@@ -9,8 +9,8 @@ mod workspace;
 
 use self::chunks::Gradient;
 use self::workspace::Workspace;
-use crate::simd::half::Element;
 use crate::simd::gemm::Matrix;
+use crate::simd::half::Element;
 use crate::simd::strided::StridedMut;
 use crate::views::rows::expect_shape;
 use crate::{CrossEntropy, Error, LogSumExp, Rows, RowsMut};
