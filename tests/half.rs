@@ -14,7 +14,7 @@ fn call(half: Half, rows: usize, classes: usize, seed: u64, backend: Backend) ->
     let (mut i, mut o) = sized(rows, classes);
     let mut random = fastrand::Rng::with_seed(seed);
     // Rows of ordinary logits, of large ones, and of what is special.
-    let spread = [8.0, 300.0, 8.0][seed as usize % 3];
+    let spread = if seed % 3 == 1 { 300.0 } else { 8.0 };
     let mut draw = || (random.f32() - 0.5) * spread;
     i.logits.fill_with(|| half.round(draw()));
     i.second.fill_with(|| half.round(draw().abs() / spread));
@@ -153,7 +153,7 @@ fn results_are_rounded_to_the_nearest_number_of_two_to_the_even_one() {
             for (result, factor) in gradient.seen().into_iter().zip(&factors) {
                 let expected = half.round(-factor);
                 assert!(
-                    result == expected,
+                    same_bits(result + 0.0, expected + 0.0),
                     "{backend}, {half:?}: {factor:e} is {result:e}, not {expected:e}"
                 );
             }

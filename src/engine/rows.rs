@@ -1,7 +1,9 @@
 //! Groups of rows, from their logits to all that is asked for: read, settle, write.
 
+mod lines;
 mod read;
 
+pub(super) use self::lines::Lines;
 pub(super) use self::read::ENOUGH;
 use self::read::Tame;
 use super::call::{Call, Inputs, Source, Work};
@@ -10,12 +12,12 @@ use super::scratch::Scratch;
 use super::settle::{self, Masses};
 use super::total::Total;
 use super::{few, long, stream};
-use crate::kernels::gather::{Copy, Gather, Scatter};
+use crate::kernels::gather::{Gather, Scatter};
 use crate::kernels::group::{Group, LossSum, NO_LABEL, Special};
 use crate::kernels::map::{MapRow, Multiply};
 use crate::kernels::rows::{RowSum, STEP};
 use crate::kernels::write::{Formula, WriteLogs, WriteRow, WriteRows};
-use crate::simd::half::{Half, Line, LineRows};
+use crate::simd::half::Half;
 use crate::simd::strided::StridedMut;
 use crate::simd::{LANES, Token};
 
@@ -88,29 +90,6 @@ pub(super) struct Groups {
     tile: Vec<[f32; LANES]>,
     /// For a row that is read by itself.
     spare: Vec<Group>,
-}
-
-/// The logits, and labels that are distributions, of a group's rows.
-pub(super) struct Lines<'a> {
-    /// Empty where they are read as halves.
-    pub(super) logits: [&'a [f32]; LANES],
-    pub(super) halves: Option<(Half, [&'a [u16]; LANES])>,
-    pub(super) labels: Option<[&'a [f32]; LANES]>,
-}
-
-impl Lines<'_> {
-    /// The logits of some rows.
-    pub(super) fn rows(&self, rows: core::ops::Range<usize>) -> LineRows<'_> {
-        match &self.halves {
-            None => LineRows::F32(&self.logits[rows]),
-            Some((half, all)) => LineRows::Half(*half, &all[rows]),
-        }
-    }
-
-    /// The logits of a row.
-    pub(super) fn line(&self, row: usize) -> Line<'_> {
-        self.rows(row..row + 1).line(0)
-    }
 }
 
 impl Groups {
@@ -295,27 +274,6 @@ impl Groups {
             };
         }
         logits
-    }
-
-    /// A row as f32: where it lies, or in the room.
-    pub(super) fn floats<'b>(&self, line: Line<'b>, room: &'b mut Vec<f32>) -> &'b [f32] {
-        if let Line::F32(values) = line {
-            return values;
-        }
-        make_room(room, line.len());
-        self.token.run(Copy { line, to: &mut room[..line.len()] });
-        &room[..line.len()]
-    }
-
-    fn half_lines<'b>(&self, inputs: &'b Inputs<'_>, group: &Group) -> Option<(Half, [&'b [u16]; LANES])> {
-        let (half, source) = (self.halves?, inputs.logits.share());
-        let mut lines: [&[u16]; LANES] = [&[]; LANES];
-        for (to, row) in lines.iter_mut().zip(&group.rows[..group.len]) {
-            if let Line::Half(_, bits) = source.line(*row) {
-                *to = bits;
-            }
-        }
-        Some((half, lines))
     }
 
     fn label_lines<'b>(

@@ -29,7 +29,10 @@ impl Kernel for Largest<'_> {
         {
             let row = self.rows.line(i);
             let mut room = [0.0; BLOCK];
-            let size = if let Line::F32(_) = row { row.len().max(1) } else { BLOCK };
+            let size = match row {
+                Line::F32(row) => row.len().max(1),
+                Line::Half(..) => BLOCK,
+            };
             *max = f32::NEG_INFINITY;
             for start in (0..row.len()).step_by(size) {
                 let block = largest(simd, row.block(simd, start, size, &mut room));

@@ -71,6 +71,7 @@ fn together([mut a, mut b, mut c, mut d]: [__m256; 4]) -> [__m256; 4] {
     [a, b, c, d]
 }
 
+mod half;
 pub(super) mod turn;
 
 impl Simd for Avx2 {
@@ -119,23 +120,10 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    #[cfg_attr(not(feature = "half"), expect(unused_variables, reason = "there is no type of 16 bits"))]
     fn widen_half(self, half: Half, from: &[u16; LANES], part: usize) -> Eight {
         // SAFETY: the features are here; the chunk covers the register.
-        let bits = || unsafe { _mm_loadu_si128(from.as_chunks::<WIDTH>().0[part].as_ptr().cast()) };
-        match half {
-            // One shuffle on a unit that has little else to do; a shift would be done by one that multiplies.
-            #[cfg(feature = "half")]
-            Half::Bf16 => proven!({
-                let to = _mm256_setr_epi8(
-                    -1, -1, 0, 1, -1, -1, 2, 3, -1, -1, 4, 5, -1, -1, 6, 7, -1, -1, 8, 9, -1, -1, 10, 11, -1,
-                    -1, 12, 13, -1, -1, 14, 15,
-                );
-                Eight(_mm256_castsi256_ps(_mm256_shuffle_epi8(_mm256_broadcastsi128_si256(bits()), to)))
-            }),
-            #[cfg(feature = "half")]
-            Half::F16 => proven!(Eight(_mm256_cvtph_ps(bits()))),
-        }
+        let bits = unsafe { _mm_loadu_si128(from.as_chunks::<WIDTH>().0[part].as_ptr().cast()) };
+        Eight(half::widen(half, bits))
     }
 
     #[inline(always)]
@@ -368,28 +356,10 @@ impl Lanes for Eight {
     }
 
     #[inline(always)]
-    #[cfg_attr(not(feature = "half"), expect(unused_variables, reason = "there is no type of 16 bits"))]
     fn store_half(self, half: Half, to: &mut [u16; LANES], part: usize) {
-        let bits = match half {
-            #[cfg(feature = "half")]
-            Half::Bf16 => proven!({
-                let bits = self.integers();
-                // Half of a unit, and a little less where the number below is even.
-                let odd = _mm256_and_si256(_mm256_srli_epi32::<16>(bits), _mm256_set1_epi32(1));
-                let up = _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff));
-                let nearest = _mm256_srli_epi32::<16>(_mm256_add_epi32(bits, up));
-                let nan = _mm256_castps_si256(_mm256_cmp_ps::<_CMP_UNORD_Q>(self.0, self.0));
-                let nearest = _mm256_blendv_epi8(nearest, _mm256_set1_epi32(0x7fc0), nan);
-                _mm_packus_epi32(_mm256_castsi256_si128(nearest), _mm256_extracti128_si256::<1>(nearest))
-            }),
-            #[cfg(feature = "half")]
-            Half::F16 => proven!(_mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(self.0)),
-        };
-        #[cfg(feature = "half")]
+        let to = to.as_chunks_mut::<WIDTH>().0[part].as_mut_ptr().cast();
         // SAFETY: the features are here; the chunk covers the register.
-        unsafe {
-            _mm_storeu_si128(to.as_chunks_mut::<WIDTH>().0[part].as_mut_ptr().cast(), bits);
-        }
+        unsafe { _mm_storeu_si128(to, half::narrow(half, self.0)) };
     }
 
     #[inline(always)]

@@ -70,30 +70,7 @@ fn together([mut a, mut b]: [__m512; 2]) -> [__m512; 2] {
     [a, b]
 }
 
-/// Sixteen words as the upper halves of lanes, by one shuffle. The compiler would make two instructions of it, which extend and
-/// shift, and which take twice as much of the units that terms are made on.
-#[cfg(feature = "half")]
-#[target_feature(enable = "avx512f,avx512bw")]
-#[inline]
-fn upper_halves(words: __m256i) -> __m512i {
-    let order = _mm512_cvtepu8_epi16(_mm256_setr_epi8(
-        0, 0, 0, 1, 0, 2, 0, 3, 0, 4, 0, 5, 0, 6, 0, 7, 0, 8, 0, 9, 0, 10, 0, 11, 0, 12, 0, 13, 0, 14, 0, 15,
-    ));
-    let lanes: __m512i;
-    // SAFETY: a shuffle of registers, which the features have.
-    unsafe {
-        core::arch::asm!(
-            "vpermw {lanes} {{{odd}}} {{z}}, {order}, {words}",
-            lanes = lateout(zmm_reg) lanes,
-            odd = in(kreg) 0xaaaa_aaaa_u32,
-            order = in(zmm_reg) order,
-            words = in(zmm_reg) _mm512_castsi256_si512(words),
-            options(pure, nomem, nostack, preserves_flags),
-        );
-    }
-    lanes
-}
-
+mod half;
 mod turn;
 
 impl Simd for Avx512 {
@@ -140,16 +117,10 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    #[cfg_attr(not(feature = "half"), expect(unused_variables, reason = "there is no type of 16 bits"))]
     fn widen_half(self, half: Half, from: &[u16; LANES], _part: usize) -> Sixteen {
         // SAFETY: the features are here; the array covers the register.
-        let bits = || unsafe { _mm256_loadu_si256(from.as_ptr().cast()) };
-        match half {
-            #[cfg(feature = "half")]
-            Half::Bf16 => proven!(Sixteen(_mm512_castsi512_ps(upper_halves(bits())))),
-            #[cfg(feature = "half")]
-            Half::F16 => proven!(Sixteen(_mm512_cvtph_ps(bits()))),
-        }
+        let bits = unsafe { _mm256_loadu_si256(from.as_ptr().cast()) };
+        Sixteen(half::widen(half, bits))
     }
 
     #[inline(always)]
@@ -398,27 +369,9 @@ impl Lanes for Sixteen {
     }
 
     #[inline(always)]
-    #[cfg_attr(not(feature = "half"), expect(unused_variables, reason = "there is no type of 16 bits"))]
     fn store_half(self, half: Half, to: &mut [u16; LANES], _part: usize) {
-        let bits = match half {
-            // As with AVX2.
-            #[cfg(feature = "half")]
-            Half::Bf16 => proven!({
-                let bits = _mm512_castps_si512(self.0);
-                let odd = _mm512_and_si512(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(1));
-                let up = _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff));
-                let nearest = _mm512_srli_epi32::<16>(_mm512_add_epi32(bits, up));
-                let nan = _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(self.0, self.0);
-                _mm512_cvtepi32_epi16(_mm512_mask_mov_epi32(nearest, nan, _mm512_set1_epi32(0x7fc0)))
-            }),
-            #[cfg(feature = "half")]
-            Half::F16 => proven!(_mm512_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(self.0)),
-        };
-        #[cfg(feature = "half")]
         // SAFETY: the features are here; the array covers the register.
-        unsafe {
-            _mm256_storeu_si256(to.as_mut_ptr().cast(), bits);
-        }
+        unsafe { _mm256_storeu_si256(to.as_mut_ptr().cast(), half::narrow(half, self.0)) };
     }
 
     #[inline(always)]

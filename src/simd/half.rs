@@ -139,7 +139,10 @@ impl<'a> Line<'a> {
     /// Whole steps of f32: four times sixteen; none of others.
     #[inline(always)]
     pub(crate) fn steps(self) -> &'a [[[f32; LANES]; 4]] {
-        if let Self::F32(values) = self { values.as_chunks().0.as_chunks().0 } else { &[] }
+        match self {
+            Self::F32(values) => values.as_chunks().0.as_chunks().0,
+            Self::Half(..) => &[],
+        }
     }
 
     /// Whole steps of halves, if these are some.

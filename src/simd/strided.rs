@@ -10,9 +10,11 @@
 use core::marker::PhantomData;
 
 use super::LANES;
-use super::half::{Element, Half, Line};
+use super::half::Element;
 use super::tile::{TileRows, TileRowsMut};
 use crate::views::layout::Layout;
+
+mod halves;
 
 /// Borrowed values.
 #[derive(Clone, Copy, Debug)]
@@ -80,6 +82,7 @@ impl<'a> Strided<'a> {
     }
 
     /// What the values are.
+    #[cfg(feature = "linear")]
     #[inline(always)]
     pub(crate) const fn element(&self) -> Element {
         self.element
@@ -89,15 +92,6 @@ impl<'a> Strided<'a> {
     #[inline(always)]
     pub(crate) fn are_slices(&self) -> bool {
         self.layout.class_step == 1 && self.element == Element::F32
-    }
-
-    /// The type of the values, where rows are slices of such.
-    #[inline(always)]
-    pub(crate) fn half_slices(&self) -> Option<Half> {
-        match self.element {
-            Element::Half(half) if self.layout.class_step == 1 => Some(half),
-            _ => None,
-        }
     }
 
     /// Where a value is that exists.
@@ -137,15 +131,6 @@ impl<'a> Strided<'a> {
         unsafe { core::slice::from_raw_parts(self.at(row, 0), self.layout.classes) }
     }
 
-    /// A row of any type whose classes follow each other.
-    #[inline(always)]
-    pub(crate) fn line(&self, row: usize) -> Line<'a> {
-        let Element::Half(half) = self.element else { return Line::F32(self.row(row)) };
-        assert!(row < self.layout.rows && self.layout.class_step == 1, "no row of the view");
-        // SAFETY: the row exists; all of it is the view's, and of a type that has the bits of this one.
-        Line::Half(half, unsafe { core::slice::from_raw_parts(self.at(row, 0), self.layout.classes) })
-    }
-
     /// Sixteen rows of f32 whose classes follow each other, if they are neighbours; `None` where they are not.
     #[inline(always)]
     pub(crate) fn tile(&self, rows: &[usize; LANES]) -> Option<TileRows<'a>> {
@@ -165,18 +150,6 @@ impl<'a> Strided<'a> {
     ) -> Option<impl ExactSizeIterator<Item = &'a [f32; LANES]>> {
         // SAFETY: these are f32.
         (self.element == Element::F32).then(|| unsafe { self.columns_of(rows, len) }).flatten()
-    }
-
-    /// As [`columns`](Self::columns), of halves.
-    #[inline(always)]
-    pub(crate) fn half_columns(
-        &self,
-        rows: &[usize; LANES],
-        len: usize,
-    ) -> Option<(Half, impl ExactSizeIterator<Item = &'a [u16; LANES]>)> {
-        let Element::Half(half) = self.element else { return None };
-        // SAFETY: these have 16 bits, any of which are a number.
-        Some((half, unsafe { self.columns_of(rows, len) }?))
     }
 
     /// # Safety
@@ -267,12 +240,6 @@ impl<'a> StridedMut<'a> {
         self.share().are_slices()
     }
 
-    /// As [`Strided::half_slices`], to be written.
-    #[inline(always)]
-    pub(crate) fn half_slices(&self) -> Option<Half> {
-        self.share().half_slices()
-    }
-
     #[inline(always)]
     pub(crate) const fn layout(&self) -> &Layout {
         &self.layout
@@ -341,15 +308,6 @@ impl<'a> StridedMut<'a> {
         unsafe { core::slice::from_raw_parts_mut(self.at(row, 0), rows * classes) }
     }
 
-    /// A row of halves whose classes follow each other, as their bits.
-    #[inline(always)]
-    pub(crate) fn half_row_mut(&mut self, row: usize) -> Option<(Half, &mut [u16])> {
-        let half = self.half_slices()?;
-        // SAFETY: all of the row is the view's, has 16 bits each, any of which are a number, and is nobody else's while
-        // `self` is borrowed.
-        Some((half, unsafe { core::slice::from_raw_parts_mut(self.at(row, 0), self.layout.classes) }))
-    }
-
     /// Where a value is that exists.
     #[inline(always)]
     fn at<T>(&mut self, row: usize, class: usize) -> *mut T {
@@ -378,18 +336,6 @@ impl<'a> StridedMut<'a> {
     ) -> Option<impl ExactSizeIterator<Item = &mut [f32; LANES]>> {
         // SAFETY: these are f32.
         (self.element == Element::F32).then(|| unsafe { self.columns_of(rows, len) }).flatten()
-    }
-
-    /// As [`Strided::half_columns`].
-    #[inline(always)]
-    pub(crate) fn half_columns_mut(
-        &mut self,
-        rows: &[usize; LANES],
-        len: usize,
-    ) -> Option<(Half, impl ExactSizeIterator<Item = &mut [u16; LANES]>)> {
-        let Element::Half(half) = self.element else { return None };
-        // SAFETY: these have 16 bits, any of which are a number.
-        Some((half, unsafe { self.columns_of(rows, len) }?))
     }
 
     /// # Safety

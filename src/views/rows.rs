@@ -17,6 +17,14 @@ use crate::{Backend, Element, Error};
 /// view alone, so that every operation takes all of them. Results are those of the same numbers as f32.
 ///
 /// ```
+/// use xent::{Rows, log_sum_exp};
+///
+/// let logits = [0.5, 1.5, -2.0].map(half::f16::from_f32);
+/// assert_eq!(log_sum_exp(Rows::new(&logits, 1, 3)?)?, log_sum_exp(Rows::new(&[0.5, 1.5, -2.0], 1, 3)?)?);
+/// # Ok::<(), xent::Error>(())
+/// ```
+///
+/// ```
 /// use xent::Rows;
 ///
 /// let buffer = [1.0, 2.0, 3.0, 0.0, 4.0, 5.0, 6.0]; // three classes, padded to four

@@ -1,0 +1,66 @@
+//! What there is of a view that may be of 16 bits.
+
+use super::{Strided, StridedMut};
+use crate::simd::LANES;
+use crate::simd::half::{Element, Half, Line};
+
+impl<'a> Strided<'a> {
+    /// The type of the values, where rows are slices of such.
+    #[inline(always)]
+    pub(crate) fn half_slices(&self) -> Option<Half> {
+        match self.element {
+            Element::Half(half) if self.layout.class_step == 1 => Some(half),
+            _ => None,
+        }
+    }
+
+    /// A row of any type whose classes follow each other.
+    #[inline(always)]
+    pub(crate) fn line(&self, row: usize) -> Line<'a> {
+        let Element::Half(half) = self.element else { return Line::F32(self.row(row)) };
+        assert!(row < self.layout.rows && self.layout.class_step == 1, "no row of the view");
+        // SAFETY: the row exists; all of it is the view's, and of a type that has the bits of this one.
+        Line::Half(half, unsafe { core::slice::from_raw_parts(self.at(row, 0), self.layout.classes) })
+    }
+
+    /// As [`columns`](Self::columns), of halves.
+    #[inline(always)]
+    pub(crate) fn half_columns(
+        &self,
+        rows: &[usize; LANES],
+        len: usize,
+    ) -> Option<(Half, impl ExactSizeIterator<Item = &'a [u16; LANES]>)> {
+        let Element::Half(half) = self.element else { return None };
+        // SAFETY: these have 16 bits, any of which are a number.
+        Some((half, unsafe { self.columns_of(rows, len) }?))
+    }
+}
+
+impl StridedMut<'_> {
+    /// As [`Strided::half_slices`], to be written.
+    #[inline(always)]
+    pub(crate) fn half_slices(&self) -> Option<Half> {
+        self.share().half_slices()
+    }
+
+    /// A row of halves whose classes follow each other, as their bits.
+    #[inline(always)]
+    pub(crate) fn half_row_mut(&mut self, row: usize) -> Option<(Half, &mut [u16])> {
+        let half = self.half_slices()?;
+        // SAFETY: all of the row is the view's, has 16 bits each, any of which are a number, and is nobody else's while
+        // `self` is borrowed.
+        Some((half, unsafe { core::slice::from_raw_parts_mut(self.at(row, 0), self.layout.classes) }))
+    }
+
+    /// As [`Strided::half_columns`].
+    #[inline(always)]
+    pub(crate) fn half_columns_mut(
+        &mut self,
+        rows: &[usize; LANES],
+        len: usize,
+    ) -> Option<(Half, impl ExactSizeIterator<Item = &mut [u16; LANES]>)> {
+        let Element::Half(half) = self.element else { return None };
+        // SAFETY: these have 16 bits, any of which are a number.
+        Some((half, unsafe { self.columns_of(rows, len) }?))
+    }
+}
