@@ -7,7 +7,10 @@ use common::buffer::{Buffer, Half};
 use common::writers::{Inputs, Outputs, WRITERS, sized};
 use common::{assert_same_bits, backends, same_bits};
 use half::{bf16, f16};
-use xent::{Backend, LogSumExp, NegativeLogLikelihood, Rows, RowsMut, Upstream};
+use xent::{
+    Backend, Error, Linear, LinearCrossEntropy, LinearGradients, LinearResults, LogSumExp,
+    NegativeLogLikelihood, Rows, RowsMut, Upstream,
+};
 
 /// The same call with other logits, all of them numbers of the type.
 fn call(half: Half, rows: usize, classes: usize, seed: u64, backend: Backend) -> (Inputs, Outputs) {
@@ -174,4 +177,38 @@ fn views_of_halves_have_strides_and_no_slices() {
         values[8..].iter().map(|p| p.to_f32()).collect::<Vec<_>>(),
         [f16::from_f32(0.981_690_1).to_f32(); 4]
     );
+}
+
+#[test]
+fn features_of_a_linear_classifier_may_be_halves_and_weights_may_not() {
+    let (rows, classes, features) = (5, 4, 3);
+    let halves = |len: u8| (0..len).map(|i| bf16::from_f32(f32::from(i % 7) / 4.0 - 0.5)).collect::<Vec<_>>();
+    let floats = |halves: &[bf16]| halves.iter().map(|x| x.to_f32()).collect::<Vec<_>>();
+    let (x, weights) = (halves(15), halves(12));
+    let (wide_x, wide_weights, labels) = (floats(&x), floats(&weights), [0_u8, 3, 1, 2, 2]);
+    let weights_of = |values| Rows::new(values, classes, features).expect("a matrix");
+    let loss = LinearCrossEntropy::default();
+    let mut of_wide = vec![0.0; 15];
+    let linear = Linear::new(Rows::new(&wide_x, rows, features).unwrap(), weights_of(&wide_weights)).unwrap();
+    let wanted = LinearGradients::new().x(RowsMut::new(&mut of_wide, rows, features).unwrap());
+    let expected = loss.loss_and_gradients_into(&labels, linear, LinearResults::new(), wanted).unwrap();
+
+    let linear = Linear::new(Rows::new(&x, rows, features).unwrap(), weights_of(&wide_weights)).unwrap();
+    let mut of_x = vec![bf16::ZERO; 15];
+    let wanted = LinearGradients::new().x(RowsMut::new(&mut of_x, rows, features).unwrap());
+    let summary = loss.loss_and_gradients_into(&labels, linear, LinearResults::new(), wanted).unwrap();
+    assert!(same_bits(summary.value, expected.value));
+    let rounded: Vec<f32> = of_wide.iter().map(|x| Half::Bf16.round(*x)).collect();
+    assert_same_bits("the gradient of features", &floats(&of_x), &rounded);
+
+    let error = |what| Error::ElementType { what, given: "bf16", expected: "f32" };
+    let half_weights = Rows::new(&weights, classes, features).unwrap();
+    let refused = Linear::new(Rows::new(&x, rows, features).unwrap(), half_weights);
+    assert_eq!(refused.err(), Some(error("weights")));
+    let mut of_weights = vec![bf16::ONE; 12];
+    let wanted = LinearGradients::new().weights(RowsMut::new(&mut of_weights, classes, features).unwrap());
+    let refused = loss.loss_and_gradients_into(&labels, linear, LinearResults::new(), wanted);
+    assert_eq!(refused.err(), Some(error("gradient of the weights")));
+    assert_eq!(error("weights").to_string(), "the weights: values are bf16; expected f32");
+    assert_eq!(of_weights, [bf16::ONE; 12]);
 }

@@ -189,7 +189,9 @@ impl Groups {
             return;
         }
         let formula = settle::formula(inputs, uniform);
-        self.write(call, group, formula, [terms, lines, labels], results);
+        if self.write(call, group, formula, [terms, lines, labels], results) {
+            return;
+        }
         if self.slopes {
             for (i, line) in results.chunks_mut(self.stride).take(group.len).enumerate() {
                 let (results, slopes) =
@@ -293,7 +295,7 @@ impl Groups {
         Some(lines)
     }
 
-    /// Writes the results of a group.
+    /// Writes the results of a group, and tells whether they are where they belong, and not on their way.
     fn write(
         &self,
         call: &mut Call<'_>,
@@ -301,19 +303,21 @@ impl Groups {
         formula: Formula,
         [terms, lines, labels]: [&[f32]; 3],
         results: &mut [f32],
-    ) {
+    ) -> bool {
         let of_logits = matches!(formula, Formula::Logs | Formula::ScaledLogs);
         let dense = call.inputs.dense;
         let shared = match &call.inputs.logits {
             Source::Shared(values) => Some(*values),
             Source::Over(_) => None,
         };
-        let Some(destination) = call.destination() else { return };
+        let Some(destination) = call.destination() else { return true };
         let mut destination = destination.reborrow();
-        let plain = formula == Formula::Scaled && !self.copies_results && self.join.is_none();
+        let narrows = destination.half_slices().is_some() && !self.slopes;
+        let plain = formula == Formula::Scaled && (!self.copies_results || narrows) && self.join.is_none();
         if plain && group.special[..group.len].iter().all(|special| *special == Special::No) {
             let (from, stride) = (terms, self.stride);
-            return self.token.run(WriteRows { group, from, stride, results: destination });
+            self.token.run(WriteRows { group, from, stride, results: destination });
+            return true;
         }
         if let (Formula::Logs, Some(values), false, false) =
             (formula, shared, self.copies, self.copies_results)
@@ -324,7 +328,8 @@ impl Groups {
             for (to, row) in rows.iter_mut().zip(group.rows).take(group.len) {
                 *to = values.row(row);
             }
-            return self.token.run(WriteLogs { group, rows: &rows, results: destination });
+            self.token.run(WriteLogs { group, rows: &rows, results: destination });
+            return true;
         }
         let line = |i: usize| i * self.stride..i * self.stride + self.classes;
         for i in 0..group.len {
@@ -364,6 +369,7 @@ impl Groups {
                 *to = group.at_label[i];
             }
         }
+        false
     }
 }
 

@@ -41,6 +41,9 @@ impl Kernel for LoadTiles<'_> {
             if self.from.layout().class_step == 1 {
                 let rows = if let Some(rows) = self.from.tile(&group.rows) {
                     rows
+                } else if let Some((half, rows)) = self.from.half_tile(&group.rows) {
+                    widen(simd, half, rows, self.lines);
+                    TileRows::of_lines(self.lines, classes, 0, classes)
                 } else {
                     for (line, row) in self.lines.as_chunks_mut::<LINE>().0.iter_mut().zip(group.rows) {
                         let row = match self.from.line(row) {

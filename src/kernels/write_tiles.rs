@@ -58,7 +58,10 @@ impl Kernel for WriteTiles<'_> {
                     *result = times_slope(*result, *slope);
                 }
             }
-            if results.layout().class_step == 1 {
+            if let Some((half, to)) = results.half_tile_mut(&group.rows) {
+                simd.turn_out(tile, &mut TileRowsMut::of_lines(lines, classes, 0, classes));
+                narrow(simd, half, &lines[..to.len()], to);
+            } else if results.layout().class_step == 1 {
                 let mut copied = false;
                 let mut rows = if let Some(rows) = results.tile_mut(&group.rows) {
                     rows

@@ -1,6 +1,6 @@
 //! What there is of a view that may be of 16 bits.
 
-use super::{Strided, StridedMut};
+use super::{Strided, StridedMut, first_of_tile};
 use crate::simd::LANES;
 use crate::simd::half::{Element, Half, Line};
 
@@ -21,6 +21,15 @@ impl<'a> Strided<'a> {
         assert!(row < self.layout.rows && self.layout.class_step == 1, "no row of the view");
         // SAFETY: the row exists; all of it is the view's, and of a type that has the bits of this one.
         Line::Half(half, unsafe { core::slice::from_raw_parts(self.at(row, 0), self.layout.classes) })
+    }
+
+    /// Sixteen rows of halves that follow each other without a gap, as their bits; `None` where they do not.
+    #[inline(always)]
+    pub(crate) fn half_tile(&self, rows: &[usize; LANES]) -> Option<(Half, &'a [u16])> {
+        let (half, len) = (self.half_slices()?, LANES * self.layout.classes);
+        first_of_tile(&self.layout, rows).filter(|_| self.layout.stride == self.layout.classes)?;
+        // SAFETY: all of these rows are the view's, and have 16 bits each, any of which are a number.
+        Some((half, unsafe { core::slice::from_raw_parts(self.at(rows[0], 0), len) }))
     }
 
     /// As [`columns`](Self::columns), of halves.
@@ -50,6 +59,15 @@ impl StridedMut<'_> {
         // SAFETY: all of the row is the view's, has 16 bits each, any of which are a number, and is nobody else's while
         // `self` is borrowed.
         Some((half, unsafe { core::slice::from_raw_parts_mut(self.at(row, 0), self.layout.classes) }))
+    }
+
+    /// As [`Strided::half_tile`].
+    #[inline(always)]
+    pub(crate) fn half_tile_mut(&mut self, rows: &[usize; LANES]) -> Option<(Half, &mut [u16])> {
+        let (half, len) = (self.half_slices()?, LANES * self.layout.classes);
+        first_of_tile(&self.layout, rows).filter(|_| self.layout.stride == self.layout.classes)?;
+        // SAFETY: as there, and nobody else's while `self` is borrowed.
+        Some((half, unsafe { core::slice::from_raw_parts_mut(self.at(rows[0], 0), len) }))
     }
 
     /// As [`Strided::half_columns`].
