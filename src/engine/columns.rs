@@ -24,8 +24,8 @@ pub(super) fn suits(call: &Call<'_>) -> bool {
     let logarithms = call.inputs.work == Work::LogSoftmax && settle::leaves_out_largest(classes);
     classes > FEW
         && logits.layout().stride == 1
-        && logits.layout().class_stride != 1
-        && (!call.writes() || call.destination_stride() != 1)
+        && logits.layout().class_step != 1
+        && (!call.writes() || call.destination_step() != 1)
         && (call.is_simple() || logarithms)
 }
 
@@ -62,7 +62,7 @@ impl Groups {
             }
             return;
         }
-        let lines = Lines { logits: [&[]; LANES], labels: None };
+        let lines = Lines { logits: [&[]; LANES], halves: None, labels: None };
         for group in &mut *batch {
             group.max = [0.0; LANES];
             group.ends.refer_to(&[Reference::TAME; LANES]);
@@ -86,12 +86,12 @@ impl Groups {
     ) -> bool {
         let Scratch { tiles, largest, lines, .. } = scratch;
         let (token, classes, logits) = (self.token, self.classes, call.inputs.logits.share());
-        let neighbours = |group: &Group| logits.columns(&group.rows, group.len).is_some();
+        let neighbours = |group: &Group| logits.has_columns(&group.rows, group.len);
         if !batch.iter().all(|group| neighbours(group) && group.scales_are_ordinary()) {
             return false;
         }
         let logarithms = call.inputs.work == Work::LogSoftmax;
-        let copied = copied || logarithms;
+        let copied = copied || logarithms || !logits.is_of_f32();
         if copied || self.writes {
             tiles.resize(tiles.len().max(batch.len() * classes), [0.0; LANES]);
         }

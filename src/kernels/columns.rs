@@ -16,7 +16,7 @@ use crate::simd::{LANES, Lanes, Simd, Wide};
 /// term was too large for that.
 pub(crate) struct SumColumns<'a> {
     /// Where logits are; in the tile, where they are not given.
-    pub(crate) from: Option<Columns<'a>>,
+    pub(crate) from: Option<Columns<'a, f32>>,
     pub(crate) classes: usize,
     pub(crate) group: &'a mut Group,
     /// One array per class, where terms are kept, if they are.
@@ -54,7 +54,7 @@ impl Kernel for SumColumns<'_> {
 
 struct Adder<'a, S> {
     simd: S,
-    from: Option<Columns<'a>>,
+    from: Option<Columns<'a, f32>>,
     classes: usize,
     group: &'a Group,
     /// The bits of all that goes into terms.

@@ -10,9 +10,10 @@
 use core::f32::consts::LOG2_E;
 
 use super::Kernel;
-use super::gather::ask_for_next;
+use super::gather::AnyColumns;
 use super::group::Group;
 use crate::numbers::exp::{Exp, LaneReference, ROUNDER, lane_reference};
+use crate::simd::half::{Line, widen};
 use crate::simd::strided::Strided;
 use crate::simd::tile::{TileRows, TileRowsMut};
 use crate::simd::{LANES, Lanes, Simd, Wide};
@@ -40,15 +41,24 @@ impl Kernel for LoadTiles<'_> {
     fn eval<S: Simd>(self, simd: S) {
         let Self { from, groups, tiles, lines } = self;
         let classes = from.layout().classes;
-        if from.layout().class_stride != 1 {
+        if from.layout().class_step != 1 {
             return load_columns(simd, from, groups, tiles);
         }
         for (group, tile) in groups.iter().zip(tiles.chunks_exact_mut(classes)) {
             let rows = if let Some(rows) = from.tile(&group.rows) {
                 rows
+            } else if let Some((half, rows)) = from.half_tile(&group.rows) {
+                widen(simd, half, rows, lines);
+                TileRows::of_lines(lines, classes, 0, classes)
             } else {
                 for (line, row) in lines.as_chunks_mut::<LINE>().0.iter_mut().zip(group.rows) {
-                    let row = from.row(row).chunks(LANES);
+                    let row = match from.line(row) {
+                        Line::F32(row) => row.chunks(LANES),
+                        Line::Half(half, row) => {
+                            widen(simd, half, row, &mut line[..classes]);
+                            continue;
+                        }
+                    };
                     for (to, from) in line.as_chunks_mut().0.iter_mut().zip(row) {
                         for part in 0..S::PARTS {
                             simd.load_tail(from, part, 0.0).store(to, part);
@@ -68,17 +78,14 @@ fn load_columns<S: Simd>(simd: S, from: Strided<'_>, groups: &[Group], tiles: &m
     let classes = from.layout().classes;
     let mut columns = [const { None }; COLUMNS];
     for (columns, group) in columns.iter_mut().zip(groups) {
-        *columns = from.columns(&group.rows, group.len);
+        *columns = AnyColumns::of(&from, group);
     }
     // Class after class: a processor that sees some lines after each other reads on by itself.
     for class in 0..classes {
         for (number, columns) in columns[..groups.len()].iter().enumerate() {
             if let Some(columns) = columns {
-                let column = columns.at(class);
-                tiles[number * classes + class] = *column;
-                if number + 1 == groups.len() {
-                    ask_for_next(simd, column);
-                }
+                let to = &mut tiles[number * classes + class];
+                columns.load(simd, class, to, number + 1 == groups.len());
             }
         }
     }

@@ -1,11 +1,12 @@
 //! From tiles of terms, or logits, to results: sixteen rows in the lanes, turned back as they are written.
 
 use super::Kernel;
-use super::gather::ask_for_next;
+use super::gather::store_column;
 use super::group::{Group, NO_LABEL};
 use super::map::times_slope;
 use super::tiles::{COLUMNS, LINE};
 use super::write::{Formula, LogFactors, RowFactors};
+use crate::simd::half::narrow;
 use crate::simd::strided::StridedMut;
 use crate::simd::tile::TileRowsMut;
 use crate::simd::{LANES, Lanes, Simd};
@@ -32,7 +33,7 @@ impl Kernel for WriteTiles<'_> {
         let Self { groups, tiles, formula, labels, slopes, lines, mut results } = self;
         let classes = results.layout().classes;
         // Where rows are neighbours in memory results are made as they are written, if they can be.
-        let columns = results.layout().class_stride != 1;
+        let columns = results.layout().class_step != 1;
         let made = !columns || !slopes.is_empty() || formula == Formula::LessLabels;
         for (number, (group, tile)) in groups.iter().zip(tiles.chunks_exact_mut(classes)).enumerate() {
             if made {
@@ -97,11 +98,20 @@ fn write_rows<S: Simd>(
     lines: &mut [f32],
     results: &mut StridedMut<'_>,
 ) {
+    let classes = tile.len();
     if let Some(mut rows) = results.tile_mut(&group.rows) {
         return simd.turn_out(tile, &mut rows);
     }
-    simd.turn_out(tile, &mut TileRowsMut::of_lines(lines, LINE, 0, tile.len()));
+    if let Some((half, to)) = results.half_tile_mut(&group.rows) {
+        simd.turn_out(tile, &mut TileRowsMut::of_lines(lines, classes, 0, classes));
+        return narrow(simd, half, &lines[..to.len()], to);
+    }
+    simd.turn_out(tile, &mut TileRowsMut::of_lines(lines, LINE, 0, classes));
     for (row, line) in group.rows[..group.len].iter().zip(lines.chunks(LINE)) {
+        if let Some((half, to)) = results.half_row_mut(*row) {
+            narrow(simd, half, &line[..classes], to);
+            continue;
+        }
         let to = results.row_mut(*row).chunks_mut(LANES);
         for (from, to) in line.as_chunks().0.iter().zip(to) {
             for part in 0..S::PARTS {
@@ -128,24 +138,20 @@ fn write_columns<S: Simd>(
     }
     for class in 0..classes {
         for (number, group) in groups.iter().enumerate() {
-            let from = &tiles[number * classes + class];
-            let mut copy = [0.0; LANES];
-            let column =
-                if neighbours[number] { results.column_mut(group.rows[0], class) } else { &mut copy };
-            for part in 0..S::PARTS {
-                let x = simd.load(from, part);
-                let of = formula.map(
-                    #[inline(always)]
-                    |formula| Results::lanes(simd, group, formula, part).of(x),
-                );
-                of.unwrap_or(x).store(column, part);
+            let mut of = tiles[number * classes + class];
+            if let Some(formula) = formula {
+                for part in 0..S::PARTS {
+                    let result = Results::lanes(simd, group, formula, part);
+                    result.of(simd.load(&of, part)).store(&mut of, part);
+                }
             }
-            if !neighbours[number] {
-                for (row, value) in group.rows[..group.len].iter().zip(copy) {
+            if neighbours[number] {
+                let ask = number + 1 == groups.len();
+                store_column(simd, &of, results, group.rows[0], class, ask);
+            } else {
+                for (row, value) in group.rows[..group.len].iter().zip(of) {
                     results.set(*row, class, value);
                 }
-            } else if number + 1 == groups.len() {
-                ask_for_next(simd, column);
             }
         }
     }
