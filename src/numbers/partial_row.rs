@@ -41,12 +41,38 @@ impl PartialRow {
     /// give the same bits.
     #[must_use]
     pub fn merge(self, other: Self) -> Self {
-        let sum = self.log_sum_exp().merge(other.log_sum_exp());
+        if other.is_of_nothing() {
+            return self;
+        }
+        if self.is_of_nothing() {
+            return other;
+        }
+        // As almost all parts are: against the common reference, and with one label at most.
+        let merged = if self.flags & other.flags & TAME != 0 && self.flags & other.flags & LABEL == 0 {
+            self.plus(other)
+        } else {
+            Self::new(self.log_sum_exp().merge(other.log_sum_exp()), 0, 0.0)
+        };
+        let counts = [self.flags & COUNT, other.flags & COUNT];
+        if counts == [0, 0] {
+            return merged;
+        }
         let of = |part: Self| match part.taking_part() {
             0.0 => 0.0,
-            count => part.distance + count * (f64::from(sum.max) - f64::from(part.max)),
+            count => part.distance + count * (f64::from(merged.max) - f64::from(part.max)),
         };
-        Self::new(sum, (self.flags & COUNT) + (other.flags & COUNT), of(self) + of(other))
+        let flags = merged.flags | (counts[0] + counts[1]).min(COUNT);
+        Self { flags, distance: of(self) + of(other), ..merged }
+    }
+
+    /// [`LogSumExp::merge`] of parts of one reference, without what is counted.
+    fn plus(self, other: Self) -> Self {
+        // A NaN is above all.
+        let above = other.max > self.max || (other.max.is_nan() && !self.max.is_nan());
+        let (top, label) = (if above { other } else { self }, if other.has_label() { other } else { self });
+        let flags = (self.flags | other.flags) & !COUNT;
+        let rest = self.rest + other.rest;
+        Self { rest, distance: 0.0, logit: label.logit, max: top.max, argmax: top.argmax, flags }
     }
 
     /// The log-sum-exp of the classes that are merged.
@@ -72,8 +98,8 @@ impl PartialRow {
     }
 
     /// Whether there is no class.
-    pub(crate) fn is_of_nothing(self) -> bool {
-        self.log_sum_exp().is_of_nothing()
+    pub(crate) const fn is_of_nothing(self) -> bool {
+        self.argmax == u32::MAX && self.max == f32::NEG_INFINITY
     }
 
     /// How many classes take part, where labels are smoothed.

@@ -165,9 +165,12 @@ impl Shard<'_> {
     pub fn merge(gathered: &[PartialRow], merged: &mut [PartialRow]) -> Result<(), Error> {
         let rows = merged.len();
         expect_runs(gathered.len(), rows)?;
-        for (row, to) in merged.iter_mut().enumerate() {
-            let parts = gathered[row..].iter().step_by(rows);
-            *to = parts.fold(PartialRow::EMPTY, |all, part| all.merge(*part));
+        merged.fill(PartialRow::EMPTY);
+        // Run by run: no merging waits for the one before.
+        for run in gathered.chunks(rows.max(1)) {
+            for (to, part) in merged.iter_mut().zip(run) {
+                *to = to.merge(*part);
+            }
         }
         Ok(())
     }
