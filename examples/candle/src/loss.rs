@@ -34,8 +34,7 @@ impl CustomOp1 for Loss {
     }
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (loss, sums) =
-            self.options.forward(&self.labels, rows(storage, layout)?).map_err(Error::wrap)?;
+        let (loss, sums) = self.options.forward(&self.labels, rows(storage, layout)?).map_err(Error::wrap)?;
         *self.sums.lock().map_err(|_| Error::msg("a thread panicked"))? = sums;
         Ok((CpuStorage::F32(vec![loss.summary.value]), Shape::from(())))
     }

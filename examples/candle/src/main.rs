@@ -31,15 +31,17 @@ fn compare(what: &str, rows: usize, classes: usize, make: impl Fn(&Tensor) -> Re
     let targets: Vec<u32> = labels.iter().map(|&label| u32::try_from(label)).collect::<Result<_, _>>()?;
     let targets = Tensor::from_vec(targets, rows, &Device::Cpu)?;
 
-    let (own, theirs) = (loss::cross_entropy(&logits, &labels, mean())?, candle_nn::loss::cross_entropy(&logits, &targets)?);
-    let off = (own.to_scalar::<f32>()? - theirs.to_scalar::<f32>()?).abs();
+    let (own, theirs) =
+        (loss::cross_entropy(&logits, &labels, mean())?, candle_nn::loss::cross_entropy(&logits, &targets)?);
+    let value = own.to_scalar::<f32>()?;
+    let off = (value - theirs.to_scalar::<f32>()?).abs();
     // Twice the loss, so that an upstream gradient is not 1.
     let gradient = |loss: &Tensor| -> Result<Tensor> {
         let gradients = (loss * 2.0)?.backward()?;
         gradients.get(&given).cloned().ok_or_else(|| anyhow::anyhow!("no gradient"))
     };
     let of_gradient = largest_difference(&gradient(&own)?, &gradient(&theirs)?)?;
-    println!("{what}, {rows} x {classes}: loss {own} differs by {off:.1e}, gradient by {of_gradient:.1e}");
+    println!("{what}, {rows} x {classes}: loss {value} differs by {off:.1e}, gradient by {of_gradient:.1e}");
     ensure!(off <= 2e-6 && of_gradient <= 1e-6, "more than rounding");
 
     let time = |step: &dyn Fn() -> Result<Tensor>| -> Result<Duration> {
@@ -97,7 +99,8 @@ fn main() -> Result<()> {
     // What is next to 0.
     let sure = Tensor::new(&[[20_f32, 0.0]], &Device::Cpu)?;
     let own: f32 = loss::cross_entropy(&sure, &[0], mean())?.to_scalar()?;
-    let theirs: f32 = candle_nn::loss::cross_entropy(&sure, &Tensor::new(&[0_u32], &Device::Cpu)?)?.to_scalar()?;
+    let theirs: f32 =
+        candle_nn::loss::cross_entropy(&sure, &Tensor::new(&[0_u32], &Device::Cpu)?)?.to_scalar()?;
     println!("the loss of (20, 0): {own:e}, candle's own {theirs:e}");
     ensure!((own - 2.061_153_7e-9).abs() < 1e-15, "a tiny loss is off");
     Ok(())
