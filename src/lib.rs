@@ -8,6 +8,7 @@
 //!   ([`predictions_into`](CrossEntropy::predictions_into)), [`probabilities`](CrossEntropy::probabilities) after a
 //!   temperature, a soft cap or masks. What other libraries call them is in [`peers`].
 //! - The same of a linear classifier, from features and weights: `LinearCrossEntropy`, with the feature `linear`.
+//! - The same where the classes of a row lie on several machines: [`Shard`].
 //! - Its family: [`NegativeLogLikelihood`], [`BinaryCrossEntropy`], [`KlDivergence`], [`SquaredError`], [`Hinge`].
 //! - Beside it: [`softmax`], [`log_softmax`], [`log_sum_exp`], [`row_max`], [`argmax`], and the gradients
 //!   [`softmax_gradient`] and [`log_softmax_gradient`].

@@ -169,9 +169,13 @@ fn any_shards_are_within_the_contract() {
     let mut rng = Rng::with_seed(3);
     let classes = 150;
     let labels = [0_i64, 149, 20, IGNORED, 75, 21, 64];
-    let logits: Vec<f32> = (0..labels.len() * classes)
+    let mut logits: Vec<f32> = (0..labels.len() * classes)
         .map(|i| (rng.f32() - 0.5) * [4.0, 30.0, 200.0, 1.0, 900.0, 8.0, 2e3][i / classes])
         .collect();
+    // Masked classes, of one row a whole shard's; and a label that takes no part.
+    logits[classes..][..149].iter_mut().step_by(7).for_each(|x| *x = f32::NEG_INFINITY);
+    logits[5 * classes + 64..][..85].fill(f32::NEG_INFINITY);
+    logits[4 * classes + 75] = f32::NEG_INFINITY;
     for backend in backends() {
         for (smoothing, kind) in
             [(0.0, Smoothing::Uniform), (0.2, Smoothing::Uniform), (0.3, Smoothing::Others)]
