@@ -62,6 +62,19 @@ int main(void) {
     near("log-probability of token 0", chosen[0], -2.40760596);
     near("of the most probable one", top[0], -0.40760596);
 
+    xent_options *options = xent_options_new();
+    must(xent_options_set_label_smoothing(options, 0.1, XENT_SMOOTHING_UNIFORM));
+    must(xent_options_set_ignore_index(options, -100));
+    must(xent_loss(options, &rows, &labels, losses, NULL));
+    near("loss with smoothed labels", losses[0], 0.50760596);
+    const uint8_t mask[] = {1, 1, 0};
+    must(xent_options_set_temperature(options, 2));
+    must(xent_options_set_class_mask(options, mask, 3));
+    must(xent_softmax(options, &rows, &results));
+    near("with a temperature, masked", gradient[1], 0.62245933);
+    near("of a masked class", gradient[2], 0);
+    xent_options_free(options);
+
     /* Over the logits. */
     must(xent_loss_and_gradient(mean, &rows, &labels, losses, &rows, NULL));
     near("gradient in place", logits[2], -0.16737953);
