@@ -3,13 +3,12 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use bytemuck::{cast_slice, cast_slice_mut};
 use mpi::collective::SystemOperation;
 use mpi::topology::SimpleCommunicator;
 use mpi::traits::CommunicatorCollectives;
 use xent::{PartialRow, Rows, Shard};
 
-use crate::{Batch, place, say};
+use crate::{Batch, place, say, vocabulary};
 
 /// How often each is measured; the least time counts, of the slowest rank.
 const ROUNDS: usize = 200;
@@ -24,12 +23,9 @@ pub fn run(world: &SimpleCommunicator, batch: &Batch) -> Result<()> {
         bail!("one row has one value");
     };
     let partials = vec![row; ROWS * most];
-    let mut gathered = vec![PartialRow::EMPTY; partials.len() * ranks];
     let mut merged = vec![PartialRow::EMPTY; ROWS];
-    let gather = least(world, || {
-        world.all_gather_into(cast_slice::<_, u64>(&partials), cast_slice_mut::<_, u64>(&mut gathered));
-    });
-    let merge = least(world, || drop(Shard::merge(&gathered, &mut merged)));
+    let gather = least(world, || drop(vocabulary::gather(world, ranks, &partials, &mut merged)));
+    let spread = least(world, || drop(vocabulary::merge_some(world, ranks, &partials, &mut merged)));
     let (values, mut reduced) = (vec![1.0_f32; ROWS], vec![0.0_f32; ROWS]);
     let reduce = least(world, || {
         // The largest logit, then the label's logit, then the sum: each needs the one before.
@@ -41,8 +37,8 @@ pub fn run(world: &SimpleCommunicator, batch: &Batch) -> Result<()> {
     say(
         world,
         &format!(
-            "{ROWS} rows on {ranks} ranks: one all-gather of {bytes} bytes a row {gather:.1?}, and merged in {merge:.1?}; \
-             three all-reduces of 4 bytes a row {reduce:.1?}"
+            "{ROWS} rows on {ranks} ranks, {bytes} bytes a row: one all-gather and merged {gather:.1?}; all-to-all, merged and \
+             gathered {spread:.1?}; three all-reduces of 4 bytes a row {reduce:.1?}"
         ),
     );
     Ok(())

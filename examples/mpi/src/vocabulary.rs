@@ -22,6 +22,45 @@ pub fn columns(batch: &Batch, classes: &Range<usize>) -> Vec<f32> {
     batch.logits.chunks(batch.classes).flat_map(|row| &row[classes.clone()]).copied().collect()
 }
 
+/// One message: each rank has what all know of all rows, and merges it.
+pub fn gather(
+    world: &SimpleCommunicator,
+    ranks: usize,
+    partials: &[PartialRow],
+    merged: &mut [PartialRow],
+) -> Result<()> {
+    let mut gathered = vec![PartialRow::EMPTY; partials.len() * ranks];
+    world.all_gather_into(cast_slice::<_, u64>(partials), cast_slice_mut::<_, u64>(&mut gathered));
+    Ok(Shard::merge(&gathered, merged)?)
+}
+
+/// Two messages, and as many bytes whatever the number of ranks: each rank merges some of the rows for all others.
+pub fn merge_some(
+    world: &SimpleCommunicator,
+    ranks: usize,
+    partials: &[PartialRow],
+    merged: &mut [PartialRow],
+) -> Result<()> {
+    let rows = merged.len();
+    let (each, runs) = (rows.div_ceil(ranks), partials.len() / rows);
+    // To each rank its rows, run by run; what is missing of the last ones is empty.
+    let mut sent = vec![PartialRow::EMPTY; ranks * runs * each];
+    for (rank, to) in sent.chunks_mut(runs * each).enumerate() {
+        let own = (rank * each).min(rows)..((rank + 1) * each).min(rows);
+        for (to, run) in to.chunks_mut(each).zip(partials.chunks(rows)) {
+            to[..own.len()].copy_from_slice(&run[own.clone()]);
+        }
+    }
+    let mut received = vec![PartialRow::EMPTY; sent.len()];
+    world.all_to_all_into(cast_slice::<_, u64>(&sent), cast_slice_mut::<_, u64>(&mut received));
+    let mut own = vec![PartialRow::EMPTY; each];
+    Shard::merge(&received, &mut own)?;
+    let mut all = vec![PartialRow::EMPTY; each * ranks];
+    world.all_gather_into(cast_slice::<_, u64>(&own), cast_slice_mut::<_, u64>(&mut all));
+    merged.copy_from_slice(&all[..rows]);
+    Ok(())
+}
+
 /// The loss of all ranks, and the gradient of each rank's classes, against those of one machine.
 pub fn run(world: &SimpleCommunicator, batch: &Batch) -> Result<()> {
     let (rank, ranks) = place(world)?;
@@ -37,12 +76,11 @@ pub fn run(world: &SimpleCommunicator, batch: &Batch) -> Result<()> {
         let logits = Rows::new(&own, batch.rows, classes.len())?;
         shard.partials_into(&batch.labels, logits, &mut partials)?;
     }
-    // The only message.
-    let mut gathered = vec![PartialRow::EMPTY; partials.len() * ranks];
-    let words: &[u64] = cast_slice(&partials);
-    world.all_gather_into(words, cast_slice_mut::<_, u64>(&mut gathered));
     let mut merged = vec![PartialRow::EMPTY; batch.rows];
-    Shard::merge(&gathered, &mut merged)?;
+    gather(world, ranks, &partials, &mut merged)?;
+    let mut spread = vec![PartialRow::EMPTY; batch.rows];
+    merge_some(world, ranks, &partials, &mut spread)?;
+    ensure!(merged == spread, "both ways to merge should give the same");
     let sharded = shard.losses(&batch.labels, &merged)?;
 
     // As one machine has it, which a rank of a real run could not.
