@@ -33,8 +33,10 @@ pub(crate) struct ShardCall<'a> {
     pub(crate) total: usize,
     /// Whether it is counted which classes take part.
     pub(crate) counts: bool,
-    /// One value per row in each: of one part, and in the last one of all that are left.
-    pub(crate) to: Vec<&'a mut [PartialRow]>,
+    /// One value per row: of the first part, or of all.
+    pub(crate) to: &'a mut [PartialRow],
+    /// The same of one part each, in the last one of all that are left.
+    pub(crate) others: Vec<&'a mut [PartialRow]>,
 }
 
 impl Cut for ShardCall<'_> {
@@ -50,14 +52,15 @@ impl Cut for ShardCall<'_> {
 
     fn split_at(self, row: usize) -> (Self, Self) {
         let (rows, classes) = self.shape();
-        let Self { logits, labels, map, weights, first, total, counts, to } = self;
+        let Self { logits, labels, map, weights, first, total, counts, to, others } = self;
         let (logits, other_logits) = (logits.part(0, row), logits.part(row, rows - row));
         let (labels, other_labels) = labels.split_at(row);
         let (map, other_map) = map.split_at(row, classes);
         let (weights, other_weights) = weights.map(|weights| weights.split_at(row)).unzip();
-        let (to, other_to) = to.into_iter().map(|to| to.split_at_mut(row)).unzip();
+        let (to, other_to) = to.split_at_mut(row);
+        let (others, other_others) = others.into_iter().map(|to| to.split_at_mut(row)).unzip();
         (
-            Self { logits, labels, map, weights, first, total, counts, to },
+            Self { logits, labels, map, weights, first, total, counts, to, others },
             Self {
                 logits: other_logits,
                 labels: other_labels,
@@ -67,6 +70,7 @@ impl Cut for ShardCall<'_> {
                 total,
                 counts,
                 to: other_to,
+                others: other_others,
             },
         )
     }
@@ -92,7 +96,7 @@ impl Cut for ShardCall<'_> {
             for i in 0..group.len {
                 let (row, label) = (first + i, group.labels[i]);
                 if label == NO_LABEL || self.weights.is_some_and(|weights| weights[row] == 0.0) {
-                    self.to.iter_mut().for_each(|to| to[row] = PartialRow::EMPTY);
+                    self.clear(row);
                     continue;
                 }
                 let logits = if copies {
@@ -113,6 +117,12 @@ impl Cut for ShardCall<'_> {
 }
 
 impl ShardCall<'_> {
+    /// Writes that nothing is known of a row.
+    fn clear(&mut self, row: usize) {
+        self.to[row] = PartialRow::EMPTY;
+        self.others.iter_mut().for_each(|to| to[row] = PartialRow::EMPTY);
+    }
+
     /// Reads a row, and writes what is known of its parts.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of classes")]
     fn row(&mut self, token: Token, row: usize, label: usize, logits: &[f32], parts: &mut Vec<RowSum>) {
@@ -134,8 +144,7 @@ impl ShardCall<'_> {
         let class = token.run(Argmax { row: logits });
         let max = logits[class];
         let argmax = u32::try_from(self.first + class).unwrap_or(u32::MAX);
-        let last = self.to.len() - 1;
-        self.to.iter_mut().for_each(|to| to[row] = PartialRow::EMPTY);
+        self.clear(row);
         for (i, (sum, part)) in parts.iter().zip(logits.chunks(PART)).enumerate() {
             let inside = label.wrapping_sub(i * PART) < part.len();
             let sum = LogSumExp {
@@ -153,7 +162,8 @@ impl ShardCall<'_> {
                 let all = token.run(Uniform { logits: part, origin });
                 (count, distance) = (all.total as u32, all.distance);
             }
-            let to = &mut self.to[i.min(last)][row];
+            let of_part = i.min(self.others.len());
+            let to = if of_part == 0 { &mut self.to[row] } else { &mut self.others[of_part - 1][row] };
             *to = to.merge(PartialRow::new(sum, count, distance));
         }
     }

@@ -128,7 +128,8 @@ impl Shard<'_> {
 
     /// As [`partials`](Self::partials), into a slice of one value per row, or of more, one run of rows after another: as many
     /// runs as the shard with the most classes has parts, where all ranks are to send as much. The last run has all parts that
-    /// are left, and runs without any have [`PartialRow::EMPTY`].
+    /// are left, and runs without any have [`PartialRow::EMPTY`]. Of one value per row nothing is allocated, of more a list of
+    /// the runs.
     ///
     /// # Errors
     ///
@@ -143,6 +144,7 @@ impl Shard<'_> {
         let valid = self.validate(labels.into_labels(), rows, Some(classes))?;
         expect_runs(partials.len(), rows)?;
         let Some(labels) = valid.labels.filter(|_| rows > 0) else { return Ok(()) };
+        let (to, others) = partials.split_at_mut(rows);
         let call = ShardCall {
             logits: logits.values(),
             labels,
@@ -151,7 +153,8 @@ impl Shard<'_> {
             first: self.first,
             total: self.total,
             counts: self.loss.smoothing.mass > 0.0,
-            to: partials.chunks_mut(rows).collect(),
+            to,
+            others: others.chunks_mut(rows).collect(),
         };
         parallel::run(call, logits.execution()).map(drop)
     }
