@@ -8,6 +8,7 @@
 //!   ([`predictions_into`](CrossEntropy::predictions_into)), [`probabilities`](CrossEntropy::probabilities) after a
 //!   temperature, a soft cap or masks. What other libraries call them is in [`peers`].
 //! - The same of a linear classifier, from features and weights: `LinearCrossEntropy`, with the feature `linear`.
+//! - The same where the classes of a row lie on several machines: [`Shard`].
 //! - Its family: [`NegativeLogLikelihood`], [`BinaryCrossEntropy`], [`KlDivergence`], [`SquaredError`], [`Hinge`].
 //! - Beside it: [`softmax`], [`log_softmax`], [`log_sum_exp`], [`row_max`], [`argmax`], and the gradients
 //!   [`softmax_gradient`] and [`log_softmax_gradient`].
@@ -51,8 +52,8 @@ mod views;
 pub use error::Error;
 pub use numbers::log_sum_exp::LogSumExp;
 pub use ops::*;
-pub use simd::Backend;
 pub use views::element::Element;
+pub use simd::{Backend, PartialRow};
 pub use views::labels::{IntoLabels, IntoTargets, Labels, Targets};
 pub use views::rows::Rows;
 pub use views::rows_mut::RowsMut;

@@ -9,7 +9,7 @@ mod common;
 
 use allocation_counter::measure;
 use rayon::ThreadPoolBuilder;
-use xent::Rows;
+use xent::{PartialRow, Rows, RowsMut, Shard};
 
 use common::backends;
 use common::writers::{Inputs, Outputs, WRITERS, sized};
@@ -51,6 +51,30 @@ fn a_single_row_however_long_allocates_nothing() {
     let pool = ThreadPoolBuilder::new().num_threads(1).build().unwrap();
     let (mut inputs, mut outputs) = sized(1, 200_000);
     pool.install(|| assert_nothing_is_allocated(&mut inputs, &mut outputs));
+}
+
+#[test]
+fn shards_allocate_nothing() {
+    let (logits, labels) = ([0.5; 900], [7_u16, 2000, 999]);
+    let (mut partials, mut merged) = ([PartialRow::EMPTY; 3], [PartialRow::EMPTY; 3]);
+    let (mut losses, mut gradient) = ([0.0; 3], logits);
+    let (shard, other) = (Shard::new(0, 2500).unwrap(), Shard::new(300, 2500).unwrap());
+    let far =
+        other.partials(&[7_u16, 2000, 999], Rows::with_stride(&[0.0; 2200], 3, 2200, 0).unwrap()).unwrap();
+    for backend in backends() {
+        let view = Rows::new(&logits, 3, 300).unwrap().with_backend(backend);
+        let mut step = || {
+            shard.partials_into(&labels, view, &mut partials).unwrap();
+            for (to, part) in merged.iter_mut().zip(partials.iter().zip(&far)) {
+                *to = part.0.merge(*part.1);
+            }
+            shard.losses_into(&labels, &merged, &mut losses).unwrap();
+            let gradient = RowsMut::new(&mut gradient, 3, 300).unwrap();
+            shard.gradient_into(&labels, view, &merged, gradient).unwrap();
+        };
+        step();
+        assert_eq!(measure(step).count_total, 0, "{backend}");
+    }
 }
 
 #[test]

@@ -33,6 +33,7 @@ mod doubles;
 #[cfg(feature = "linear")]
 pub(crate) mod gemm;
 pub(crate) mod half;
+mod partial_row;
 mod portable;
 mod scalar;
 pub(crate) mod strided;
@@ -42,6 +43,7 @@ use half::Half;
 
 pub use backend::Backend;
 pub(crate) use backend::Token;
+pub use partial_row::PartialRow;
 use tile::{TileRows, TileRowsMut};
 
 /// Lanes of an array of memory, on every backend.
