@@ -20,11 +20,11 @@ pub(crate) struct Array<'py> {
     /// In bytes.
     strides: Vec<isize>,
     is_writable: bool,
-    _owner: Owner<'py>,
+    owner: Owner<'py>,
 }
 
 /// Dropped with the array, and nothing else.
-#[expect(dead_code, reason = "they are kept, not read")]
+#[expect(dead_code, reason = "what they hold is kept, not read")]
 enum Owner<'py> {
     Object(Bound<'py, PyAny>),
     Imported(ImportedDlpack),
@@ -96,7 +96,7 @@ impl<'py> Array<'py> {
             shape: array.shape().to_vec(),
             strides: array.strides().to_vec(),
             is_writable: fields.flags & npyffi::NPY_ARRAY_WRITEABLE != 0,
-            _owner: Owner::Object(array.clone().into_any()),
+            owner: Owner::Object(array.clone().into_any()),
         })
     }
 
@@ -123,7 +123,7 @@ impl<'py> Array<'py> {
             shape: shape.iter().map(|&len| len as usize).collect(),
             strides,
             is_writable: !imported.flags().contains(DlpackFlags::READ_ONLY),
-            _owner: Owner::Imported(imported),
+            owner: Owner::Imported(imported),
         })
     }
 
@@ -133,7 +133,11 @@ impl<'py> Array<'py> {
 
     /// The number of values; `usize::MAX` where they cannot be counted.
     pub(crate) fn len(&self) -> usize {
-        if self.shape.contains(&0) { 0 } else { self.shape.iter().fold(1, |n: usize, &len| n.saturating_mul(len)) }
+        if self.shape.contains(&0) {
+            0
+        } else {
+            self.shape.iter().fold(1, |n: usize, &len| n.saturating_mul(len))
+        }
     }
 
     pub(crate) fn is_float(&self) -> bool {
@@ -163,7 +167,9 @@ impl<'py> Array<'py> {
         let counted = counted.and_then(|axis| usize::try_from(axis).ok()).filter(|&axis| axis < axes);
         counted.ok_or_else(|| {
             let what = self.what;
-            PyValueError::new_err(format!("the {what} has {axes} axes; expected axis {axis} to be one of them"))
+            PyValueError::new_err(format!(
+                "the {what} has {axes} axes; expected axis {axis} to be one of them"
+            ))
         })
     }
 
@@ -207,7 +213,11 @@ impl<'py> Array<'py> {
     fn extent(&self, axis: usize) -> Option<([usize; 3], [usize; 3], usize)> {
         if self.shape.contains(&0) {
             let rows = self.row_shape(axis);
-            let rows = if rows.contains(&0) { 0 } else { rows.iter().fold(1, |n: usize, &len| n.saturating_mul(len)) };
+            let rows = if rows.contains(&0) {
+                0
+            } else {
+                rows.iter().fold(1, |n: usize, &len| n.saturating_mul(len))
+            };
             return Some(([rows, self.shape[axis], 1], [self.shape[axis], 1, 1], 0));
         }
         let (shape, strides) = self.lies(axis)?;
@@ -315,7 +325,9 @@ impl<'py> Array<'py> {
     /// An error if this array, which is written to, shares memory with one that is read.
     pub(crate) fn expect_apart(&self, read: &Array<'_>) -> PyResult<()> {
         match (self.bytes(), read.bytes()) {
-            (Some((first, last)), Some((read_first, read_last))) if first <= read_last && read_first <= last => {
+            (Some((first, last)), Some((read_first, read_last)))
+                if first <= read_last && read_first <= last =>
+            {
                 Err(PyValueError::new_err(format!(
                     "the {} shares memory with the {}; expected memory of its own, or exactly that of the logits",
                     self.what, read.what
@@ -341,11 +353,22 @@ impl<'py> Array<'py> {
         self.shape.contains(&0) || (lies && expected.is_some())
     }
 
+    /// Has what the buffer protocol says of being written to count as well: the arrays of JAX are read-only by it, and not by DLPack.
+    pub(crate) fn heed_buffer(&mut self, object: &Bound<'py, PyAny>) -> PyResult<()> {
+        if let (Owner::Imported(_), Ok(buffer)) = (&self.owner, PyMemoryView::from(object)) {
+            self.is_writable &= !buffer.getattr(intern!(object.py(), "readonly"))?.is_truthy()?;
+        }
+        Ok(())
+    }
+
     fn expect_writable(&self) -> PyResult<()> {
         if self.is_writable {
             return Ok(());
         }
-        Err(PyValueError::new_err(format!("the {} is read-only; expected an array that can be written to", self.what)))
+        Err(PyValueError::new_err(format!(
+            "the {} is read-only; expected an array that can be written to",
+            self.what
+        )))
     }
 
     /// All values in row-major order, wherever they lie.

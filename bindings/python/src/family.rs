@@ -60,8 +60,10 @@ pub(crate) fn softmax<'py>(
     temperature: f64,
     out: Option<Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let operation =
-        Operation { into: |options, from, to| options.probabilities_into(from, to), in_place: xent::softmax_in_place };
+    let operation = Operation {
+        into: |options, from, to| options.probabilities_into(from, to),
+        in_place: xent::softmax_in_place,
+    };
     operation.run(logits, axis, soft_cap, temperature, out)
 }
 

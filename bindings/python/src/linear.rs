@@ -145,7 +145,8 @@ pub(crate) fn linear_cross_entropy<'py>(
     } else {
         (run(py, head.work(), || loss.forward_into(targets, linear, results))?, [None, None, None])
     };
-    let value = losses.map_or_else(|| PyFloat::new(py, summary.value.into()).into_any(), |losses| losses.object);
+    let value =
+        losses.map_or_else(|| PyFloat::new(py, summary.value.into()).into_any(), |losses| losses.object);
     Ok((value, objects))
 }
 
@@ -196,7 +197,8 @@ pub(crate) fn linear_forward<'py>(
     if !options.is_reduced() {
         results = results.losses(&mut *out);
     }
-    let summary = run(py, head.work(), || LinearCrossEntropy::new(loss).forward_into(targets, linear, results))?;
+    let summary =
+        run(py, head.work(), || LinearCrossEntropy::new(loss).forward_into(targets, linear, results))?;
     if options.is_reduced() {
         out.fill(summary.value);
     }
@@ -222,8 +224,7 @@ pub(crate) fn linear_backward<'py>(
     let (mut copies, mut copied) = (Copies::default(), Copied::default());
     let (loss, targets, linear) = head.views(&options, &mut copies)?;
     let loss = LinearCrossEntropy::new(loss.upstream(upstream_of(&options, &upstream, &mut copied)?));
-    let [x, weights, bias] =
-        out.map(|out| out.map(|out| Array::of_dlpack("gradient", &out)).transpose());
+    let [x, weights, bias] = out.map(|out| out.map(|out| Array::of_dlpack("gradient", &out)).transpose());
     let mut gradients = Gradients { arrays: [x?, weights?, bias?] };
     let (to, sums) = (gradients.views()?, &saved.get().0);
     run(py, head.work(), || loss.backward_into(targets, linear, sums, to))

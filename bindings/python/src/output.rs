@@ -21,8 +21,9 @@ impl<'py> Output<'py> {
         shape: &[usize],
     ) -> PyResult<Self> {
         let Some(object) = out else { return Self::zeros::<T>(py, what, shape) };
-        let array = Array::new(what, &object)?;
+        let mut array = Array::new(what, &object)?;
         array.expect_shape(shape)?;
+        array.heed_buffer(&object)?;
         Ok(Self { array, object })
     }
 

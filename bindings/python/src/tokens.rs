@@ -66,7 +66,8 @@ pub(crate) fn token_logprobs<'py>(
         (Copied::default(), Copied::default(), Copied::default(), Copied::default());
     let view = logits.rows(axis, &mut copied)?;
     let tokens = tokens.as_ref().map(|tokens| tokens.labels(&mut copied_tokens)).transpose()?;
-    let temperatures = temperatures.as_ref().map(|t| t.values::<f32>(&mut copied_temperatures)).transpose()?;
+    let temperatures =
+        temperatures.as_ref().map(|t| t.values::<f32>(&mut copied_temperatures)).transpose()?;
     let named = match &names {
         None => None,
         Some(names) => {
@@ -97,8 +98,10 @@ pub(crate) fn token_logprobs<'py>(
     let options = options(temperatures, uniform.unwrap_or(1.0), soft_cap, ignore_index).map_err(to_py)?;
 
     let with = |count: usize| [&shape[..], &[count]].concat();
-    let wanted = |is: bool, shape: &[usize]| is.then(|| Output::zeros::<f32>(py, "output", shape)).transpose();
-    let counts = |is: bool, shape: &[usize]| is.then(|| Output::zeros::<u32>(py, "output", shape)).transpose();
+    let wanted =
+        |is: bool, shape: &[usize]| is.then(|| Output::zeros::<f32>(py, "output", shape)).transpose();
+    let counts =
+        |is: bool, shape: &[usize]| is.then(|| Output::zeros::<u32>(py, "output", shape)).transpose();
     let mut chosen = wanted(tokens.is_some(), &shape)?;
     let (mut above, mut equal) = (counts(tokens.is_some(), &shape)?, counts(tokens.is_some(), &shape)?);
     let mut top_ids = counts(top_k > 0, &with(top_k))?;
@@ -110,7 +113,9 @@ pub(crate) fn token_logprobs<'py>(
     let mut entropies = wanted(entropy, &shape)?;
 
     let mut outputs = TokenOutputs::new();
-    if let (Some(tokens), Some(chosen), Some(above), Some(equal)) = (tokens, &mut chosen, &mut above, &mut equal) {
+    if let (Some(tokens), Some(chosen), Some(above), Some(equal)) =
+        (tokens, &mut chosen, &mut above, &mut equal)
+    {
         outputs = outputs.chosen(tokens, chosen.array.values_mut()?);
         outputs = outputs.rank(above.array.values_mut()?, equal.array.values_mut()?);
     }
@@ -154,15 +159,20 @@ pub(crate) fn sequence_logprobs<'py>(
     let (tokens, offsets) = (Array::new("tokens", tokens)?, Array::new("offsets", offsets)?);
     tokens.expect_shape(&logits.row_shape(axis))?;
     if offsets.shape().len() != 1 {
-        return Err(PyValueError::new_err(format!("the offsets have shape {:?}; expected one axis", offsets.shape())));
+        return Err(PyValueError::new_err(format!(
+            "the offsets have shape {:?}; expected one axis",
+            offsets.shape()
+        )));
     }
-    let (mut copied, mut copied_tokens, mut copied_offsets) = (Copied::default(), Copied::default(), Copied::default());
+    let (mut copied, mut copied_tokens, mut copied_offsets) =
+        (Copied::default(), Copied::default(), Copied::default());
     let view = logits.rows(axis, &mut copied)?;
     let tokens = tokens.labels(&mut copied_tokens)?;
     let offsets = offsets.labels(&mut copied_offsets)?;
     // A negative one is above every number of rows, and refused.
-    let offsets: Vec<usize> =
-        (0..offsets.len()).map(|i| offsets.get(i).and_then(|i| i.try_into().ok()).unwrap_or(usize::MAX)).collect();
+    let offsets: Vec<usize> = (0..offsets.len())
+        .map(|i| offsets.get(i).and_then(|i| i.try_into().ok()).unwrap_or(usize::MAX))
+        .collect();
     let options = options(None, temperature, soft_cap, ignore_index).map_err(to_py)?;
     let scores = run(py, values(&view), || {
         if next_token {

@@ -20,7 +20,7 @@ def logsumexp(x):
 def distributions(labels, classes, smoothing=0.0):
     """Labels of rows, (n,) or (n, classes), as smoothed distributions."""
     if labels.ndim == 1:
-        labels = np.eye(classes)[labels]
+        labels = labels[:, None] == np.arange(classes)
     return (1.0 - smoothing) * labels.astype(np.float64) + smoothing / classes
 
 

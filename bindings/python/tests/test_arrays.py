@@ -21,7 +21,7 @@ def unaligned(values):
     raw = np.zeros(values.nbytes + 1, np.uint8)
     view = raw[1:].view(values.dtype).reshape(values.shape)
     view[...] = values
-    assert not view.flags.aligned
+    assert view.itemsize == 1 or not view.flags.aligned
     return view
 
 
@@ -55,9 +55,8 @@ def read_only(x):
         lambda x: np.ascontiguousarray(x[:, ::-1])[:, ::-1],
         lambda x: memoryview(np.ascontiguousarray(x)),
         lambda x: memoryview(x.tobytes()).cast("f", x.shape),
-        np.matrix,
     ],
-    ids=["fortran", "strides", "unaligned", "packed", "readonly", "rows back", "classes back", "memoryview", "bytes", "matrix"],
+    ids=["fortran", "strides", "unaligned", "packed", "readonly", "rows back", "classes back", "memoryview", "bytes"],
 )
 def test_layouts_change_no_bit(made):
     x = made(X)
@@ -65,7 +64,8 @@ def test_layouts_change_no_bit(made):
     assert np.array_equal(xent.softmax(x), xent.softmax(X))
     dense = np.eye(6, dtype=np.float32)[LABELS]
     assert np.array_equal(losses(X, made(dense)), losses(X, dense))
-    assert np.array_equal(losses(X, weight=made(X[:1] ** 2 + 1)[0] if not isinstance(x, (memoryview, np.matrix)) else X[0] ** 2 + 1).shape, LOSSES.shape)
+    weight = np.asarray(made(X**2 + 1))[1]
+    assert np.array_equal(losses(X, weight=weight), losses(X, weight=np.array(weight)))
 
 
 def test_many_uneven_axes():

@@ -55,7 +55,7 @@ def both(function, expected, tensors, call):
 
 def same(found, rtol=2e-6, atol=2e-6):
     (loss, gradients), (expected, slopes) = found
-    torch.testing.assert_close(loss, expected, rtol=rtol, atol=atol)
+    torch.testing.assert_close(loss, expected, rtol=rtol, atol=atol, equal_nan=True)
     for gradient, slope in zip(gradients, slopes):
         torch.testing.assert_close(gradient, slope, rtol=rtol, atol=atol)
 
@@ -186,7 +186,7 @@ def test_labels_of_bytes_and_all_ignored(own):
     loss = xent.torch.cross_entropy(x, ignored)
     assert loss.isnan() and xent.torch.cross_entropy(x, ignored, reduction="sum") == 0.0
     assert (torch.autograd.grad(xent.torch.cross_entropy(x, ignored, reduction="sum"), x)[0] == 0).all()
-    assert own["torch"] == 1
+    assert own == {"xent": 4, "torch": 0}
 
 
 def test_the_old_reductions(own):
@@ -292,7 +292,7 @@ def test_transforms_modes_and_subclasses_are_left_to_pytorch(own):
     from torch._subclasses.fake_tensor import FakeTensorMode
 
     with FakeTensorMode() as mode:
-        assert ours.__closure__ and xent.torch.cross_entropy(mode.from_tensor(x), mode.from_tensor(target)).shape == ()
+        assert xent.torch.cross_entropy(mode.from_tensor(x), mode.from_tensor(target)).shape == ()
     assert own["xent"] == 0
     negative = torch.randn(4, 6, dtype=torch.complex64).conj().imag
     assert negative.is_neg()

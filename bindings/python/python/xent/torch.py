@@ -18,6 +18,9 @@ __all__ = ["cross_entropy", "linear_cross_entropy", "patch"]
 _torch_cross_entropy = F.cross_entropy
 _torch_linear_cross_entropy = getattr(F, "linear_cross_entropy", None)
 
+# Raises an error if XENT_BACKEND names none: calls would otherwise be left to PyTorch in silence.
+_core.backend()
+
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
 _LABELS = (torch.int64, torch.uint8)
 
@@ -45,14 +48,14 @@ def _is_eager():
     )
 
 
-def _takes(logits, target, weight, classes):
-    """Whether xent takes a call with logits of a shape and their labels or distributions."""
+def _takes(logits, target, weight, ignore_index, classes):
+    """Whether xent takes a call with logits of a shape and their labels, or distributions, of which none can be ignored."""
     if not _is_eager() or type(target) is not torch.Tensor or not target.is_cpu:
         return False
     if weight is not None and not (_is_plain(weight) and not weight.requires_grad and weight.dim() == 1):
         return False
     if target.shape == logits:
-        return _is_plain(target)
+        return _is_plain(target) and ignore_index < 0
     return target.dtype in _LABELS and target.shape == logits[:classes] + logits[classes + 1 :]
 
 
@@ -89,12 +92,20 @@ class _CrossEntropy(torch.autograd.Function):
             gradients = list(torch.autograd.grad(loss, wanted, upstream, create_graph=True))
             gradient = gradients.pop(0) if needs_logits else None
             return gradient, gradients.pop() if needs_target else None, None, None, None, None, None
-        gradient = torch.empty_like(logits) if needs_logits else None
-        of_target = torch.empty_like(target) if needs_target else None
+        gradient = _like(logits) if needs_logits else None
+        of_target = _like(target) if needs_target else None
         _core.backward(
             logits, target, weight, *ctx.options, ctx.axis, ctx.sums, upstream, gradient, of_target
         )
         return gradient, of_target, None, None, None, None, None
+
+
+def _like(tensor):
+    """The tensor that a gradient is written to: laid out as what it is the gradient of, where that can be written to as it lies."""
+    dims = tensor.dim()
+    if dims < 4 or (dims == 4 and tensor.is_contiguous(memory_format=torch.channels_last)):
+        return torch.empty_like(tensor)
+    return torch.empty_like(tensor, memory_format=torch.contiguous_format)
 
 
 def _loss(logits, reduction, axis):
@@ -124,7 +135,7 @@ def cross_entropy(
         reduction = _reduction.legacy_get_string(size_average, reduce)
     if _is_plain(input) and (dims := input.dim()):
         axis = 0 if dims == 1 else 1
-        if _takes(input.shape, target, weight, axis):
+        if _takes(input.shape, target, weight, ignore_index, axis):
             try:
                 if torch.is_grad_enabled() and (input.requires_grad or target.requires_grad):
                     return _CrossEntropy.apply(
@@ -211,8 +222,8 @@ def linear_cross_entropy(
     ):
         logits = input.shape[:-1] + linear_weight.shape[:1]
         are_labels = type(target) is torch.Tensor and target.shape != logits
-        if (are_labels or ignore_index is None) and _takes(logits, target, weight, input.dim() - 1):
-            index = -100 if ignore_index is None else ignore_index
+        index = -100 if ignore_index is None else ignore_index
+        if (are_labels or ignore_index is None) and _takes(logits, target, weight, index, input.dim() - 1):
             with contextlib.suppress(TypeError, ValueError):
                 return _LinearCrossEntropy.apply(
                     input, linear_weight, linear_bias, target, weight, index, reduction, label_smoothing
