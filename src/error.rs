@@ -142,6 +142,20 @@ pub enum Error {
         /// The number of classes.
         given: usize,
     },
+    /// A shard reaches beyond the classes that all shards have together, or these are more than a partial row can count.
+    ShardOutOfRange {
+        /// The first class of the shard.
+        first: usize,
+        /// How many classes it has.
+        classes: usize,
+        /// How many all shards have.
+        total: usize,
+    },
+    /// The label of a row is in none of its parts: that of the shard that has it was not merged.
+    LabelNotMerged {
+        /// The row.
+        row: usize,
+    },
     /// One upstream gradient per row was given for a loss reduced to one number.
     UpstreamPerRow {
         /// The length of the slice.
@@ -262,6 +276,8 @@ impl fmt::Display for Error {
             Self::TooManyClasses { given } => {
                 write!(f, "{given} classes have no ids of 32 bits; expected at most {}", u32::MAX - 1)
             }
+            Self::ShardOutOfRange { first, classes, total } => write_shard(f, *first, *classes, *total),
+            Self::LabelNotMerged { row } => write_label(f, *row),
             Self::UpstreamPerRow { given } => write!(
                 f,
                 "{given} upstream gradients for a loss reduced to one number; expected a uniform one"
@@ -294,6 +310,18 @@ impl fmt::Display for Error {
             }
         }
     }
+}
+
+fn write_shard(f: &mut fmt::Formatter<'_>, first: usize, classes: usize, total: usize) -> fmt::Result {
+    let most = crate::PartialRow::MAX_CLASSES;
+    write!(
+        f,
+        "a shard of {classes} classes from {first} on reaches beyond {total} in all; expected no more, and at most {most} in all"
+    )
+}
+
+fn write_label(f: &mut fmt::Formatter<'_>, row: usize) -> fmt::Result {
+    write!(f, "no part of row {row} holds its label; expected those of all shards, merged")
 }
 
 /// The names of the backends that this CPU can run.

@@ -51,7 +51,7 @@ mod views;
 pub use error::Error;
 pub use numbers::log_sum_exp::LogSumExp;
 pub use ops::*;
-pub use simd::Backend;
+pub use simd::{Backend, PartialRow};
 pub use views::labels::{IntoLabels, IntoTargets, Labels, Targets};
 pub use views::rows::Rows;
 pub use views::rows_mut::RowsMut;

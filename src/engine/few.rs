@@ -34,7 +34,7 @@ const LONE: usize = (ENOUGH - 1) * STEP / LANES;
 /// Whether a call is done here: everything that it asks for follows from the sums of rows, and from what their labels
 /// weigh.
 pub(super) fn suits(call: &Call<'_>) -> bool {
-    if call.inputs.classes() > FEW {
+    if call.inputs.classes() > FEW || matches!(call.outputs.sums, Sums::Merged(_)) {
         return false;
     }
     let (outputs, weights) = (&call.outputs, call.inputs.weights.classes.unwrap_or_default());

@@ -10,6 +10,7 @@ pub(crate) mod row_call;
 mod rows;
 mod scratch;
 mod settle;
+pub(crate) mod shards;
 mod stream;
 pub(crate) mod tokens;
 pub(crate) mod total;

@@ -1,13 +1,17 @@
 //! What a call has beside its views: weights, factors, smoothing, and where what there is one of per row goes.
 
+use crate::PartialRow;
 use crate::Upstream;
 use crate::numbers::log_sum_exp::LogSumExp;
+use crate::views::labels::ELSEWHERE;
 
 /// Weights of classes and of rows, 1 where there are none.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Weights<'a> {
     pub(crate) classes: Option<&'a [f32]>,
     pub(crate) rows: Option<&'a [f32]>,
+    /// Where the classes at hand begin, among those that have weights.
+    pub(crate) first: usize,
 }
 
 impl Weights<'_> {
@@ -21,7 +25,9 @@ impl Weights<'_> {
 
     /// 1 for no class.
     pub(crate) fn of_class(&self, class: usize) -> f64 {
-        self.classes.and_then(|weights| weights.get(class)).map_or(1.0, |&weight| weight.into())
+        let Some(weights) = self.classes else { return 1.0 };
+        let class = if class >= ELSEWHERE { class - ELSEWHERE } else { class + self.first };
+        weights.get(class).map_or(1.0, |&weight| weight.into())
     }
 
     /// That of a row with its label.
@@ -83,6 +89,8 @@ pub(crate) enum Sums<'a> {
     Discard,
     Save(&'a mut [LogSumExp]),
     Saved(&'a [LogSumExp]),
+    /// Known, of rows of which only some classes are at hand.
+    Merged(&'a [PartialRow]),
 }
 
 impl Sums<'_> {
@@ -92,6 +100,7 @@ impl Sums<'_> {
             Self::Discard => None,
             Self::Save(sums) => Some(sums.len()),
             Self::Saved(sums) => Some(sums.len()),
+            Self::Merged(rows) => Some(rows.len()),
         }
     }
 
@@ -105,6 +114,10 @@ impl Sums<'_> {
             Self::Saved(sums) => {
                 let (first, rest) = sums.split_at(row);
                 (Self::Saved(first), Self::Saved(rest))
+            }
+            Self::Merged(rows) => {
+                let (first, rest) = rows.split_at(row);
+                (Self::Merged(first), Self::Merged(rest))
             }
         }
     }

@@ -3,7 +3,7 @@
 mod read;
 
 pub(super) use self::read::ENOUGH;
-use self::read::Tame;
+pub(super) use self::read::Tame;
 use super::call::{Call, Inputs, Source, Work};
 use super::parallel::Join;
 use super::scratch::Scratch;
@@ -166,7 +166,7 @@ impl Groups {
         let mut uniform = false;
         if inputs.makes_labels() {
             masses.resize(LANES, Masses::default());
-            uniform = settle::make_labels(self, inputs, group, &logits, labels, masses);
+            uniform = settle::make_labels(self, call, group, &logits, labels, masses);
         }
         let view = Lines { logits, labels: self.label_lines(inputs, group, labels) };
         if call.all_rows.saturating_mul(self.classes) >= BEYOND_NEAR {

@@ -6,6 +6,7 @@ pub(crate) mod exp;
 pub(crate) mod factor;
 pub(crate) mod log_sum_exp;
 pub(crate) mod math;
+mod partial_row;
 pub(crate) mod smoothing;
 pub(crate) mod spread;
 pub(crate) mod tanh;

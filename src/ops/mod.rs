@@ -14,6 +14,7 @@ mod log_softmax_gradient;
 mod log_sum_exp;
 mod row_calls;
 mod row_max;
+mod shard;
 mod softmax;
 mod softmax_gradient;
 mod tokens;
@@ -34,6 +35,7 @@ pub use log_softmax_gradient::{
 };
 pub use log_sum_exp::{log_sum_exp, log_sum_exp_into};
 pub use row_max::{argmax, argmax_into, row_max, row_max_into};
+pub use shard::Shard;
 pub use softmax::{softmax, softmax_in_place, softmax_into};
 pub use softmax_gradient::{softmax_gradient, softmax_gradient_in_place, softmax_gradient_into};
 pub use tokens::{SequenceLogProb, TokenLogProbs, TokenOutputs};

@@ -32,6 +32,7 @@ mod backend;
 mod doubles;
 #[cfg(feature = "linear")]
 pub(crate) mod gemm;
+mod partial_row;
 mod portable;
 mod scalar;
 pub(crate) mod strided;
@@ -39,6 +40,7 @@ pub(crate) mod tile;
 
 pub use backend::Backend;
 pub(crate) use backend::Token;
+pub use partial_row::PartialRow;
 use tile::{TileRows, TileRowsMut};
 
 /// Lanes of an array of memory, on every backend.

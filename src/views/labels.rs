@@ -270,7 +270,12 @@ impl Labels<'_> {
 pub(crate) struct RowLabels<'a> {
     labels: Labels<'a>,
     ignored: Ignored<'a>,
+    /// The classes at hand: the first, and the one after the last.
+    at_hand: (usize, usize),
 }
+
+/// Added to classes that are not at hand: far from any that is, and from what stands for none.
+pub(crate) const ELSEWHERE: usize = usize::MAX - usize::MAX / 2;
 
 impl<'a> RowLabels<'a> {
     pub(crate) fn new(
@@ -280,7 +285,12 @@ impl<'a> RowLabels<'a> {
         ignored: Ignored<'a>,
     ) -> Result<Self, Error> {
         labels.validate(rows, classes, ignored)?;
-        Ok(Self { labels, ignored })
+        Ok(Self { labels, ignored, at_hand: (0, usize::MAX) })
+    }
+
+    /// The same labels, where only the classes from `first` to `end` are at hand.
+    pub(crate) fn of_shard(self, first: usize, end: usize) -> Self {
+        Self { at_hand: (first, end), ..self }
     }
 
     pub(crate) fn split_at(self, row: usize) -> (Self, Self) {
@@ -288,10 +298,17 @@ impl<'a> RowLabels<'a> {
         (Self { labels: first, ..self }, Self { labels: rest, ..self })
     }
 
-    /// The classes of rows from `first` on, `IGNORED` for rows that are.
+    /// The classes of rows from `first` on, counted from the first at hand; `IGNORED` for rows that are, and those that are not
+    /// at hand with [`ELSEWHERE`] added.
     #[inline(always)]
     pub(crate) fn classes(&self, first: usize, to: &mut [usize]) {
         self.labels.classes(first, self.ignored, to);
+        let (start, end) = self.at_hand;
+        if (start, end) != (0, usize::MAX) {
+            for class in to.iter_mut().filter(|class| **class != IGNORED) {
+                *class = if (start..end).contains(class) { *class - start } else { *class + ELSEWHERE };
+            }
+        }
     }
 
     /// Whether rows can be ignored because of their labels.

@@ -58,6 +58,9 @@ impl Groups {
         if let Sums::Saved(sums) = sums {
             return self.known(group, lines, terms, sums);
         }
+        if let Sums::Merged(rows) = sums {
+            return self.merged(group, lines, terms, rows);
+        }
         let mut references = [Reference::TAME; LANES];
         if self.classes <= FEW {
             self.sum_few(group, lines, terms, &mut references);
@@ -202,6 +205,28 @@ impl Groups {
             } else {
                 saved.beside(ends.logit[i], ends.rest[i])
             };
+        }
+    }
+
+    /// Takes what is known of whole rows, and makes the terms of the classes at hand.
+    fn merged(
+        &mut self,
+        group: &mut Group,
+        lines: &Lines<'_>,
+        terms: &mut [f32],
+        rows: &[crate::PartialRow],
+    ) {
+        let mut references = [Reference::TAME; LANES];
+        for i in 0..group.len {
+            references[i] = rows[group.rows[i]].reference();
+        }
+        if !terms.is_empty() {
+            self.sum(group, lines, terms, 0..group.len, &references);
+        }
+        group.ends.refer_to(&references);
+        for i in 0..group.len {
+            let row = &rows[group.rows[i]];
+            (group.ends.rest[i], group.ends.logit[i], group.max[i]) = (row.rest, row.logit, row.max);
         }
     }
 

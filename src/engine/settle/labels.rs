@@ -1,10 +1,13 @@
 //! What is made of labels before they are read: masses after smoothing, weights and masks.
 
+use crate::PartialRow;
 use crate::engine::call::{Call, Inputs, Work};
+use crate::engine::options::Sums;
 use crate::engine::rows::Groups;
 use crate::kernels::group::Group;
 use crate::kernels::masses::{Mass, Uniform, Weigh};
 use crate::numbers::factor::narrow;
+use crate::numbers::smoothing::Spread;
 use crate::simd::LANES;
 
 /// What is made of a row's class index or distribution before it is read.
@@ -18,11 +21,24 @@ pub(crate) struct Masses {
     pub(super) origin: f64,
 }
 
+impl Masses {
+    /// Those of a row of which not all classes are at hand.
+    fn of_merged(smoothing: Spread, row: &PartialRow) -> Self {
+        let takes_part = row.logit != f32::NEG_INFINITY;
+        let (at_label, share) = smoothing.shares(row.taking_part(), takes_part);
+        let origin = f64::from(if row.logit.is_finite() { row.logit } else { row.max });
+        let distance = row.distance - row.taking_part() * (f64::from(row.max) - origin);
+        let total = row.taking_part() - f64::from(u8::from(takes_part));
+        // Without a magnitude nothing is next to 0 of it: the logits that another way would need are elsewhere.
+        Self { at_label, share, others: Mass { total, magnitude: 0.0, distance }, origin }
+    }
+}
+
 /// Makes the labels of a group's rows, where dense ones are changed or class indices become them. Tells of class indices
 /// whether all other classes of every row have the same mass, so that no labels are needed.
 pub(in crate::engine) fn make_labels(
     groups: &Groups,
-    inputs: &Inputs<'_>,
+    Call { inputs, outputs, .. }: &Call<'_>,
     group: &Group,
     logits: &[&[f32]; LANES],
     labels: &mut [f32],
@@ -52,6 +68,10 @@ pub(in crate::engine) fn make_labels(
         #[expect(clippy::cast_precision_loss, reason = "a number of classes")]
         let every = groups.classes as f64;
         uniform &= all.total >= every;
+        if let Sums::Merged(rows) = outputs.sums {
+            masses[i] = Masses::of_merged(smoothing, &rows[group.rows[i]]);
+            continue;
+        }
         // The label's own distance from the origin is 0 where it takes part.
         let others = if takes_part { all.total - 1.0 } else { all.total };
         masses[i] = Masses {

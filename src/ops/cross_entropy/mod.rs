@@ -14,8 +14,7 @@ pub use functions::{
     sparse_softmax_cross_entropy_with_logits, sparse_softmax_cross_entropy_with_logits_into,
 };
 pub use options::{CrossEntropy, DenseGradient, Smoothing};
-pub(in crate::ops) use reduction::summarise;
 pub use reduction::{Denominator, EmptyMean, EmptyRows, Loss, Reduction, Summary, Upstream};
-#[cfg(feature = "linear")]
+pub(in crate::ops) use reduction::{Totals, summarise};
 pub(in crate::ops) use run::Valid;
 pub use statistics::Statistics;

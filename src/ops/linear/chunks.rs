@@ -131,6 +131,7 @@ impl PerRow<'_> {
             Sums::Discard => Sums::Discard,
             Sums::Save(sums) => Sums::Save(&mut sums[rows.clone()]),
             Sums::Saved(sums) => Sums::Saved(&sums[rows.clone()]),
+            Sums::Merged(merged) => Sums::Merged(&merged[rows.clone()]),
         };
         let losses = if self.losses.is_empty() { &mut [] } else { &mut self.losses[rows] };
         Outputs { losses, sums, ..Outputs::default() }
