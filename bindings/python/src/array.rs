@@ -1,8 +1,9 @@
 //! Arrays of the caller's, of whatever library they are, as views of memory. What is `unsafe` in this package is here.
 
-use dlpark::DlpackFlags;
 use dlpark::ffi::{DLDataType, DLDataTypeCode, DLDeviceType};
+use dlpark::python::consumer::exchange::ExchangeApi;
 use dlpark::python::{ImportedDlpack, from_dlpack};
+use dlpark::{DlpackFlags, TensorRef};
 use numpy::{PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods, npyffi};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -10,6 +11,7 @@ use pyo3::{intern, types::PyMemoryView};
 use xent::{Labels, Rows, RowsMut};
 
 use crate::error::to_py;
+use crate::threads::is_alone;
 
 /// The place and the layout of an array, and what keeps its memory.
 pub(crate) struct Array<'py> {
@@ -78,7 +80,7 @@ impl<'py> Array<'py> {
             b'b' => DLDataTypeCode::BOOL,
             b'c' => DLDataTypeCode::COMPLEX,
             // The types of ml_dtypes.
-            b'V' if descr.typeobj().name()?.to_string() == "bfloat16" => DLDataTypeCode::BFLOAT,
+            b'V' if descr.typeobj().name()? == "bfloat16" => DLDataTypeCode::BFLOAT,
             _ => DLDataTypeCode(u8::MAX),
         };
         if code.0 == u8::MAX || descr.is_native_byteorder() == Some(false) {
@@ -103,27 +105,48 @@ impl<'py> Array<'py> {
     /// An array with DLPack, also where it requires a gradient.
     pub(crate) fn of_dlpack(what: &'static str, object: &Bound<'py, PyAny>) -> PyResult<Self> {
         let bad = |error: String| PyTypeError::new_err(format!("the {what} cannot be imported: {error}"));
+        // PyTorch lends what others hand over, at a fraction of the time. The object that lends is kept.
+        if let Some(lender) = ExchangeApi::from_object(object.as_borrowed())?
+            && let Ok(lent) = lender.with_tensor_view_no_sync(object.as_borrowed(), |tensor, _| {
+                // SAFETY: the lender says that this describes the object, which is alive.
+                let tensor = unsafe { TensorRef::from_raw(tensor) }.map_err(|e| bad(e.to_string()))?;
+                Self::of_tensor(what, &tensor, true, Owner::Object(object.clone()))
+            })
+        {
+            return lent;
+        }
         let imported = from_dlpack(object.as_borrowed(), None, None).map_err(|e| bad(e.to_string()))?;
+        let is_writable = !imported.flags().contains(DlpackFlags::READ_ONLY);
         let tensor = imported.validate().map_err(|e| bad(e.to_string()))?;
+        let lent = Self::of_tensor(what, &tensor, is_writable, Owner::Object(object.clone()))?;
+        Ok(Self { owner: Owner::Imported(imported), ..lent })
+    }
+
+    /// What a tensor says of itself.
+    fn of_tensor(
+        what: &'static str,
+        tensor: &TensorRef<'_>,
+        is_writable: bool,
+        owner: Owner<'py>,
+    ) -> PyResult<Self> {
+        let bad = |error: String| PyTypeError::new_err(format!("the {what} cannot be imported: {error}"));
         if tensor.device().device_type != DLDeviceType::CPU {
             return Err(bad("it is not in the memory of the CPU".into()));
         }
         let dtype = tensor.dtype();
         let strides = tensor.strides_or_compact().map_err(|e| bad(e.to_string()))?;
-        let shape = tensor.shape();
-        // SAFETY: what is made of the pointer is checked below for every view.
+        // SAFETY: what is made of the pointer is checked for every view.
         let data = unsafe { tensor.offset_bytes_ptr() }.map_err(|e| bad(e.to_string()))?;
         let size = dtype.element_size() as i64;
-        // A stride that nothing lies at can be any number.
-        let strides = strides.iter().map(|stride| stride.saturating_mul(size) as isize).collect();
         Ok(Self {
             what,
             data: data.cast_mut(),
             dtype,
-            shape: shape.iter().map(|&len| len as usize).collect(),
-            strides,
-            is_writable: !imported.flags().contains(DlpackFlags::READ_ONLY),
-            owner: Owner::Imported(imported),
+            shape: tensor.shape().iter().map(|&len| len as usize).collect(),
+            // A stride that nothing lies at can be any number.
+            strides: strides.iter().map(|stride| stride.saturating_mul(size) as isize).collect(),
+            is_writable,
+            owner,
         })
     }
 
@@ -236,14 +259,16 @@ impl<'py> Array<'py> {
         // SAFETY: the caller says that values lie at these strides from the pointer on, of which `span` is the last; they are
         // aligned f32 in memory that is kept. That nobody writes to them meanwhile is asked of callers, in README.
         let values = unsafe { slice(self.data.cast::<f32>(), span) };
-        Rows::with_strides(values, shape, strides).map_err(to_py)
+        let rows = Rows::with_strides(values, shape, strides).map_err(to_py)?;
+        Ok(if is_alone() { rows.on_this_thread() } else { rows })
     }
 
     /// As [`rows`](Self::rows), of a copy.
     pub(crate) fn copied_rows<'a>(&self, axis: usize, copied: &'a mut Copied<f32>) -> PyResult<Rows<'a>> {
         self.expect_type::<f32>()?;
         *copied = self.copy()?;
-        Rows::along_axis(&copied.0, &self.shape, axis).map_err(to_py)
+        let rows = Rows::along_axis(&copied.0, &self.shape, axis).map_err(to_py)?;
+        Ok(if is_alone() { rows.on_this_thread() } else { rows })
     }
 
     /// The values as rows that results are written to.
@@ -259,7 +284,8 @@ impl<'py> Array<'py> {
         };
         // SAFETY: as for `rows`; that no input is written over has been checked by `expect_apart`.
         let values = unsafe { slice_mut(self.data.cast::<f32>(), span) };
-        RowsMut::with_strides(values, shape, strides).map_err(to_py)
+        let rows = RowsMut::with_strides(values, shape, strides).map_err(to_py)?;
+        Ok(if is_alone() { rows.on_this_thread() } else { rows })
     }
 
     /// All values after each other, in row-major order.

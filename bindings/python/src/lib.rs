@@ -7,6 +7,7 @@ mod linear;
 mod loss;
 mod options;
 mod output;
+mod shards;
 mod threads;
 mod tokens;
 
@@ -22,6 +23,8 @@ mod _core {
     use crate::linear::{linear_backward, linear_cross_entropy, linear_forward};
     #[pymodule_export]
     use crate::loss::{Saved, backward, cross_entropy, forward, loss_and_grad};
+    #[pymodule_export]
+    use crate::shards::{Merged, shard_forward, shard_gradient, shard_partials, shard_runs};
     #[pymodule_export]
     use crate::threads::after_fork;
     #[pymodule_export]

@@ -16,7 +16,7 @@ fn reduced<'py>(py: Python<'py>, losses: Option<Output<'py>>, summary: Summary) 
 }
 
 /// Losses that are only added up.
-fn scratch(rows: usize) -> PyResult<Vec<f32>> {
+pub(crate) fn scratch(rows: usize) -> PyResult<Vec<f32>> {
     let mut losses = Vec::new();
     losses.try_reserve_exact(rows).map_err(|_| to_py(xent::Error::OutOfMemory { values: rows }))?;
     losses.resize(rows, 0.0);

@@ -1,6 +1,7 @@
 //! Where calls run: without the interpreter, and the large ones in a pool of threads of their own.
 
 use std::ptr::null_mut;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use pyo3::prelude::*;
@@ -20,11 +21,21 @@ pub(crate) fn run<T: Send>(
     values: usize,
     call: impl FnOnce() -> Result<T, xent::Error> + Send,
 ) -> PyResult<T> {
-    py.detach(|| match (values > SERIAL).then(pool).flatten() {
+    py.detach(|| match (values > SERIAL && !is_alone()).then(pool).flatten() {
         Some(pool) => pool.install(call),
         None => call(),
     })
     .map_err(to_py)
+}
+
+/// Whether there is to be one thread: then calls stay on the one that makes them, and are to be told so.
+pub(crate) fn is_alone() -> bool {
+    static ALONE: OnceLock<bool> = OnceLock::new();
+    // As Rayon reads it.
+    *ALONE.get_or_init(|| match std::env::var("RAYON_NUM_THREADS").ok().and_then(|n| n.parse().ok()) {
+        Some(0) | None => std::thread::available_parallelism().is_ok_and(|n| n.get() == 1),
+        Some(threads) => threads == 1_usize,
+    })
 }
 
 /// The pool; none where no thread can be started.

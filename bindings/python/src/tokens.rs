@@ -37,7 +37,6 @@ type Token<'py> = Option<Bound<'py, PyAny>>;
 #[pyfunction]
 #[pyo3(signature = (logits, tokens, top_k, token_ids, entropy, temperature, soft_cap, ignore_index))]
 #[expect(clippy::too_many_arguments, reason = "they are Python's keywords")]
-#[expect(clippy::type_complexity, reason = "they are the fields of Python's named tuple")]
 pub(crate) fn token_logprobs<'py>(
     logits: &Bound<'py, PyAny>,
     tokens: Option<&Bound<'py, PyAny>>,

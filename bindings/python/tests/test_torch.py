@@ -287,6 +287,8 @@ def test_transforms_modes_and_subclasses_are_left_to_pytorch(own):
     torch.testing.assert_close(torch.func.vmap(ours)(batch), torch.func.vmap(theirs)(batch))
     with torch.autograd.forward_ad.dual_level():
         ours(torch.autograd.forward_ad.make_dual(x, tangents))
+    compiled = torch.compile(ours, backend="eager", fullgraph=True)
+    torch.testing.assert_close(compiled(x), theirs(x))
     meta = xent.torch.cross_entropy(x.to("meta"), target.to("meta"))
     assert meta.device.type == "meta"
     from torch._subclasses.fake_tensor import FakeTensorMode

@@ -12,7 +12,7 @@ from torch.nn import _reduction
 
 from xent import _core
 
-__all__ = ["cross_entropy", "linear_cross_entropy", "patch"]
+__all__ = ["cross_entropy", "linear_cross_entropy", "patch", "vocab_parallel_cross_entropy"]
 
 # As they are before `patch`.
 _torch_cross_entropy = F.cross_entropy
@@ -48,15 +48,13 @@ def _is_eager():
     )
 
 
-def _takes(logits, target, weight, ignore_index, classes):
-    """Whether xent takes a call with logits of a shape and their labels, or distributions, of which none can be ignored."""
-    if not _is_eager() or type(target) is not torch.Tensor or not target.is_cpu:
+def _takes(target, weight, ignore_index):
+    """Whether xent takes labels, or distributions, of which none can be ignored, and the weights of classes. Shapes are its own concern."""
+    if weight is not None and not (_is_plain(weight) and not weight.requires_grad):
         return False
-    if weight is not None and not (_is_plain(weight) and not weight.requires_grad and weight.dim() == 1):
-        return False
-    if target.shape == logits:
-        return _is_plain(target) and ignore_index < 0
-    return target.dtype in _LABELS and target.shape == logits[:classes] + logits[classes + 1 :]
+    if type(target) is torch.Tensor and target.dtype in _LABELS:
+        return target.is_cpu
+    return _is_plain(target) and ignore_index < 0
 
 
 class _CrossEntropy(torch.autograd.Function):
@@ -133,22 +131,17 @@ def cross_entropy(
     """
     if size_average is not None or reduce is not None:
         reduction = _reduction.legacy_get_string(size_average, reduce)
-    if _is_plain(input) and (dims := input.dim()):
+    if _is_eager() and _is_plain(input) and _takes(target, weight, ignore_index) and (dims := input.dim()):
         axis = 0 if dims == 1 else 1
-        if _takes(input.shape, target, weight, ignore_index, axis):
-            try:
-                if torch.is_grad_enabled() and (input.requires_grad or target.requires_grad):
-                    return _CrossEntropy.apply(
-                        input, target, weight, ignore_index, reduction, label_smoothing, axis
-                    )
-                loss = _loss(input, reduction, axis)
-                _core.forward(
-                    input, target, weight, ignore_index, reduction, label_smoothing, axis, loss, False
-                )
-                return loss
-            except (TypeError, ValueError):
-                # PyTorch has words of its own for what is wrong, and takes some of it.
-                pass
+        # PyTorch has words of its own for what is wrong, and takes some of it.
+        try:
+            if torch.is_grad_enabled() and (input.requires_grad or target.requires_grad):
+                return _CrossEntropy.apply(input, target, weight, ignore_index, reduction, label_smoothing, axis)
+            loss = _loss(input, reduction, axis)
+            _core.forward(input, target, weight, ignore_index, reduction, label_smoothing, axis, loss, False)
+            return loss
+        except (TypeError, ValueError):
+            pass
     return _torch_cross_entropy(
         input,
         target,
@@ -214,16 +207,17 @@ def linear_cross_entropy(
     """
     tensors = [input, linear_weight] if linear_bias is None else [input, linear_weight, linear_bias]
     if (
-        all(_is_plain(t) for t in tensors)
+        _is_eager()
+        and all(_is_plain(t) for t in tensors)
         and input.dim() in (1, 2)
         and linear_weight.dim() == 2
         and input.shape[-1] == linear_weight.shape[1]
         and not (type(target) is torch.Tensor and target.requires_grad)
     ):
-        logits = input.shape[:-1] + linear_weight.shape[:1]
-        are_labels = type(target) is torch.Tensor and target.shape != logits
         index = -100 if ignore_index is None else ignore_index
-        if (are_labels or ignore_index is None) and _takes(logits, target, weight, index, input.dim() - 1):
+        # Where there are distributions PyTorch refuses every index.
+        is_refused = ignore_index is not None and type(target) is torch.Tensor and target.is_floating_point()
+        if not is_refused and _takes(target, weight, index):
             with contextlib.suppress(TypeError, ValueError):
                 return _LinearCrossEntropy.apply(
                     input, linear_weight, linear_bias, target, weight, index, reduction, label_smoothing
@@ -241,6 +235,65 @@ def linear_cross_entropy(
         )
     index = -100 if ignore_index is None else ignore_index
     return _torch_cross_entropy(F.linear(input, linear_weight, linear_bias), target, ignore_index=index, **keywords)
+
+
+class _VocabParallelCrossEntropy(torch.autograd.Function):
+    """Exchanges and keeps 32 bytes of each row."""
+
+    @staticmethod
+    def forward(ctx, logits, target, place, runs, group):
+        own = torch.empty((runs, target.numel(), 4), dtype=torch.int64)
+        _core.shard_partials(logits, target, place, own)
+        ranks = torch.distributed.get_world_size(group)
+        gathered = own.new_empty((ranks * runs, target.numel(), 4))
+        torch.distributed.all_gather_into_tensor(gathered, own, group=group)
+        loss = _loss(logits, place[3], logits.dim() - 1)
+        ctx.merged = _core.shard_forward(gathered, target, place, loss)
+        ctx.save_for_backward(logits, target)
+        ctx.place = place
+        return loss
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, upstream):
+        logits, target = ctx.saved_tensors
+        gradient = torch.empty_like(logits, memory_format=torch.contiguous_format)
+        _core.shard_gradient(logits, target, ctx.place, ctx.merged, upstream, gradient)
+        return gradient, None, None, None, None
+
+
+def vocab_parallel_cross_entropy(
+    logits,
+    target,
+    group=None,
+    *,
+    class_offset=None,
+    total_classes=None,
+    ignore_index=-100,
+    reduction="mean",
+    label_smoothing=0.0,
+):
+    """The cross-entropy of rows whose classes are shared by the processes of a group of `torch.distributed`, such as one of gloo.
+
+    `logits` (..., classes of this rank) are float32 in the memory of the CPU, `target` (...) classes of all ranks, the same on all of
+    them. Ranks have equally many classes in their order, unless `class_offset` and `total_classes` say which are here. There is one
+    all-gather, of 32 bytes for each row and each 16,384 classes of a rank; all ranks then have the loss, and the backward pass
+    gives each the gradient of its logits without another message. Where ranks have a multiple of 16,384 classes, or the last has
+    fewer, losses and gradients have the bits of `cross_entropy` with all classes in one process.
+
+    Differentiates once. Megatron-LM and others take three all-reduces for the same.
+    """
+    if not (_is_eager() and _is_plain(logits) and logits.dim()):
+        raise TypeError("the logits are no float32 tensor in the memory of the CPU, outside of transforms; expected one")
+    classes = logits.shape[-1]
+    # Where ranks may have unequal numbers of classes they still send equally much.
+    runs = _core.shard_runs(classes) if class_offset is None and total_classes is None else 1
+    if class_offset is None:
+        class_offset = torch.distributed.get_rank(group) * classes
+    if total_classes is None:
+        total_classes = torch.distributed.get_world_size(group) * classes
+    place = (class_offset, total_classes, ignore_index, reduction, label_smoothing)
+    return _VocabParallelCrossEntropy.apply(logits, target, place, runs, group)
 
 
 @contextlib.contextmanager
