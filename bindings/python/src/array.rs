@@ -172,7 +172,11 @@ impl<'py> Array<'py> {
         if self.dtype.is::<T>() {
             return Ok(());
         }
-        Err(wrong_type(self.what, &name(self.dtype), &name(T::DTYPE)))
+        Err(self.wrong_type(&name(T::DTYPE)))
+    }
+
+    fn wrong_type(&self, expected: &str) -> PyErr {
+        wrong_type(self.what, &name(self.dtype), expected)
     }
 
     pub(crate) fn expect_shape(&self, expected: &[usize]) -> PyResult<()> {
@@ -254,21 +258,25 @@ impl<'py> Array<'py> {
 
     /// The values as rows, with the classes along an axis: as they lie, or of a copy where they cannot be viewed so.
     pub(crate) fn rows<'a>(&'a self, axis: usize, copied: &'a mut Copied<f32>) -> PyResult<Rows<'a>> {
-        self.expect_type::<f32>()?;
         let Some((shape, strides, span)) = self.extent(axis) else { return self.copied_rows(axis, copied) };
         // SAFETY: the caller says that values lie at these strides from the pointer on, of which `span` is the last; they are
-        // aligned f32 in memory that is kept. That nobody writes to them meanwhile is asked of callers, in README.
-        let values = unsafe { slice(self.data.cast::<f32>(), span) };
-        let rows = Rows::with_strides(values, shape, strides).map_err(to_py)?;
-        Ok(if is_alone() { rows.on_this_thread() } else { rows })
+        // aligned, of this type, and in memory that is kept. That nobody writes to them meanwhile is asked of callers, in README.
+        let rows = match self.dtype {
+            dtype if dtype.is::<f32>() => {
+                Rows::with_strides(unsafe { slice(self.data.cast::<f32>(), span) }, shape, strides)
+            }
+            _ => return Err(self.wrong_type(&name(f32::DTYPE))),
+        };
+        on_threads(rows)
     }
 
     /// As [`rows`](Self::rows), of a copy.
     pub(crate) fn copied_rows<'a>(&self, axis: usize, copied: &'a mut Copied<f32>) -> PyResult<Rows<'a>> {
-        self.expect_type::<f32>()?;
-        *copied = self.copy()?;
-        let rows = Rows::along_axis(&copied.0, &self.shape, axis).map_err(to_py)?;
-        Ok(if is_alone() { rows.on_this_thread() } else { rows })
+        *copied = match self.dtype {
+            dtype if dtype.is::<f32>() => self.copy()?,
+            _ => return Err(self.wrong_type(&name(f32::DTYPE))),
+        };
+        on_threads(Rows::along_axis(&copied.0, &self.shape, axis))
     }
 
     /// The values as rows that results are written to.
@@ -334,7 +342,7 @@ impl<'py> Array<'py> {
             )+};
         }
         labels!(i64, i32, u8, u32, u16, u64, i16, i8);
-        Err(wrong_type(self.what, &name(self.dtype), "integers, or float32 for distributions"))
+        Err(self.wrong_type("integers, or float32 for distributions"))
     }
 
     /// The first and the last byte of all values, but for those of nothing.
@@ -435,6 +443,12 @@ unsafe fn slice<'a, T>(data: *const T, len: usize) -> &'a [T] {
 unsafe fn slice_mut<'a, T>(data: *mut T, len: usize) -> &'a mut [T] {
     // SAFETY: the caller's.
     if len == 0 { &mut [] } else { unsafe { std::slice::from_raw_parts_mut(data, len) } }
+}
+
+/// Rows for a call on this thread, where there is no other.
+fn on_threads(rows: Result<Rows<'_>, xent::Error>) -> PyResult<Rows<'_>> {
+    let rows = rows.map_err(to_py)?;
+    Ok(if is_alone() { rows.on_this_thread() } else { rows })
 }
 
 fn wrong_type(what: &str, given: &str, expected: &str) -> PyErr {

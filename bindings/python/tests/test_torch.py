@@ -398,3 +398,23 @@ def test_second_derivatives_of_a_linear_classifier():
         gradients = torch.autograd.grad(loss, (x, w), create_graph=True)
         found.append(torch.autograd.grad(sum(g.square().sum() for g in gradients), (x, w)))
     torch.testing.assert_close(found[0], found[1])
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="there is no /proc")
+def test_many_steps_leave_nothing_behind():
+    from test_process import resident
+
+    x, target = torch.randn(64, 2000, requires_grad=True), torch.randint(2000, (64,))
+    w = torch.randn(2000, 16, requires_grad=True)
+
+    def steps(count):
+        for _ in range(count):
+            xent.torch.cross_entropy(x, target).backward()
+            xent.torch.linear_cross_entropy(x[:, :16], w, target).backward()
+            xent.torch.cross_entropy(x, target, reduction="none")  # a graph that nobody walks
+
+    steps(30)
+    before = resident()
+    steps(300)
+    # One array of logits, or its gradient, that stays behind in every step would be 150 MB.
+    assert resident() - before < 8 << 20
