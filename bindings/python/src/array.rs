@@ -3,7 +3,7 @@
 use dlpark::ffi::{DLDataType, DLDataTypeCode, DLDeviceType};
 use dlpark::python::consumer::exchange::ExchangeApi;
 use dlpark::python::{ImportedDlpack, from_dlpack};
-use dlpark::{DlpackFlags, TensorRef};
+use dlpark::{DlpackElement, DlpackFlags, TensorRef};
 use numpy::{PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods, npyffi};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -37,9 +37,9 @@ enum Owner<'py> {
 pub(crate) struct Copied<T>(Vec<T>);
 
 /// What a type of values is in Rust.
-pub(crate) trait Value: Copy + dlpark::DlpackElement {}
+pub(crate) trait Value: Copy + DlpackElement {}
 
-impl<T: Copy + dlpark::DlpackElement> Value for T {}
+impl<T: Copy + DlpackElement> Value for T {}
 
 impl<'py> Array<'py> {
     /// An array that is called `what` in errors: of NumPy, with DLPack, or with the buffer protocol.
