@@ -15,6 +15,8 @@ import xent.torch  # noqa: E402
 
 DIGITS = Path(__file__).parents[3] / "examples" / "data" / "digits.csv"
 
+NEEDS = "PyTorch's own samples need the package expecttest"
+
 torch_cross_entropy = F.cross_entropy
 if hasattr(F, "linear_cross_entropy"):
     torch_linear_cross_entropy = F.linear_cross_entropy
@@ -60,11 +62,20 @@ def same(found, rtol=2e-6, atol=2e-6):
         torch.testing.assert_close(gradient, slope, rtol=rtol, atol=atol)
 
 
+def is_left(target, weight=None, reduction="mean", **options):
+    """Whether a mean by weights is left to PyTorch, because the weights that count add up to less than nothing."""
+    if weight is None or reduction != "mean" or target.is_floating_point():
+        return False
+    counts = target != options.get("ignore_index", -100)
+    return bool(weight[target[counts]].sum() < 0)
+
+
 def op_samples(name, dtype=torch.float32):
-    methods = pytest.importorskip("torch.testing._internal.common_methods_invocations", reason="no OpInfo")
+    methods = pytest.importorskip("torch.testing._internal.common_methods_invocations", reason=NEEDS)
     ops = [op for op in methods.op_db if op.name == name and not op.variant_test_name]
     if not ops:
         pytest.skip(f"this PyTorch has no {name}")
+    torch.manual_seed(0)
     return list(ops[0].sample_inputs("cpu", dtype, requires_grad=True))
 
 
@@ -81,17 +92,19 @@ def test_the_samples_of_opinfo(own, record_property):
             )
         )
     record_property("samples", len(samples))
-    assert len(samples) >= 20 and own == {"xent": len(samples), "torch": 0}
+    left = sum(is_left(*sample.args, **sample.kwargs) for sample in samples)
+    assert len(samples) >= 20 and left <= 1 and own == {"xent": len(samples), "torch": left}
 
 
 def test_the_samples_of_opinfo_without_gradients(own):
-    for sample in op_samples("nn.functional.cross_entropy"):
+    samples = op_samples("nn.functional.cross_entropy")
+    for sample in samples:
         with torch.no_grad():
             arguments = (sample.input, *sample.args)
             loss, expected = (f(*arguments, **sample.kwargs) for f in (xent.torch.cross_entropy, torch_cross_entropy))
         torch.testing.assert_close(loss, expected)
         assert not loss.requires_grad
-    assert own["xent"] > 0 and own["torch"] == 0
+    assert own["xent"] == len(samples) and own["torch"] <= 1
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16], ids=str)
@@ -104,9 +117,10 @@ def test_other_types_are_left_to_pytorch(own, dtype):
 
 
 def test_the_samples_of_moduleinfo(own):
-    modules = pytest.importorskip("torch.testing._internal.common_modules", reason="no ModuleInfo")
+    modules = pytest.importorskip("torch.testing._internal.common_modules", reason=NEEDS)
     info = next(info for info in modules.module_db if info.module_cls is torch.nn.CrossEntropyLoss)
-    count = 0
+    torch.manual_seed(0)
+    count = left = 0
     for sample in info.module_inputs_func(info, "cpu", torch.float32, requires_grad=True, training=True):
         made, given = sample.constructor_input, sample.forward_input
         module = torch.nn.CrossEntropyLoss(*made.args, **made.kwargs)
@@ -120,7 +134,8 @@ def test_the_samples_of_moduleinfo(own):
         tensors = [a.detach().requires_grad_(i == 0 and a.is_floating_point()) for i, a in enumerate(given.args)]
         same(both(xent.torch.cross_entropy, torch_cross_entropy, tensors, call))
         count += 1
-    assert count >= 60 and own == {"xent": count, "torch": 0}
+        left += is_left(given.args[1], module.weight, module.reduction, ignore_index=module.ignore_index)
+    assert count >= 100 and left < count / 10 and own == {"xent": count, "torch": left}
 
 
 SHAPES = [(5,), (7, 5), (0, 5), (3, 5, 4), (2, 5, 3, 4), (2, 3, 2, 2, 2), (600, 10), (40, 1500)]

@@ -61,14 +61,11 @@ class _CrossEntropy(torch.autograd.Function):
     """Keeps its inputs and 32 bytes a row."""
 
     @staticmethod
-    def forward(ctx, logits, target, weight, ignore_index, reduction, label_smoothing, axis):
-        loss = _loss(logits, reduction, axis)
-        ctx.sums = _core.forward(
-            logits, target, weight, ignore_index, reduction, label_smoothing, axis, loss, True
-        )
+    def forward(ctx, logits, target, weight, options):
+        loss = _loss(logits, options[1], options[3])
+        ctx.sums = _core.forward(logits, target, weight, *options, loss, True)
         ctx.save_for_backward(logits, target, weight)
-        ctx.options = (ignore_index, reduction, label_smoothing)
-        ctx.axis = axis
+        ctx.options = options
         return loss
 
     @staticmethod
@@ -77,25 +74,22 @@ class _CrossEntropy(torch.autograd.Function):
         needs_logits, needs_target = ctx.needs_input_grad[:2]
         if torch.is_grad_enabled():
             # The gradient is to be differentiated once more: PyTorch's own can be.
-            ignore_index, reduction, label_smoothing = ctx.options
-            loss = _torch_cross_entropy(
-                logits,
-                target,
-                weight,
-                ignore_index=ignore_index,
-                reduction=reduction,
-                label_smoothing=label_smoothing,
-            )
+            loss = _torch_loss(logits, target, weight, *ctx.options[:3])
             wanted = [t for t, needs in ((logits, needs_logits), (target, needs_target)) if needs]
             gradients = list(torch.autograd.grad(loss, wanted, upstream, create_graph=True))
             gradient = gradients.pop(0) if needs_logits else None
-            return gradient, gradients.pop() if needs_target else None, None, None, None, None, None
+            return gradient, gradients.pop() if needs_target else None, None, None
         gradient = _like(logits) if needs_logits else None
         of_target = _like(target) if needs_target else None
-        _core.backward(
-            logits, target, weight, *ctx.options, ctx.axis, ctx.sums, upstream, gradient, of_target
-        )
-        return gradient, of_target, None, None, None, None, None
+        _core.backward(logits, target, weight, *ctx.options, ctx.sums, upstream, gradient, of_target)
+        return gradient, of_target, None, None
+
+
+def _torch_loss(logits, target, weight, ignore_index, reduction, label_smoothing):
+    """PyTorch's own loss."""
+    return _torch_cross_entropy(
+        logits, target, weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing
+    )
 
 
 def _like(tensor):
@@ -132,36 +126,29 @@ def cross_entropy(
     if size_average is not None or reduce is not None:
         reduction = _reduction.legacy_get_string(size_average, reduce)
     if _is_eager() and _is_plain(input) and _takes(target, weight, ignore_index) and (dims := input.dim()):
-        axis = 0 if dims == 1 else 1
+        options = (ignore_index, reduction, label_smoothing, 0 if dims == 1 else 1)
         # PyTorch has words of its own for what is wrong, and takes some of it.
         try:
             if torch.is_grad_enabled() and (input.requires_grad or target.requires_grad):
-                return _CrossEntropy.apply(input, target, weight, ignore_index, reduction, label_smoothing, axis)
-            loss = _loss(input, reduction, axis)
-            _core.forward(input, target, weight, ignore_index, reduction, label_smoothing, axis, loss, False)
+                return _CrossEntropy.apply(input, target, weight, options)
+            loss = _loss(input, reduction, options[3])
+            _core.forward(input, target, weight, *options, loss, False)
             return loss
         except (TypeError, ValueError):
             pass
-    return _torch_cross_entropy(
-        input,
-        target,
-        weight,
-        ignore_index=ignore_index,
-        reduction=reduction,
-        label_smoothing=label_smoothing,
-    )
+    return _torch_loss(input, target, weight, ignore_index, reduction, label_smoothing)
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
     """Keeps its inputs and 32 bytes a row: the logits are made once more by the backward pass."""
 
     @staticmethod
-    def forward(ctx, x, weights, bias, target, weight, ignore_index, reduction, label_smoothing):
-        loss = _loss(x, reduction, x.dim() - 1)
+    def forward(ctx, x, weights, bias, target, weight, options):
+        loss = _loss(x, options[1], x.dim() - 1)
         tensors = (x, weights, bias, target, weight)
-        ctx.options = (ignore_index, reduction, label_smoothing)
-        ctx.sums = _core.linear_forward(tensors, *ctx.options, loss)
+        ctx.sums = _core.linear_forward(tensors, *options, loss)
         ctx.save_for_backward(*tensors)
+        ctx.options = options
         return loss
 
     @staticmethod
@@ -169,23 +156,14 @@ class _LinearCrossEntropy(torch.autograd.Function):
         tensors = ctx.saved_tensors
         needs = ctx.needs_input_grad[:3]
         if torch.is_grad_enabled():
-            x, weights, bias, target, weight = tensors
-            ignore_index, reduction, label_smoothing = ctx.options
-            loss = _torch_cross_entropy(
-                F.linear(x, weights, bias),
-                target,
-                weight,
-                ignore_index=ignore_index,
-                reduction=reduction,
-                label_smoothing=label_smoothing,
-            )
+            loss = _torch_loss(F.linear(*tensors[:3]), *tensors[3:], *ctx.options)
             wanted = [t for t, needed in zip(tensors, needs) if needed]
             found = iter(torch.autograd.grad(loss, wanted, upstream, create_graph=True))
             gradients = [next(found) if needed else None for needed in needs]
         else:
             gradients = [torch.empty_like(t) if needed else None for t, needed in zip(tensors, needs)]
             _core.linear_backward(tensors, *ctx.options, ctx.sums, upstream, gradients)
-        return *gradients, None, None, None, None, None
+        return *gradients, None, None, None
 
 
 def linear_cross_entropy(
@@ -219,22 +197,24 @@ def linear_cross_entropy(
         is_refused = ignore_index is not None and type(target) is torch.Tensor and target.is_floating_point()
         if not is_refused and _takes(target, weight, index):
             with contextlib.suppress(TypeError, ValueError):
+                options_of_loss = (index, reduction, label_smoothing)
                 return _LinearCrossEntropy.apply(
-                    input, linear_weight, linear_bias, target, weight, index, reduction, label_smoothing
+                    input, linear_weight, linear_bias, target, weight, options_of_loss
                 )
-    keywords = {"weight": weight, "reduction": reduction, "label_smoothing": label_smoothing}
     if _torch_linear_cross_entropy is not None:
         return _torch_linear_cross_entropy(
             input,
             linear_weight,
             target,
             linear_bias=linear_bias,
+            weight=weight,
+            reduction=reduction,
             ignore_index=ignore_index,
+            label_smoothing=label_smoothing,
             options=options,
-            **keywords,
         )
-    index = -100 if ignore_index is None else ignore_index
-    return _torch_cross_entropy(F.linear(input, linear_weight, linear_bias), target, ignore_index=index, **keywords)
+    logits, index = F.linear(input, linear_weight, linear_bias), -100 if ignore_index is None else ignore_index
+    return _torch_loss(logits, target, weight, index, reduction, label_smoothing)
 
 
 class _VocabParallelCrossEntropy(torch.autograd.Function):
