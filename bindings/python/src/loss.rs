@@ -245,7 +245,8 @@ pub(crate) fn forward<'py>(
     Ok(saved)
 }
 
-/// The backward pass: writes the gradients of logits, and of labels that are distributions, where they are wanted.
+/// The backward pass: writes the gradients of logits, and of labels that are distributions, where they are wanted. Where nothing was
+/// saved the rows are summed once more; the bits are the same.
 #[pyfunction]
 #[expect(clippy::too_many_arguments, reason = "they are those of PyTorch's function")]
 pub(crate) fn backward<'py>(
@@ -257,7 +258,7 @@ pub(crate) fn backward<'py>(
     reduction: &str,
     label_smoothing: f64,
     axis: usize,
-    saved: &Bound<'py, Saved>,
+    saved: Option<&Bound<'py, Saved>>,
     upstream: &Bound<'py, PyAny>,
     out: Option<&Bound<'py, PyAny>>,
     labels_out: Option<&Bound<'py, PyAny>>,
@@ -272,8 +273,13 @@ pub(crate) fn backward<'py>(
     if let Some(out) = out {
         let mut out = Array::of_dlpack("gradient", out)?;
         let gradient = out.rows_mut(axis)?;
-        let sums = &saved.get().0;
-        run(py, values(&view), || loss.backward_into(targets, view, sums, gradient))?;
+        let saved = saved.map(Bound::get);
+        let mut own = Scratch::new(if saved.is_none() { view.rows() } else { 0 })?;
+        let losses = own.losses();
+        run(py, values(&view), || match saved {
+            Some(Saved(sums)) => loss.backward_into(targets, view, sums, gradient),
+            None => loss.loss_and_gradient_into(targets, view, losses, gradient).map(drop),
+        })?;
     }
     if let Some(out) = labels_out {
         let mut out = Array::of_dlpack("gradient of the labels", out)?;
