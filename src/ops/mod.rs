@@ -36,7 +36,8 @@ pub use log_sum_exp::{log_sum_exp, log_sum_exp_into};
 pub use row_max::{argmax, argmax_into, row_max, row_max_into};
 pub use softmax::{softmax, softmax_in_place, softmax_into};
 pub use softmax_gradient::{softmax_gradient, softmax_gradient_in_place, softmax_gradient_into};
-pub use tokens::{SequenceLogProb, TokenLogProbs, TokenOutputs};
+pub use crate::engine::tokens::Truncation;
+pub use tokens::{Sampler, SequenceLogProb, TokenLogProbs, TokenOutputs};
 
 use crate::engine::call::{Call, Inputs, Source, Work};
 use crate::engine::options::Outputs;
