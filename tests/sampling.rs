@@ -179,7 +179,7 @@ fn chi_square(counts: &[usize], expected: &[f64]) -> f64 {
 fn draws_have_the_distribution() {
     const DRAWS: usize = 40_000;
     // Of 40 classes; more of the last block than of the first have next to no mass.
-    let logits: Vec<f32> = (0..40_u8).map(|i| f32::from(i * 29 % 40) * 0.08 - 0.02 * f32::from(i)).collect();
+    let logits: Vec<f32> = (0..40_u16).map(|i| f32::from(i * 29 % 40) * 0.08 - 0.02 * f32::from(i)).collect();
     let view = Rows::with_strides(&logits, [DRAWS, 40, 1], [0, 1, 0]).expect("one row, again and again");
     let seeds: Vec<u64> = (0..DRAWS as u64).map(|i| i * 3 + 1).collect();
     let zeros = vec![0; DRAWS];
@@ -353,8 +353,10 @@ fn errors_say_what_was_given_and_leave_outputs_alone() {
     for bad in [0.0, -0.1, 1.1, f64::NAN] {
         let error = Truncation::new().top_p(bad).expect_err("an error");
         assert!(matches!(&error, Error::Option { what: "top-p", .. }), "{error}");
-        let bad = bad - 0.1;
-        assert!(Truncation::new().min_p(bad.abs() + 1.01).is_err() && Truncation::new().min_p(bad - 1e-9).is_err() || bad > 0.0);
+    }
+    for bad in [-0.1, 1.1, f64::NAN] {
+        let error = Truncation::new().min_p(bad).expect_err("an error");
+        assert!(matches!(&error, Error::Option { what: "min-p", .. }), "{error}");
     }
     let none = Rows::new(&[], 0, 3).expect("no rows");
     assert_eq!(TokenLogProbs::new().sample(new, none), Ok((vec![], vec![])));

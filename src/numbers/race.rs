@@ -9,6 +9,7 @@
 //! limit cannot be ahead of the best one so far, and most classes' are not. So the f64 arithmetic that decides, whose bits are
 //! the same everywhere, is needed for a few classes of a row.
 
+use core::cmp::Ordering;
 use core::f64::consts::LN_2;
 
 use super::exp::Reference;
@@ -26,14 +27,15 @@ const UNIT: f64 = (1.0 - 1e-3) / 65_536.0;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Race {
     pub(crate) stream: Stream,
-    score: f64,
+    /// Its score, and what that was rounded by: next to a large logit there is no room for random numbers.
+    score: [f64; 2],
     /// Its class, `u32::MAX` where there is none.
     pub(crate) class: u32,
 }
 
 impl Race {
     pub(crate) fn new(stream: Stream) -> Self {
-        Self { stream, score: f64::NEG_INFINITY, class: u32::MAX }
+        Self { stream, score: [f64::NEG_INFINITY, 0.0], class: u32::MAX }
     }
 
     /// Lets a class take part; a logit of -inf never wins. Whether it is the best one now.
@@ -43,7 +45,11 @@ impl Race {
         // Neither is 0.
         #[expect(clippy::cast_precision_loss, reason = "of 64 bits the highest 53")]
         let (below, above) = (bits as f64 + 0.5, !bits as f64 + 0.5);
-        self.take(f64::from(logit) - ln(ln_1p(below / above)), class)
+        let (logit, gumbel) = (f64::from(logit), 0.0 - ln(ln_1p(below / above)));
+        // Knuth's two-sum. Of -inf the rest is NaN, which is ahead of nothing.
+        let score = logit + gumbel;
+        let part = score - logit;
+        self.take([score, (logit - (score - part)) + (gumbel - part)], class)
     }
 
     /// Takes the best of other classes. Of equal ones the lower is ahead.
@@ -51,10 +57,12 @@ impl Race {
         self.take(other.score, other.class);
     }
 
-    #[expect(clippy::float_cmp, reason = "equal scores are told apart by their classes")]
-    fn take(&mut self, score: f64, class: u32) -> bool {
-        let ahead = score > self.score
-            || score == self.score && score > f64::NEG_INFINITY && class < self.class;
+    fn take(&mut self, score: [f64; 2], class: u32) -> bool {
+        let ahead = match score.partial_cmp(&self.score) {
+            Some(Ordering::Greater) => true,
+            Some(Ordering::Equal) => class < self.class,
+            _ => false,
+        };
         if ahead {
             (self.score, self.class) = (score, class);
         }
@@ -64,7 +72,7 @@ impl Race {
     /// What the highest bits of a class times this must be below its term, relative to a reference, for it to be the best one.
     pub(crate) fn limit(&self, reference: Reference) -> f32 {
         let Reference { pivot, exponent } = reference;
-        let term = exp(self.score - f64::from(pivot) - f64::from(exponent) * LN_2);
+        let term = exp((self.score[0] - f64::from(pivot)) + self.score[1] - f64::from(exponent) * LN_2);
         narrow_normal((term * UNIT).min(LARGEST))
     }
 }
