@@ -69,11 +69,7 @@ fn log_sum_exp(logits: impl Iterator<Item = f32> + Clone) -> f64 {
     f64::from(max) + logits.map(|x| (f64::from(x) - f64::from(max)).exp()).sum::<f64>().ln()
 }
 
-fn sample(
-    options: &TokenLogProbs<'_>,
-    sampler: Sampler<'_>,
-    logits: Rows<'_>,
-) -> (Vec<u32>, Vec<f32>) {
+fn sample(options: &TokenLogProbs<'_>, sampler: Sampler<'_>, logits: Rows<'_>) -> (Vec<u32>, Vec<f32>) {
     let (mut ids, mut log_probs) = (vec![7; logits.rows()], vec![7.0; logits.rows()]);
     let wanted = TokenOutputs::new().sample(sampler, &mut ids, &mut log_probs);
     options.read_into(logits, wanted).expect("a valid call");
@@ -324,7 +320,11 @@ fn rows_without_a_distribution_and_ignored_rows_have_no_token() {
                 let wanted = wanted.sample(sampler, &mut ids, &mut log_probs);
                 TokenLogProbs::new().ignore_index(-1).read_into(view, wanted).expect("a valid call");
                 let masked = special == f32::NEG_INFINITY;
-                assert_eq!((ids[0] == NONE, log_probs[0].is_nan()), (!masked, !masked), "{backend}, {special}");
+                assert_eq!(
+                    (ids[0] == NONE, log_probs[0].is_nan()),
+                    (!masked, !masked),
+                    "{backend}, {special}"
+                );
                 assert!(ids[0] != 1 && ids[1] == NONE && log_probs[1].is_nan(), "{backend}, {special}");
                 assert_eq!((ids[2], log_probs[2]), (NONE, 0.0), "{backend}: ignored");
             }

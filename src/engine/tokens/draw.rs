@@ -1,8 +1,8 @@
 //! Tokens that are drawn: of all classes, in the race that a row's reading is; or of its most probable ones, of which as
 //! many are looked for as it takes.
 
-use super::super::parallel::Join;
 use super::super::options::set;
+use super::super::parallel::Join;
 use super::read::{Row, Run};
 use super::{NO_TOKEN, TokenCall};
 use crate::numbers::factor::narrow_normal;
@@ -153,7 +153,8 @@ impl TokenCall<'_> {
                 loop {
                     let whole = truncation.count(classes) == Some(wanted) || wanted >= classes;
                     let race = Race::new(draw.stream);
-                    if let Some((race, log)) = race_of_largest(truncation, race, of, max, log, &mut runs[0], whole)
+                    if let Some((race, log)) =
+                        race_of_largest(truncation, race, of, max, log, &mut runs[0], whole)
                     {
                         runs[0].race = Some(race);
                         log_drawn = log;

@@ -4,9 +4,9 @@
 mod draw;
 mod read;
 
+use self::draw::Draw;
 pub use self::draw::Truncation;
 pub(crate) use self::draw::{Draws, PerRow};
-use self::draw::Draw;
 use self::read::Row;
 pub(super) use self::read::Run;
 use super::options::set;

@@ -210,7 +210,8 @@ impl<'a> TokenLogProbs<'a> {
         let chosen = chosen.map(|labels| RowLabels::new(labels, rows, classes, ignored)).transpose()?;
         outputs.exact = exact;
         let (map, temperatures) = (self.options.map, self.temperatures.unwrap_or_default());
-        let call = TokenCall { logits: logits.values(), map, temperatures, chosen, top, named, draws, outputs };
+        let call =
+            TokenCall { logits: logits.values(), map, temperatures, chosen, top, named, draws, outputs };
         parallel::run(call, logits.execution()).map(drop)
     }
 

@@ -2,7 +2,7 @@
 
 use super::Sampler;
 use crate::engine::tokens::{Draws, Named, Outputs};
-use crate::ops::expect_rows;
+use crate::ops::{checked, expect_rows};
 use crate::{Error, IntoLabels, Labels};
 
 /// What [`TokenLogProbs::read_into`](crate::TokenLogProbs::read_into) writes: a buffer for each thing that is wanted.
@@ -122,18 +122,18 @@ impl<'a> TokenOutputs<'a> {
             sample.map_or((None, None, None), |(sampler, ids, to)| (Some(sampler), Some(ids), Some(to)));
         let draws = sampler.map(|sampler| sampler.validated(rows)).transpose()?;
         let outputs = Outputs {
-            chosen: checked("log-probabilities", chosen, rows, 1)?,
+            chosen: checked("log-probabilities", chosen, rows)?,
             exact: &mut [],
-            above: checked("counts above", above, rows, 1)?,
-            equal: checked("counts of equals", equal, rows, 1)?,
-            top_ids: checked("top ids", top_ids, rows, top)?,
-            top: checked("top log-probabilities", top_log_probs, rows, top)?,
-            named: checked("named log-probabilities", of_names, rows, named.count)?,
-            entropy: checked("entropies", entropy, rows, 1)?,
-            log_sum_exp: checked("log-sum-exps", log_sum_exp, rows, 1)?,
-            argmax: checked("argmax", argmax, rows, 1)?,
-            sample_ids: checked("sampled ids", sample_ids, rows, 1)?,
-            samples: checked("sampled log-probabilities", samples, rows, 1)?,
+            above: checked("counts above", above, rows)?,
+            equal: checked("counts of equals", equal, rows)?,
+            top_ids: checked("top ids", top_ids, rows.saturating_mul(top))?,
+            top: checked("top log-probabilities", top_log_probs, rows.saturating_mul(top))?,
+            named: checked("named log-probabilities", of_names, rows.saturating_mul(named.count))?,
+            entropy: checked("entropies", entropy, rows)?,
+            log_sum_exp: checked("log-sum-exps", log_sum_exp, rows)?,
+            argmax: checked("argmax", argmax, rows)?,
+            sample_ids: checked("sampled ids", sample_ids, rows)?,
+            samples: checked("sampled log-probabilities", samples, rows)?,
         };
         Ok(Valid { chosen: labels, top, named, draws, outputs })
     }
@@ -146,16 +146,4 @@ pub(super) struct Valid<'a> {
     pub(super) named: Named<'a>,
     pub(super) draws: Option<Draws<'a>>,
     pub(super) outputs: Outputs<'a>,
-}
-
-/// A slice of so many values per row, or an empty one where it is not wanted.
-fn checked<'a, T>(
-    what: &'static str,
-    slice: Option<&'a mut [T]>,
-    rows: usize,
-    per_row: usize,
-) -> Result<&'a mut [T], Error> {
-    let Some(slice) = slice else { return Ok(&mut []) };
-    expect_rows(what, slice.len(), rows.saturating_mul(per_row))?;
-    Ok(slice)
 }
