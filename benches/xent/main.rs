@@ -9,6 +9,7 @@
 mod common;
 
 mod calls;
+mod compare;
 mod limits;
 mod linear;
 mod operations;
@@ -29,6 +30,7 @@ fn main() {
     calls::bench(&mut criterion);
     linear::bench(&mut criterion, quick);
     tokens::bench(&mut criterion, quick);
+    compare::bench(&mut criterion, quick);
     for mut case in plan::cases(quick) {
         limits::bench(&mut criterion, &mut case);
         operations::bench(&mut criterion, &mut case);

@@ -93,7 +93,7 @@ impl<'a> Comparison<'a> {
     }
 
     /// `ln q_y - ln p_y` for the label `y`: positive where the logits give it more probability than the reference does. It is at
-    /// most 1 ULP off, or 2⁻⁴⁴ of the larger of 1 and the difference of the logits, where that is more. NaN for a label that takes
+    /// most 1 ULP off, or 10⁻¹² of the larger of 1 and the difference of the logits, where that is more. NaN for a label that takes
     /// no part in either.
     pub fn label_change(self, to: &'a mut [f32]) -> Self {
         Self { change: Some(to), ..self }
@@ -183,8 +183,8 @@ impl<'a> LogitComparison<'a> {
     }
 
     /// As [`compare_into`](Self::compare_into), with the gradient of `KL(p||q)` with respect to the logits, `u (q_i - p_i) / T` for the
-    /// [upstream gradient](Self::upstream) `u`, into a buffer of their shape. It is at most 1 ULP off, also where both
-    /// probabilities are next to each other.
+    /// [upstream gradient](Self::upstream) `u`, into a buffer of their shape. It is at most 1 ULP off, or, where
+    /// both probabilities are next to each other, 10⁻¹² of the larger one.
     ///
     /// # Errors
     ///

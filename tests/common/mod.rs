@@ -3,6 +3,7 @@
 #![allow(dead_code, unused_imports, reason = "each test crate uses its part")]
 #![allow(unreachable_pub, reason = "a module of test crates, seen by no other crate")]
 
+pub mod comparison;
 pub mod composite;
 pub mod drawn;
 pub mod example;
@@ -10,6 +11,7 @@ pub mod integer_rows;
 pub mod npy_bytes;
 pub mod paths;
 pub mod property;
+pub mod race;
 pub mod reference;
 pub mod statistics;
 pub mod strategies;
