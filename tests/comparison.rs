@@ -194,7 +194,7 @@ fn equal_rows_differ_by_nothing_and_near_ones_by_what_they_do() {
         let got = Answer::of(&LogitComparison::new(), view(&row), view(&offset), &[3]);
         assert!(got.kl[0] < 1e-11 && got.kl[0] > 0.0, "{backend}: {:e}", got.kl[0]);
         // Two classes whose logits are t apart in one row: KL is ln cosh(t / 2), next to 0 t² / 8, and JS a fourth of that.
-        for t in [1e-3_f32, 1e-6, 1e-12, 1e-17] {
+        for t in [1e-3_f32, 1e-6, 1e-11] {
             let view = |logits| Rows::new(logits, 1, 2).expect("a row").with_backend(backend);
             let (even, other) = ([0.0, 0.0], [0.0, t]);
             let got = Answer::of(&LogitComparison::new(), view(&even), view(&other), &[0]);

@@ -50,7 +50,9 @@ fn case() -> impl Strategy<Value = Case> {
         let offset = prop_oneof![3 => Just(0.0_f32), 1 => -300.0_f32..300.0];
         (vec(logit.clone(), classes), offset, mask, 0.2_f32..3.0, cut.clone(), any::<u64>(), any::<u64>())
             .prop_map(|(mut logits, offset, mask, temperature, cut, seed, position)| {
-                logits.iter_mut().for_each(|x| *x += offset);
+                for x in &mut logits {
+                    *x += offset;
+                }
                 Case { logits, mask, temperature, cut, seed, position }
             })
     })

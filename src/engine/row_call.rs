@@ -321,29 +321,7 @@ impl<'a> RowCall<'a> {
             RowWork::Compare => {
                 // There are the logits that these are compared with.
                 let Some(first) = second else { return };
-                match (&mut self.inputs, &mut self.results) {
-                    (Source::Over(values), _) => {
-                        let mut copy = lines.update(values);
-                        self.compare.run(
-                            token,
-                            group,
-                            first,
-                            None,
-                            Some(rows_of(&mut copy, values)),
-                            classes,
-                        );
-                        lines.put_back(copy, values);
-                    }
-                    (Source::Shared(from), results) => {
-                        let logits = lines.read(*from);
-                        let mut copy = results.as_ref().and_then(|to| lines.write(to));
-                        let gradient = results.as_mut().map(|to| rows_of(&mut copy, to));
-                        self.compare.run(token, group, first, Some(logits), gradient, classes);
-                        if let Some(to) = results {
-                            lines.put_back(copy, to);
-                        }
-                    }
-                }
+                self.compare.group(lines, first, &mut self.inputs, self.results.as_mut());
             }
             RowWork::Loss(formula) => {
                 let inputs = lines.read(self.inputs.share());

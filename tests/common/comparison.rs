@@ -36,6 +36,7 @@ fn excess(x: f64) -> f64 {
 
 /// The divergences of `softmax(scale a)` and `softmax(scale b)`, by the definitions, with `sum q - sum p`, which is 0, added to
 /// each sum.
+#[expect(clippy::float_cmp, reason = "infinities are exact")]
 pub fn compare(a: &[f64], b: &[f64], scale: f64) -> Reference {
     let ((a_max, a_log), (b_max, b_log)) = (ends(a, scale), ends(b, scale));
     if !(a_max.is_finite() && b_max.is_finite() && (a_log + b_log).is_finite()) {

@@ -25,7 +25,7 @@ pub fn score(logit: f32, seed: u64, position: u64, class: u32) -> f64 {
     let [low, high] = words(position);
     let block = philox([class / 128 * 16 + class % 32 / 2, 0, low, high], words(seed));
     let word = block[(class / 32 % 2 * 2 + class % 2) as usize];
-    let highest = if class / 64 % 2 == 0 { word % 65_536 } else { word / 65_536 };
+    let highest = if (class / 64).is_multiple_of(2) { word % 65_536 } else { word / 65_536 };
     let [middle, lowest, ..] = philox([class, 1, low, high], words(seed));
     let uniform = f64::from(highest) / 65_536.0
         + (f64::from(middle) + f64::from(lowest / 65_536) / 65_536.0 + 0.5 / 65_536.0)

@@ -1,12 +1,14 @@
 //! What is asked of two sets of logits, and where it goes.
 
+use super::super::call::Source;
 use super::super::options::set;
+use super::lines::{Lines, rows_of};
 use crate::kernels::compare::{Compare, Compared};
-use crate::kernels::group::Group;
 use crate::kernels::group_rows::{GroupRows, GroupRowsMut};
 use crate::kernels::map::Mask;
 use crate::numbers::factor::{narrow, narrow_normal};
-use crate::simd::{LANES, Token};
+use crate::simd::LANES;
+use crate::simd::strided::StridedMut;
 
 /// How two sets of logits are compared, and where what there is one of per row goes; each slice is empty where it is not
 /// wanted.
@@ -65,29 +67,53 @@ impl Comparing<'_> {
         set(self.change, row, narrow(of.change));
     }
 
-    /// Compares the rows of a group; the gradient goes over the logits where there are no others.
-    pub(super) fn run(
+    /// Compares the rows of a group with those of others; the gradient goes over the logits where these are not shared.
+    pub(super) fn group(
         &mut self,
-        token: Token,
-        group: &Group,
+        mut lines: Lines<'_>,
+        first: GroupRows<'_>,
+        logits: &mut Source<'_>,
+        results: Option<&mut StridedMut<'_>>,
+    ) {
+        let classes = logits.share().layout().classes;
+        match (logits, results) {
+            (Source::Over(values), _) => {
+                let mut copy = lines.update(values);
+                self.run(&lines, classes, first, None, Some(rows_of(&mut copy, values)));
+                lines.put_back(copy, values);
+            }
+            (Source::Shared(from), Some(to)) => {
+                let second = lines.read(*from);
+                let mut copy = lines.write(to);
+                self.run(&lines, classes, first, Some(second), Some(rows_of(&mut copy, to)));
+                lines.put_back(copy, to);
+            }
+            (Source::Shared(from), None) => {
+                let second = lines.read(*from);
+                self.run(&lines, classes, first, Some(second), None);
+            }
+        }
+    }
+
+    fn run(
+        &mut self,
+        lines: &Lines<'_>,
+        classes: usize,
         first: GroupRows<'_>,
         second: Option<GroupRows<'_>>,
         gradient: Option<GroupRowsMut<'_>>,
-        classes: usize,
     ) {
-        let mut results = [Compared::default(); LANES];
-        let (scale, mask, entropies) = (self.scale, self.mask, !self.jensen_shannon.is_empty());
-        let results_of = &mut results;
-        token.run(Compare {
+        let (group, mut results) = (lines.group, [Compared::default(); LANES]);
+        lines.token.run(Compare {
             group,
             classes,
-            scale,
-            mask,
+            scale: self.scale,
+            mask: self.mask,
             first,
             second,
             gradient,
-            entropies,
-            results: results_of,
+            entropies: !self.jensen_shannon.is_empty(),
+            results: &mut results,
         });
         for (row, result) in group.rows[..group.len].iter().zip(&results) {
             self.put(*row, result);

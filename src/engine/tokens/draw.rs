@@ -199,8 +199,7 @@ fn race_of_largest(
     };
     // The first of them has a term of 1.
     let (mut mass, mut others) = (0.0, 0.0);
-    let mut found = 0;
-    for class in run.top.classes().take(limit) {
+    for (found, class) in run.top.classes().take(limit).enumerate() {
         let one = term(class);
         if found > 0 && ((top_p < 1.0 && mass >= top_p * all) || one < min_p) {
             return Some((race, ln_1p(others)));
@@ -208,7 +207,6 @@ fn race_of_largest(
         race.enter(of.logits[class as usize], class);
         mass += one;
         others += if found > 0 { one } else { 0.0 };
-        found += 1;
     }
     whole.then(|| (race, ln_1p(others)))
 }

@@ -136,13 +136,13 @@ impl<'a> Sampler<'a> {
 
     /// What the engine needs, once there is as much of everything as there are rows.
     pub(super) fn validated(self, rows: usize) -> Result<Draws<'a>, Error> {
-        expect_each("seeds", self.draws.seeds, rows)?;
-        expect_each("positions", self.draws.positions, rows)?;
-        expect_each("truncations", self.draws.truncations, rows)?;
+        expect_each("seeds", &self.draws.seeds, rows)?;
+        expect_each("positions", &self.draws.positions, rows)?;
+        expect_each("truncations", &self.draws.truncations, rows)?;
         Ok(self.draws)
     }
 }
 
-fn expect_each<T>(what: &'static str, values: PerRow<'_, T>, rows: usize) -> Result<(), Error> {
+fn expect_each<T>(what: &'static str, values: &PerRow<'_, T>, rows: usize) -> Result<(), Error> {
     if let PerRow::Each(values) = values { expect_rows(what, values.len(), rows) } else { Ok(()) }
 }
