@@ -60,7 +60,7 @@ fn masked(row: &[f32], mask: Option<&[bool]>) -> Vec<f64> {
 
 fn argmax(row: &[f64]) -> Option<usize> {
     let max = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    row.iter().position(|x| x.is_nan()).or_else(|| row.iter().position(|&x| x == max))
+    row.iter().position(|x| x.is_nan()).or_else(|| row.iter().position(|&x| x >= max))
 }
 
 /// What `got` has of a row, given its two rows as they are compared.
@@ -273,7 +273,10 @@ fn ignored_rows_are_not_read() {
         let got = Answer::of(&options, view(&a), view(&b), &[-100, 1]);
         assert_eq!((got.kl[0], got.reverse[0], got.shannon[0], got.change[0]), (0.0, 0.0, 0.0, 0.0));
         assert_eq!((got.same[0], &got.gradient[..2]), (false, &[0.0, 0.0][..]));
-        assert!(got.kl[1] > 1.0 && got.change[1] == -2.0 && got.gradient[2] > 0.5, "{backend}: {got:?}");
+        assert!(
+            got.kl[1] > 1.0 && (got.change[1] + 2.0).abs() < 1e-6 && got.gradient[2] > 0.5,
+            "{backend}: {got:?}"
+        );
     }
 }
 
