@@ -140,10 +140,6 @@ impl Inputs {
         tokens.expect("options in their ranges").class_mask(&self.mask)
     }
 
-    fn comparison(&self) -> Result<LogitComparison<'_>, Error> {
-        Ok(LogitComparison::new().temperature(1.25)?.upstream(Upstream::PerRow(&self.upstream)))
-    }
-
     fn hinge(&self) -> Hinge<'_> {
         Hinge::new().reduction(self.reduction).upstream(Upstream::PerRow(&self.upstream))
     }
@@ -191,6 +187,11 @@ fn over<'a>(i: &Inputs, values: &'a mut [f32], shape: (usize, usize)) -> RowsMut
         Some(backend) => matrix.with_backend(backend),
         None => matrix,
     }
+}
+
+/// Which has no reduction, and so takes an upstream gradient with any.
+fn comparison() -> Result<LogitComparison<'static>, Error> {
+    Ok(LogitComparison::new().temperature(1.25)?.upstream(-0.75))
 }
 
 /// A function that writes into the caller's memory.
@@ -346,19 +347,19 @@ pub const WRITERS: &[Writer] = writers! {
         let wanted = TokenOutputs::new().sample(sampler, ids, &mut o.losses);
         i.tokens_with_options().read_into(i.columns(), wanted)
     };
-    "comparison, gradient into" [Matrix Losses Second Labels Upstream] |i, o| {
-        let (comparison, gradient) = (i.comparison()?, matrix(&mut o.matrix, o.shape));
+    "comparison, gradient into" [Matrix Losses Second Labels] |i, o| {
+        let (comparison, gradient) = (comparison()?, matrix(&mut o.matrix, o.shape));
         let wanted = Comparison::new().kl(&mut o.losses).labels(&i.labels);
         comparison.compare_and_gradient_into(i.second(), i.logits(), wanted, gradient)
     };
-    "comparison, gradient in place" [Losses Second Labels Upstream] |i, o| {
+    "comparison, gradient in place" [Losses Second Labels] |i, o| {
         let wanted = Comparison::new().jensen_shannon(&mut o.losses).labels(&i.labels);
         let logits = over(i, &mut o.matrix, o.shape);
-        i.comparison()?.compare_and_gradient_in_place(i.second(), logits, wanted)
+        comparison()?.compare_and_gradient_in_place(i.second(), logits, wanted)
     };
-    "comparison, change of labels, columns" [Losses Second Labels Upstream] |i, o| {
+    "comparison, change of labels, columns" [Losses Second Labels] |i, o| {
         let wanted = Comparison::new().labels(&i.labels).label_change(&mut o.losses);
-        i.comparison()?.compare_into(i.second(), i.columns(), wanted)
+        comparison()?.compare_into(i.second(), i.columns(), wanted)
     };
     "hinge, loss_into" [Losses Labels Upstream]
         |i, o| i.hinge().loss_into(&i.labels, i.logits(), &mut o.losses).map(drop);
