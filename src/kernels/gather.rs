@@ -2,7 +2,7 @@
 
 use super::Kernel;
 use super::group::Group;
-use crate::simd::half::{Line, narrow, widen};
+use crate::simd::half::{Line, narrow, narrow_lanes, widen, widen_lanes};
 use crate::simd::strided::{Strided, StridedMut};
 use crate::simd::tile::{TileRows, TileRowsMut};
 use crate::simd::{LANES, Simd};
@@ -63,7 +63,7 @@ impl Kernel for Gather<'_> {
             for start in (0..classes).step_by(TURN) {
                 let len = (classes - start).min(TURN);
                 for (to, column) in tile[..len].iter_mut().zip(&mut columns) {
-                    widen(simd, half, column, to);
+                    widen_lanes(simd, half, column, to);
                     ask_for_next(simd, column);
                 }
                 simd.turn_out(&tile[..len], &mut TileRowsMut::of_lines(to, stride, start, len));
@@ -120,7 +120,7 @@ impl Kernel for Scatter<'_> {
                 let len = (classes - start).min(TURN);
                 simd.turn_in(&TileRows::of_lines(from, stride, start, len), &mut tile[..len]);
                 for (from, column) in tile[..len].iter().zip(&mut columns) {
-                    narrow(simd, half, from, column);
+                    narrow_lanes(simd, half, from, column);
                     ask_for_next(simd, column);
                 }
             }

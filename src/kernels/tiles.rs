@@ -13,7 +13,7 @@ use super::Kernel;
 use super::gather::ask_for_next;
 use super::group::Group;
 use crate::numbers::exp::{Exp, LaneReference, ROUNDER, lane_reference};
-use crate::simd::half::{Line, widen};
+use crate::simd::half::{Line, widen, widen_lanes};
 use crate::simd::strided::Strided;
 use crate::simd::tile::{TileRows, TileRowsMut};
 use crate::simd::{LANES, Lanes, Simd, Wide};
@@ -64,7 +64,7 @@ impl Kernel for LoadTiles<'_> {
                 simd.turn_in(&rows, tile);
             } else if let Some((half, columns)) = self.from.half_columns(&group.rows, group.len) {
                 for (to, column) in tile.iter_mut().zip(columns) {
-                    widen(simd, half, column, to);
+                    widen_lanes(simd, half, column, to);
                     ask_for_next(simd, column);
                 }
             } else if let Some(columns) = self.from.columns(&group.rows, group.len) {

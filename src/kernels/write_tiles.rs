@@ -6,7 +6,7 @@ use super::group::{Group, NO_LABEL};
 use super::map::times_slope;
 use super::tiles::LINE;
 use super::write::{Formula, LogFactors, RowFactors};
-use crate::simd::half::narrow;
+use crate::simd::half::{narrow, narrow_lanes};
 use crate::simd::strided::StridedMut;
 use crate::simd::tile::TileRowsMut;
 use crate::simd::{LANES, Lanes, Simd};
@@ -86,7 +86,7 @@ impl Kernel for WriteTiles<'_> {
                 }
             } else if let Some((half, columns)) = results.half_columns_mut(&group.rows, group.len) {
                 for (from, column) in tile.iter().zip(columns) {
-                    narrow(simd, half, from, column);
+                    narrow_lanes(simd, half, from, column);
                     ask_for_next(simd, column);
                 }
             } else if let Some(columns) = results.columns_mut(&group.rows, group.len) {
