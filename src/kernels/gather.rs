@@ -2,7 +2,7 @@
 
 use super::Kernel;
 use super::group::Group;
-use crate::simd::half::{Half, Line, narrow, widen};
+use crate::simd::half::{Half, Line, narrow, narrow_lanes, widen, widen_lanes};
 use crate::simd::strided::{Columns, Strided, StridedMut};
 use crate::simd::tile::{TileRows, TileRowsMut};
 use crate::simd::{LANES, Simd};
@@ -37,7 +37,7 @@ impl<'a> AnyColumns<'a> {
             }
             Self::Half(half, columns) => {
                 let column = columns.at(class);
-                widen(simd, *half, column, to);
+                widen_lanes(simd, *half, column, to);
                 if ask_for_next {
                     simd.prefetch(column.as_ptr().wrapping_add(LANES));
                 }
@@ -62,7 +62,7 @@ pub(super) fn store_column<S: Simd>(
             simd.prefetch(column.as_ptr().wrapping_add(LANES));
         }
     } else if let Some((half, column)) = to.half_column_mut(row, class) {
-        narrow(simd, half, from, column);
+        narrow_lanes(simd, half, from, column);
         if ask_for_next {
             simd.prefetch(column.as_ptr().wrapping_add(LANES));
         }

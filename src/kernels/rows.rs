@@ -53,7 +53,7 @@ pub(crate) struct SumRows<'a> {
     /// Whether the rows, or their parts, end here.
     pub(crate) close: bool,
     /// How many values after each logit there is one that is asked for before it is needed: a logit that is read next, or the
-    /// place of a result. 0 where nothing is.
+    /// place of a result. 0 where nothing is. Of rows of f32 alone.
     pub(crate) ahead: &'a [usize],
 }
 
@@ -67,7 +67,10 @@ impl Kernel for SumRows<'_> {
         let mut ahead = ahead.iter();
         for (i, ((&label, reference), sum)) in labels.iter().zip(references).zip(&mut *sums).enumerate() {
             let logits = rows.line(i);
-            let ahead = ahead.next().copied().unwrap_or_default();
+            let ahead = match logits {
+                Line::F32(_) => ahead.next().copied().unwrap_or_default(),
+                Line::Half(..) => 0,
+            };
             let keep = lines.next();
             if open {
                 *sum = RowSum::EMPTY;
@@ -215,7 +218,7 @@ impl<S: Simd> Row<'_, S> {
                     }
                     // Chosen without a branch, which would be foreseen for one row and not for the next.
                     simd.load_step(if !MASK && i == label { copy } else { step }, part)
-                } else if let (Some((half, steps)), true) = (half_steps, MASK || i != label) {
+                } else if let (Some((half, steps)), true) = (half_steps, !AHEAD && (MASK || i != label)) {
                     simd.widen_step(half, &steps[i], part)
                 } else {
                     simd.load_step(copy, part)
@@ -227,6 +230,8 @@ impl<S: Simd> Row<'_, S> {
                 let mut room = [0.0; STEP];
                 let tail = if !MASK && whole == label {
                     &copy.as_flattened()[..tail.len()]
+                } else if AHEAD {
+                    tail.floats()
                 } else {
                     tail.block(simd, 0, STEP, &mut room)
                 };

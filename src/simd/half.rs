@@ -1,7 +1,7 @@
 //! What the values of a view are, as data: f32, or numbers of 16 bits, which kernels widen as they load and narrow as they
 //! store.
 
-use super::{LANES, Lanes, Simd};
+use super::{Kernel, LANES, Lanes, Simd};
 
 /// The type of a view's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,13 +154,19 @@ impl<'a> Line<'a> {
         }
     }
 
+    /// All values that are f32; none of others.
+    #[inline(always)]
+    pub(crate) fn floats(self) -> &'a [f32] {
+        match self {
+            Self::F32(values) => values,
+            Self::Half(..) => &[],
+        }
+    }
+
     /// Whole steps of f32: four times sixteen; none of others.
     #[inline(always)]
     pub(crate) fn steps(self) -> &'a [[[f32; LANES]; 4]] {
-        match self {
-            Self::F32(values) => values.as_chunks().0.as_chunks().0,
-            Self::Half(..) => &[],
-        }
+        self.floats().as_chunks().0.as_chunks().0
     }
 
     /// Whole steps of halves, if these are some.
@@ -221,40 +227,81 @@ impl<'a> LineRows<'a> {
     }
 }
 
-/// Widens values to as many f32.
+/// Widens values to as many f32, by a call: a kernel has no copy of it.
 #[inline(always)]
 pub(crate) fn widen<S: Simd>(simd: S, half: Half, from: &[u16], to: &mut [f32]) {
-    let (lines, tail) = from.as_chunks::<LANES>();
-    let (to_lines, to_tail) = to.as_chunks_mut::<LANES>();
-    for (from, to) in lines.iter().zip(to_lines) {
-        for part in 0..S::PARTS {
-            simd.widen_half(half, from, part).store(to, part);
-        }
+    simd.run(Widen { half, from, to });
+}
+
+/// Narrows f32 to as many values, by a call.
+#[inline(always)]
+pub(crate) fn narrow<S: Simd>(simd: S, half: Half, from: &[f32], to: &mut [u16]) {
+    simd.run(Narrow { half, from, to });
+}
+
+/// Widens sixteen values.
+#[inline(always)]
+pub(crate) fn widen_lanes<S: Simd>(simd: S, half: Half, from: &[u16; LANES], to: &mut [f32; LANES]) {
+    for part in 0..S::PARTS {
+        simd.widen_half(half, from, part).store(to, part);
     }
-    if !tail.is_empty() {
-        let mut last = [0; LANES];
-        last[..tail.len()].copy_from_slice(tail);
-        for part in 0..S::PARTS {
-            simd.widen_half(half, &last, part).store_tail(to_tail, part);
+}
+
+/// Narrows sixteen values.
+#[inline(always)]
+pub(crate) fn narrow_lanes<S: Simd>(simd: S, half: Half, from: &[f32; LANES], to: &mut [u16; LANES]) {
+    for part in 0..S::PARTS {
+        simd.load(from, part).store_half(half, to, part);
+    }
+}
+
+struct Widen<'a> {
+    half: Half,
+    from: &'a [u16],
+    to: &'a mut [f32],
+}
+
+impl Kernel for Widen<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, simd: S) {
+        let (lines, tail) = self.from.as_chunks::<LANES>();
+        let (to_lines, to_tail) = self.to.as_chunks_mut::<LANES>();
+        for (from, to) in lines.iter().zip(&mut *to_lines) {
+            widen_lanes(simd, self.half, from, to);
+        }
+        if !tail.is_empty() {
+            let (mut last, mut values) = ([0; LANES], [0.0; LANES]);
+            last[..tail.len()].copy_from_slice(tail);
+            widen_lanes(simd, self.half, &last, &mut values);
+            let to = to_lines.get_mut(lines.len()).map_or(to_tail, |line| &mut line[..]);
+            to[..tail.len()].copy_from_slice(&values[..tail.len()]);
         }
     }
 }
 
-/// Narrows f32 to as many values.
-#[inline(always)]
-pub(crate) fn narrow<S: Simd>(simd: S, half: Half, from: &[f32], to: &mut [u16]) {
-    let (lines, tail) = from.as_chunks::<LANES>();
-    let (to_lines, to_tail) = to.as_chunks_mut::<LANES>();
-    for (from, to) in lines.iter().zip(to_lines) {
-        for part in 0..S::PARTS {
-            simd.load(from, part).store_half(half, to, part);
+struct Narrow<'a> {
+    half: Half,
+    from: &'a [f32],
+    to: &'a mut [u16],
+}
+
+impl Kernel for Narrow<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, simd: S) {
+        let (lines, tail) = self.from.as_chunks::<LANES>();
+        let (to_lines, to_tail) = self.to.as_chunks_mut::<LANES>();
+        for (from, to) in lines.iter().zip(to_lines) {
+            narrow_lanes(simd, self.half, from, to);
         }
-    }
-    if !tail.is_empty() {
-        let mut last = [0; LANES];
-        for part in 0..S::PARTS {
-            simd.load_tail(tail, part, 0.0).store_half(half, &mut last, part);
+        if !tail.is_empty() {
+            let (mut last, mut bits) = ([0.0; LANES], [0; LANES]);
+            last[..tail.len()].copy_from_slice(tail);
+            narrow_lanes(simd, self.half, &last, &mut bits);
+            to_tail.copy_from_slice(&bits[..tail.len()]);
         }
-        to_tail.copy_from_slice(&last[..tail.len()]);
     }
 }
