@@ -112,6 +112,15 @@ pub enum Error {
         /// What the view is: `"weights"`, ...
         what: &'static str,
     },
+    /// The values of a view are of a type that a call does not take.
+    ElementType {
+        /// What the view is: `"weights"`, ...
+        what: &'static str,
+        /// Its type.
+        given: &'static str,
+        /// The type that is taken.
+        expected: &'static str,
+    },
     /// The workspace is too small for what a call needs at once.
     Workspace {
         /// Its bytes.
@@ -259,6 +268,9 @@ impl fmt::Display for Error {
             }
             Self::UnevenRows { what } => {
                 write!(f, "the rows of the {what} do not lie evenly; expected one stride between them")
+            }
+            Self::ElementType { what, given, expected } => {
+                write!(f, "the {what}: values are {given}; expected {expected}")
             }
             Self::Workspace { given, expected } => {
                 write!(f, "a workspace of {given} bytes is too small; expected at least {expected}")

@@ -16,8 +16,8 @@
 //! Every operation comes in up to three forms: it allocates its result, writes it into a buffer (`_into`), or
 //! over its input (`_in_place`). The last two allocate nothing per row or per class.
 //!
-//! Logits are [`Rows`]: a checked view of rows × classes f32, with a stride, or with the classes along any axis of an
-//! array. The instruction set is a
+//! Logits are [`Rows`]: a checked view of rows × classes f32, or, with the feature `half`, bf16 or f16, with a stride, or with the
+//! classes along any axis of an array. The instruction set is a
 //! [`Backend`], detected at run time. Work on more than about 32 000 logits runs on the
 //! [Rayon](https://docs.rs/rayon) pool the caller is in, or all of it on the calling thread ([`Rows::on_this_thread`]); no thread count changes a bit.
 //!
@@ -53,6 +53,7 @@ pub use error::Error;
 pub use numbers::log_sum_exp::LogSumExp;
 pub use ops::*;
 pub use simd::{Backend, PartialRow};
+pub use views::element::Element;
 pub use views::labels::{IntoLabels, IntoTargets, Labels, Targets};
 pub use views::rows::Rows;
 pub use views::rows_mut::RowsMut;

@@ -8,7 +8,10 @@ use std::path::{Path, PathBuf};
 use common::example::{Run, run};
 use common::npy_bytes::{f32_bytes, labels, logits, npy, with_header};
 use common::{backends, bound, reference, same_bits, ulp};
+use half::{bf16, f16};
 use ndarray::{Array1, Array2};
+use safetensors::Dtype;
+use safetensors::tensor::TensorView;
 use tempfile::TempDir;
 use xent::Backend;
 
@@ -121,6 +124,43 @@ fn labels_of_every_integer_type_are_read() {
 }
 
 #[test]
+fn logits_of_16_bits_are_read_from_npy_and_safetensors_files() {
+    let rounded: Vec<f32> = THREE_ROWS.iter().map(|x| bf16::from_f32(*x).to_f32()).collect();
+    let f16s: Vec<f16> = rounded.iter().map(|x| f16::from_f32(*x)).collect();
+    let bf16s: Vec<bf16> = rounded.iter().map(|x| bf16::from_f32(*x)).collect();
+    let [f32_bytes, f16_bytes] =
+        [f32_bytes(&rounded), f16s.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<_>>()];
+    let bf16_bytes: Vec<u8> = bf16s.iter().flat_map(|x| x.to_le_bytes()).collect();
+    let case = Case::new(&logits(3, 4, &rounded), &labels(&THREE_LABELS));
+    let want = case.losses();
+    assert_eq!(Case::new(&npy("'<f2'", false, "(3, 4)", &f16_bytes), &labels(&THREE_LABELS)).losses(), want);
+    let swapped: Vec<u8> = f16s.iter().flat_map(|x| x.to_be_bytes()).collect();
+    assert_eq!(Case::new(&npy("'>f2'", false, "(3, 4)", &swapped), &labels(&THREE_LABELS)).losses(), want);
+
+    let mean = case.score(&[]).field("mean loss").to_owned();
+    let path = case.path("logits.safetensors");
+    let score = || run("score", [path.to_str().unwrap(), case.path("labels.npy").to_str().unwrap()]);
+    for (dtype, data) in [(Dtype::F32, &f32_bytes), (Dtype::F16, &f16_bytes), (Dtype::BF16, &bf16_bytes)] {
+        let tensor = TensorView::new(dtype, vec![3, 4], data).unwrap();
+        fs::write(&path, safetensors::serialize([("scores", tensor)], None).unwrap()).unwrap();
+        let run = score();
+        assert_eq!((run.code, run.field("mean loss")), (Some(0), &*mean), "{dtype:?}: {run:?}");
+    }
+    let wrong = |tensors: Vec<(&str, TensorView<'_>)>, error: &str| {
+        fs::write(&path, safetensors::serialize(tensors, None).unwrap()).unwrap();
+        let run = score();
+        assert!(run.code == Some(2) && run.err.contains(error), "{run:?}");
+    };
+    let tensor = |dtype, shape| TensorView::new(dtype, shape, &f32_bytes[..]).unwrap();
+    wrong(vec![("a", tensor(Dtype::I32, vec![3, 4]))], "dtype I32; expected F32, F16 or BF16 logits");
+    wrong(vec![("a", tensor(Dtype::F32, vec![12]))], "a 1-dimensional tensor");
+    let two = || vec![("a", tensor(Dtype::F32, vec![3, 4])), ("b", tensor(Dtype::F32, vec![3, 4]))];
+    wrong(two(), "2 tensors, of which none has the name \"logits\"");
+    fs::write(&path, b"no such file").unwrap();
+    assert!(score().err.contains("not a .safetensors file"), "{:?}", score());
+}
+
+#[test]
 fn headers_of_every_version_and_both_byte_orders_are_read() {
     let want = Case::new(&three_rows(), &labels(&THREE_LABELS)).losses();
     let header = "{'shape': (3, 4), 'fortran_order': False, 'descr': '<f4'}";
@@ -153,7 +193,7 @@ fn nan_and_infinity_are_results() {
 #[test]
 fn no_rows_have_no_mean() {
     let case = Case::new(&logits(0, 5, &[]), &labels(&[]));
-    assert_eq!(case.losses(), []);
+    assert_eq!(case.losses(), [0.0; 0]);
     assert_eq!(case.score(&[]).field("mean loss"), "NaN nats");
 }
 

@@ -54,8 +54,11 @@ fn missing_files() {
 #[test]
 fn dtypes() {
     let f64s: Vec<u8> = [0.0_f64; 6].iter().flat_map(|x| x.to_le_bytes()).collect();
-    refused_logits(&npy("'<f8'", false, "(2, 3)", &f64s), "dtype \"<f8\"; expected float32 logits");
-    refused_logits(&npy("'<f2'", false, "(2, 3)", &[0; 12]), "dtype \"<f2\"");
+    refused_logits(
+        &npy("'<f8'", false, "(2, 3)", &f64s),
+        "dtype \"<f8\"; expected float32 or float16 logits",
+    );
+    refused_logits(&npy("'<i2'", false, "(2, 3)", &[0; 12]), "dtype \"<i2\"");
     refused_logits(&npy("'<i4'", false, "(2, 3)", &[0; 24]), "dtype \"<i4\"");
     refused_logits(&npy("'|O'", false, "(2, 3)", &[0; 24]), "dtype \"|O\"");
     refused_logits(&npy("[('a', '<f4')]", false, "(2, 3)", &[0; 24]), "its header is not that of a plain");

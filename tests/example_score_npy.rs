@@ -1,6 +1,7 @@
 //! The reader of `.npy` files in the example `score`: whatever the bytes, it gives an array or an error.
 
 mod common;
+#[allow(dead_code, reason = "what other files hold")]
 #[path = "../examples/score/npy.rs"]
 mod npy;
 
@@ -12,9 +13,15 @@ use common::npy_bytes::{f32_bytes, labels, logits, with_header};
 
 /// Reads the bytes as either kind of array.
 fn read(bytes: &[u8]) -> Result<(), TestCaseError> {
-    if let Ok(npy::Matrix { rows, classes, values }) = npy::read_matrix(bytes) {
-        prop_assert_eq!(rows * classes, values.len());
-        prop_assert!(4 * values.len() <= bytes.len());
+    if let Ok(matrix) = npy::read_matrix(bytes) {
+        let len = match &matrix.values {
+            npy::Values::F32(values) => values.len(),
+            npy::Values::F16(values) => values.len(),
+            npy::Values::Bf16(values) => values.len(),
+        };
+        prop_assert_eq!(matrix.rows * matrix.classes, len);
+        prop_assert!(matrix.width() * len <= bytes.len());
+        prop_assert_eq!(matrix.view().is_err(), matrix.rows > 0 && matrix.classes == 0);
     }
     if let Ok(integers) = npy::read_integers(bytes) {
         prop_assert!(integers.as_labels().len() <= bytes.len());
@@ -37,6 +44,7 @@ fn header() -> impl Strategy<Value = String> {
         "'shape'",
         "'fortran_order'",
         "'<f4'",
+        "'>f2'",
         "'<i8'",
         "'|u1'",
         "True",

@@ -420,7 +420,7 @@ fn any_finite_number_is_a_weight_of_a_row() {
 
 #[test]
 fn nothing_has_a_sum_and_no_mean() {
-    let none = Rows::new(&[], 0, 3).expect("no rows");
+    let none = Rows::new(&[] as &[f32], 0, 3).expect("no rows");
     for (reduction, want) in [
         (ElementReduction::Sum, 0.0),
         (ElementReduction::Mean, f32::NAN),

@@ -627,7 +627,8 @@ fn gradients_are_added_to_what_is_there() {
 #[test]
 fn of_no_rows_there_is_a_mean_over_nothing_and_gradients_of_zero() {
     let weights = [1.0, 2.0];
-    let linear = Linear::new(Rows::new(&[], 0, 1).expect("none"), Rows::new(&weights, 2, 1).expect("two"));
+    let linear =
+        Linear::new(Rows::new(&[] as &[f32], 0, 1).expect("none"), Rows::new(&weights, 2, 1).expect("two"));
     let linear = linear.expect("a feature");
     let (mut gradient, mut bias) = ([f32::NAN; 2], [f32::NAN; 2]);
     let gradients =

@@ -95,13 +95,13 @@ fn results_go_to_arrays_of_any_layout_and_nothing_around_them_is_written() {
 fn views_become_arrays_again() {
     let array = random(&[4, 3, 5], 5);
     let view = Rows::from_ndarray(array.view(), Axis(1)).unwrap();
-    assert_eq!(view.to_ndarray().into_dyn(), array.view());
+    assert_eq!(view.to_ndarray::<f32>().unwrap().into_dyn(), array.view());
     let mut copy = array.clone();
-    let mut back = RowsMut::from_ndarray(copy.view_mut(), Axis(1)).unwrap().into_ndarray();
+    let mut back = RowsMut::from_ndarray(copy.view_mut(), Axis(1)).unwrap().into_ndarray().unwrap();
     back[[1, 2, 3]] = 7.0;
     assert_eq!(copy[[1, 2, 3]].to_bits(), 7.0_f32.to_bits());
     // Rows that lie at one stride are one axis.
-    let rows = Rows::new(array.as_slice().unwrap(), 12, 5).unwrap().to_ndarray();
+    let rows = Rows::new(array.as_slice().unwrap(), 12, 5).unwrap().to_ndarray::<f32>().unwrap();
     assert_eq!((rows.shape(), rows.strides()), (&[12, 5, 1][..], &[5, 1, 1][..]));
 }
 

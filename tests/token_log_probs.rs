@@ -475,7 +475,7 @@ fn errors_say_what_was_given_and_leave_outputs_alone() {
         ([7.0; 2], [7; 4], [7.0; 4], [7.0; 2], [7; 2]),
         "nothing was written"
     );
-    let none = Rows::new(&[], 0, 3).expect("no rows");
+    let none = Rows::new(&[] as &[f32], 0, 3).expect("no rows");
     assert_eq!(new.top(5, none), Ok((vec![], vec![])));
 }
 
@@ -540,7 +540,7 @@ fn sequences_are_sums_of_their_rows() {
         options.next_token_log_probs(&tokens[..5], view, &[0]),
         Err(Error::RowCount { what: "labels", given: 5, expected: 11 })
     );
-    let none = Rows::new(&[], 0, 3).expect("no rows");
+    let none = Rows::new(&[] as &[f32], 0, 3).expect("no rows");
     let nothing = options.next_token_log_probs(&[0_u8; 0], none, &[0, 0]).expect("no rows");
     assert!(nothing[0].is_greedy && nothing[0].mean().is_nan());
 }

@@ -9,6 +9,7 @@
 mod common;
 
 mod calls;
+mod halves;
 mod limits;
 mod linear;
 mod operations;
@@ -27,6 +28,7 @@ fn main() {
     let quick = test || env::var("XENT_BENCH").is_ok_and(|mode| mode == "quick");
     let mut criterion = criterion(quick).configure_from_args();
     calls::bench(&mut criterion);
+    halves::bench(&mut criterion, quick);
     linear::bench(&mut criterion, quick);
     tokens::bench(&mut criterion, quick);
     for mut case in plan::cases(quick) {

@@ -6,11 +6,12 @@
 //! cargo run --release --example score -- logits.npy tokens.npy --top-k 5 --sequences offsets.npy
 //! ```
 //!
-//! Logits are f32, rows × classes; labels are integers of any type, one per row. Without files it scores
+//! Logits are rows × classes, f32 or f16 in a `.npy` file, and bf16, too, in a `.safetensors` file; labels are integers of any type, one per row. Without files it scores
 //! a small sample of a speech recogniser's. Whatever is wrong with the files is one line on standard error and
 //! exit code 2, and nothing is written.
 
 mod npy;
+mod tensors;
 mod tokens;
 
 use std::fs::{self, File};
@@ -32,7 +33,8 @@ const REPETITIONS: usize = 9;
 /// Scores logits against labels: mean loss, perplexity, accuracy and speed.
 #[derive(Parser)]
 struct Args {
-    /// A .npy file of float32 logits, rows x classes. Without files: a sample of a speech recogniser's.
+    /// A .npy file of float32 or float16 logits, rows x classes, or a .safetensors file of F32, F16 or BF16 ones. Without files: a
+    /// sample of a speech recogniser's.
     #[arg(requires = "labels")]
     logits: Option<PathBuf>,
 
@@ -71,12 +73,11 @@ fn run(args: &Args) -> Result<()> {
     let backend = choose(args.backend.as_deref())?;
     let logits_path = args.logits.as_deref().unwrap_or(Path::new(LOGITS));
     let labels_path = args.labels.as_deref().unwrap_or(Path::new(LABELS));
-    let matrix = read(logits_path, npy::read_matrix)?;
+    let is_tensors = logits_path.extension().is_some_and(|extension| extension == "safetensors");
+    let matrix = read(logits_path, if is_tensors { tensors::read_matrix } else { npy::read_matrix })?;
     let labels = read(labels_path, npy::read_integers)?;
 
-    let logits = Rows::new(&matrix.values, matrix.rows, matrix.classes)
-        .with_context(|| logits_path.display().to_string())?
-        .with_backend(backend);
+    let logits = matrix.view().with_context(|| logits_path.display().to_string())?.with_backend(backend);
     let score = Score::of(labels.as_labels(), logits).with_context(|| labels_path.display().to_string())?;
     let among_top = match args.top_k {
         Some(k) => Some((k, tokens::among_top(k, labels.as_labels(), logits)?)),
@@ -94,7 +95,7 @@ fn run(args: &Args) -> Result<()> {
         write_whole(path, &score.losses).with_context(|| path.display().to_string())?;
     }
     let out = &mut io::stdout();
-    score.print(logits, backend, out)?;
+    score.print(logits, matrix.width(), backend, out)?;
     if let Some((k, right)) = among_top {
         let percent = 100.0 * as_f64(right) / as_f64(logits.rows());
         writeln!(out, "top-{k} accuracy  {percent:.2} % ({right} of {})", logits.rows())?;
@@ -162,12 +163,18 @@ impl Score {
         Ok(Self { losses, summary, right, time: times[REPETITIONS / 2] })
     }
 
-    fn print(&self, logits: Rows<'_>, backend: Backend, out: &mut impl Write) -> io::Result<()> {
+    fn print(
+        &self,
+        logits: Rows<'_>,
+        width: usize,
+        backend: Backend,
+        out: &mut impl Write,
+    ) -> io::Result<()> {
         let (rows, classes) = (logits.rows(), logits.classes());
         // As `Debug`, which keeps the digits of a tiny loss.
         let (mean, perplexity) = (self.summary.value, self.summary.value.exp());
         let (right, percent) = (self.right, 100.0 * as_f64(self.right) / as_f64(rows));
-        let bytes = as_f64(size_of::<f32>()) * as_f64(rows) * as_f64(classes);
+        let bytes = as_f64(width) * as_f64(rows) * as_f64(classes);
         let speed = bytes / self.time.as_secs_f64() / 1e9;
         writeln!(out, "rows            {rows}")?;
         writeln!(out, "classes         {classes}")?;

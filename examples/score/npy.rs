@@ -4,9 +4,10 @@
 use std::io::Write;
 
 use anyhow::{Context, Result, bail, ensure};
+use half::{bf16, f16};
 use ndarray_npy::npy::header::{Header, Layout, ParseHeaderError, ReadHeaderError};
 use ndarray_npy::{ReadableElement, WritableElement};
-use xent::Labels;
+use xent::{Error, Labels, Rows};
 
 /// `NumPy` refuses longer ones too.
 const LONGEST_HEADER: usize = 10_000;
@@ -16,7 +17,33 @@ const LONGEST_HEADER: usize = 10_000;
 pub(crate) struct Matrix {
     pub(crate) rows: usize,
     pub(crate) classes: usize,
-    pub(crate) values: Vec<f32>,
+    pub(crate) values: Values,
+}
+
+/// Logits of any type that a file may have.
+#[derive(Debug)]
+pub(crate) enum Values {
+    F32(Vec<f32>),
+    F16(Vec<f16>),
+    Bf16(Vec<bf16>),
+}
+
+impl Matrix {
+    pub(crate) fn view(&self) -> Result<Rows<'_>, Error> {
+        match &self.values {
+            Values::F32(values) => Rows::new(values, self.rows, self.classes),
+            Values::F16(values) => Rows::new(values, self.rows, self.classes),
+            Values::Bf16(values) => Rows::new(values, self.rows, self.classes),
+        }
+    }
+
+    /// Bytes of a value.
+    pub(crate) const fn width(&self) -> usize {
+        match self.values {
+            Values::F32(_) => 4,
+            Values::F16(_) | Values::Bf16(_) => 2,
+        }
+    }
 }
 
 /// Integers of any type, widened.
@@ -35,10 +62,11 @@ impl Integers {
     }
 }
 
-/// Reads a two-dimensional array of f32.
+/// Reads a two-dimensional array of f32 or f16.
 pub(crate) fn read_matrix(bytes: &[u8]) -> Result<Matrix> {
     let file = File::parse(bytes)?;
-    ensure!(file.element() == "f4", "dtype {:?}; expected float32 logits", file.dtype);
+    let is_half = file.element() == "f2";
+    ensure!(is_half || file.element() == "f4", "dtype {:?}; expected float32 or float16 logits", file.dtype);
     let &[rows, classes] = file.shape() else {
         bail!("a {}-dimensional array; expected the logits as rows x classes", file.shape().len());
     };
@@ -47,7 +75,8 @@ pub(crate) fn read_matrix(bytes: &[u8]) -> Result<Matrix> {
         file.header.layout == Layout::Standard || rows.min(classes) <= 1,
         "the array is in Fortran order; expected C order, which numpy.ascontiguousarray gives"
     );
-    Ok(Matrix { rows, classes, values: file.values()? })
+    let values = if is_half { Values::F16(file.halves()?) } else { Values::F32(file.values()?) };
+    Ok(Matrix { rows, classes, values })
 }
 
 /// Reads a one-dimensional array of integers.
@@ -105,14 +134,31 @@ impl<'a> File<'a> {
 
     /// The values, once there are exactly as many as the shape says.
     fn values<E: ReadableElement>(&self) -> Result<Vec<E>> {
+        let len = self.len_of(size_of::<E>())?;
+        Ok(E::read_to_end_exact_vec(self.data, &self.header.type_descriptor, len)?)
+    }
+
+    /// The same of f16, which the reader of values does not know.
+    fn halves(&self) -> Result<Vec<f16>> {
+        self.len_of(size_of::<f16>())?;
+        let bytes = self.data.as_chunks().0.iter();
+        Ok(if self.dtype.starts_with('>') {
+            bytes.map(|bytes| f16::from_be_bytes(*bytes)).collect()
+        } else {
+            bytes.map(|bytes| f16::from_le_bytes(*bytes)).collect()
+        })
+    }
+
+    /// How many values of so many bytes there are, if they are as many as the shape says.
+    fn len_of(&self, width: usize) -> Result<usize> {
         let len = self.shape().iter().try_fold(1_usize, |len, &size| len.checked_mul(size));
-        let bytes = len.and_then(|len| len.checked_mul(size_of::<E>()));
+        let bytes = len.and_then(|len| len.checked_mul(width));
         let (Some(len), Some(bytes)) = (len, bytes) else {
             bail!("its shape overflows the address space");
         };
         let given = self.data.len();
         ensure!(given == bytes, "{given} bytes of data; its shape needs {bytes}");
-        Ok(E::read_to_end_exact_vec(self.data, &self.header.type_descriptor, len)?)
+        Ok(len)
     }
 
     fn widened<E: ReadableElement, W: From<E>>(&self) -> Result<Vec<W>> {

@@ -2,9 +2,9 @@
 //! is in it.
 
 use arbitrary::Arbitrary;
-use xent::Rows;
+use half::f16;
 
-use super::npy::{read_integers, read_matrix, write};
+use super::npy::{Values, read_integers, read_matrix, write};
 use super::npy_bytes::{npy, with_header};
 
 /// A file.
@@ -72,14 +72,14 @@ impl ScoreInput {
         let (matrix, integers) = (read_matrix(&bytes), read_integers(&bytes));
         if let Ok(matrix) = &matrix {
             // No more than the file pays for, and a view of it is always one, or refused.
-            assert_eq!(matrix.rows.checked_mul(matrix.classes), Some(matrix.values.len()));
-            assert!(4 * matrix.values.len() <= bytes.len());
-            let view = Rows::new(&matrix.values, matrix.rows, matrix.classes);
-            assert_eq!(view.is_err(), matrix.rows > 0 && matrix.classes == 0);
+            let values = widened(&matrix.values);
+            assert_eq!(matrix.rows.checked_mul(matrix.classes), Some(values.len()));
+            assert!(matrix.width() * values.len() <= bytes.len());
+            assert_eq!(matrix.view().is_err(), matrix.rows > 0 && matrix.classes == 0);
             // What is written is what was read.
             let mut file = Vec::new();
-            write(&matrix.values, &mut file).expect("memory");
-            let data: Vec<u8> = matrix.values.iter().flat_map(|value| value.to_le_bytes()).collect();
+            write(&values, &mut file).expect("memory");
+            let data: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
             assert!(file.ends_with(&data) && file.starts_with(b"\x93NUMPY"));
         }
         if let Ok(integers) = &integers {
@@ -90,13 +90,21 @@ impl ScoreInput {
             assert!(!line.is_empty() && !line.contains('\n'), "{line:?}");
         }
         if let Self::Array(array) = self {
-            assert_eq!(matrix.ok().map(|m| (m.rows, m.classes, bits(&m.values))), array.matrix());
+            assert_eq!(matrix.ok().map(|m| (m.rows, m.classes, bits(&widened(&m.values)))), array.matrix());
             let integers = integers.ok().map(|integers| {
                 let labels = integers.as_labels();
                 (0..labels.len()).filter_map(|row| labels.get(row)).collect()
             });
             assert_eq!(integers, array.integers());
         }
+    }
+}
+
+fn widened(values: &Values) -> Vec<f32> {
+    match values {
+        Values::F32(values) => values.clone(),
+        Values::F16(values) => values.iter().map(|value| value.to_f32()).collect(),
+        Values::Bf16(values) => values.iter().map(|value| value.to_f32()).collect(),
     }
 }
 
@@ -177,11 +185,15 @@ impl Array {
     /// The logits that it holds, if it is a matrix of them.
     fn matrix(&self) -> Option<(usize, usize, Vec<u32>)> {
         let [rows, classes] = self.sizes()[..] else { return None };
-        let float = matches!(self.kind, Kind::Float(_)) && self.width() == 4;
+        let float = matches!(self.kind, Kind::Float(_)) && matches!(self.width(), 2 | 4);
         if !float || (self.fortran && rows.min(classes) > 1) {
             return None;
         }
-        let values = self.values()?.into_iter().map(u32::from_le_bytes).collect();
+        let values = if self.width() == 4 {
+            self.values()?.into_iter().map(u32::from_le_bytes).collect()
+        } else {
+            self.values()?.into_iter().map(|bytes| f16::from_le_bytes(bytes).to_f32().to_bits()).collect()
+        };
         Some((usize::try_from(rows).ok()?, usize::try_from(classes).ok()?, values))
     }
 

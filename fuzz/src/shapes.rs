@@ -81,7 +81,7 @@ impl ShapeInput {
         let Size { rows, classes } = self.size;
         if classes == 0 {
             let refusal = (rows > 0).then_some(Error::NoClasses { rows });
-            return assert_eq!(Rows::with_stride(&[], rows, 0, 1).err(), refusal);
+            return assert_eq!(Rows::with_stride(&[] as &[f32], rows, 0, 1).err(), refusal);
         }
         let stride = match self.stride {
             Stride::None => 0,

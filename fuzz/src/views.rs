@@ -4,9 +4,10 @@
 //! A kind of view is a line of [`Kind`], of [`Shape::place`] and of [`Shape::refusal`].
 
 use arbitrary::{Arbitrary, Result, Unstructured};
+use half::{bf16, f16};
 use xent::{
-    Backend, CrossEntropy, Error, Rows, RowsMut, argmax_into, log_sum_exp, log_sum_exp_into, row_max_into,
-    softmax, softmax_in_place, softmax_into,
+    Backend, CrossEntropy, Element, Error, Rows, RowsMut, argmax_into, log_sum_exp, log_sum_exp_into,
+    row_max_into, softmax, softmax_in_place, softmax_into,
 };
 
 use super::same::{UNTOUCHED, VALID, assert_same, untouched};
@@ -18,6 +19,15 @@ pub struct ViewsInput {
     second: Shape,
     /// Moves logits apart.
     spread: u8,
+    /// Whether values are of 16 bits, and of which.
+    half: Option<Half>,
+}
+
+/// A type of 16 bits.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+enum Half {
+    Bf16,
+    F16,
 }
 
 /// What a view is made with.
@@ -100,14 +110,14 @@ impl Shape {
         }
     }
 
-    fn view<'a>(&self, data: &'a [f32]) -> std::result::Result<Rows<'a>, Error> {
+    fn view<'a, T: Element>(&self, data: &'a [T]) -> std::result::Result<Rows<'a>, Error> {
         match self.kind {
             Kind::Contiguous => Rows::new(data, self.rows, self.classes),
             Kind::Strided => Rows::with_stride(data, self.rows, self.classes, self.stride),
         }
     }
 
-    fn view_mut<'a>(&self, data: &'a mut [f32]) -> std::result::Result<RowsMut<'a>, Error> {
+    fn view_mut<'a, T: Element>(&self, data: &'a mut [T]) -> std::result::Result<RowsMut<'a>, Error> {
         match self.kind {
             Kind::Contiguous => RowsMut::new(data, self.rows, self.classes),
             Kind::Strided => RowsMut::with_stride(data, self.rows, self.classes, self.stride),
@@ -134,6 +144,11 @@ impl ViewsInput {
     ///
     /// Where something does not hold.
     pub fn check(&self) {
+        match self.half {
+            None => {}
+            Some(Half::Bf16) => return self.check_halves(bf16::from_f32, bf16::to_f32),
+            Some(Half::F16) => return self.check_halves(f16::from_f32, f16::to_f32),
+        }
         let spread = f32::from(self.spread) / 16.0;
         let mut data: Vec<f32> = (0..self.first.len).map(|i| ulp(i % 61) * spread).collect();
         self.check_mutable(&data);
@@ -159,6 +174,40 @@ impl ViewsInput {
         } else {
             check_large(view);
         }
+    }
+
+    /// Views of 16 bits are refused as those of f32 are, have the same values, the same results, and round what is written.
+    fn check_halves<T: Element>(&self, narrow: fn(f32) -> T, widen: fn(T) -> f32) {
+        let spread = f32::from(self.spread) / 16.0;
+        let mut data: Vec<T> = (0..self.first.len).map(|i| narrow(ulp(i % 61) * spread)).collect();
+        let widened: Vec<f32> = data.iter().map(|x| widen(*x)).collect();
+        let (view, plain) = (self.first.view(&data), self.first.view(&widened));
+        assert_eq!(view.as_ref().err(), plain.as_ref().err());
+        let (Ok(view), Ok(plain)) = (view, plain) else { return };
+        if !self.first.is_small() {
+            return check_large(view);
+        }
+        let Shape { rows, classes, .. } = self.first;
+        let labels: Vec<usize> = (0..rows).map(|row| row % classes.max(1)).collect();
+        for backend in Backend::available() {
+            let [view, plain] = [view, plain].map(|view| view.with_backend(backend));
+            assert_same("softmax", &softmax(view).expect(VALID), &softmax(plain).expect(VALID));
+            assert_same("log-sum-exp", &log_sum_exp(view).expect(VALID), &log_sum_exp(plain).expect(VALID));
+            let [loss, expected] =
+                [view, plain].map(|logits| CrossEntropy::new().loss(&labels, logits).expect(VALID).rows);
+            assert_same("losses", &loss, &expected);
+        }
+        let expected = softmax(plain).expect(VALID);
+        let Ok(view) = self.first.view_mut(&mut data) else { return };
+        softmax_in_place(view).expect(VALID);
+        let mut rounded = widened;
+        for row in 0..rows {
+            for class in 0..classes {
+                rounded[self.first.place(row, class)] = widen(narrow(expected[row * classes + class]));
+            }
+        }
+        let data: Vec<f32> = data.into_iter().map(widen).collect();
+        assert_same("softmax in place, and all around it", &data, &rounded);
     }
 
     /// Puts a NaN wherever there is no value of a row.

@@ -1,6 +1,6 @@
 //! A call as data: what it reads, what it writes, and what becomes of each row.
 
-use super::options::{Outputs, Scale, Weights, set};
+use super::options::{Outputs, Scale, Sums, Weights, set};
 use crate::kernels::group::{Group, NO_LABEL};
 use crate::kernels::map::{Map, Mask};
 use crate::numbers::factor::TOO_LARGE;
@@ -186,26 +186,41 @@ impl<'a> Call<'a> {
     }
 
     /// From a class of the results to the next.
-    pub(crate) fn destination_stride(&self) -> usize {
+    pub(crate) fn destination_step(&self) -> usize {
         match (&self.results, &self.inputs.logits) {
-            (Some(results), _) => results.layout().class_stride,
-            (None, logits) => logits.share().layout().class_stride,
+            (Some(results), _) => results.layout().class_step,
+            (None, logits) => logits.share().layout().class_step,
         }
     }
 
-    /// Whether everything that is asked for follows from the sums of rows.
+    /// Whether results are slices of f32.
+    pub(crate) fn writes_slices(&self) -> bool {
+        match (&self.results, &self.inputs.logits) {
+            (Some(results), _) => results.are_slices(),
+            (None, logits) => logits.share().are_slices(),
+        }
+    }
+
+    /// Whether everything that is asked for follows from the sums of rows, which are not saved.
     pub(crate) fn is_simple(&self) -> bool {
+        self.follows_from_sums() && self.outputs.are_losses() && self.inputs.work != Work::LogSumExp
+    }
+
+    /// Whether everything that is asked for follows from the sums of rows, of almost all rows.
+    pub(crate) fn follows_from_sums(&self) -> bool {
         let Inputs { work, dense, labels, map, weights, .. } = &self.inputs;
         let of_sums = match work {
             Work::Loss(loss) => loss.smoothing.mass == 0.0 && loss.z_loss == 0.0 && labels.is_some(),
             Work::Softmax => true,
-            Work::LogSoftmax | Work::LabelGradient(_) | Work::LogSumExp | Work::Entropy => false,
+            Work::LogSumExp => return map.is_none(),
+            Work::LogSoftmax | Work::LabelGradient(_) | Work::Entropy => false,
         };
         of_sums
             && dense.is_none()
             && map.is_none()
             && weights.classes.is_none()
-            && self.outputs.are_losses()
+            && self.outputs.have_no_statistics()
+            && !matches!(self.outputs.sums, Sums::Save(_))
             && !(self.writes() && self.inputs.may_be_large())
     }
 
@@ -293,7 +308,7 @@ impl<'a> Call<'a> {
     fn clear(&mut self, row: usize) {
         let classes = self.inputs.classes();
         if let Some(to) = self.destination() {
-            if to.layout().class_stride == 1 {
+            if to.are_slices() {
                 to.row_mut(row).fill(0.0);
             } else {
                 for class in 0..classes {

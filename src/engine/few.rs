@@ -98,9 +98,7 @@ pub(super) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch) -> T
     };
     let weighs = dense || call.inputs.loss().smoothing.mass > 0.0;
     let writes = call.writes();
-    let slices = || {
-        call.inputs.logits.share().layout().class_stride == 1 && (!writes || call.destination_stride() == 1)
-    };
+    let slices = || call.inputs.logits.share().are_slices() && (!writes || call.writes_slices());
     let saves = matches!(call.outputs.sums, Sums::Save(_));
     let alone = !weighs
         && call.inputs.loss().z_loss == 0.0

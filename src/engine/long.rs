@@ -7,6 +7,7 @@ use crate::kernels::group::Group;
 use crate::kernels::rows::{PART, RowSum, SumRows};
 use crate::kernels::write::{Formula, WriteRow};
 use crate::numbers::exp::{ROUNDER, Reference, too_large};
+use crate::simd::half::{Line, LineRows};
 use crate::simd::{LANES, Token};
 
 /// One read of a part of a row.
@@ -14,7 +15,7 @@ struct Part<'a> {
     token: Token,
     join: Join,
     reference: Reference,
-    logits: &'a [f32],
+    logits: Line<'a>,
     label: usize,
     terms: &'a mut [f32],
     sums: &'a mut [RowSum],
@@ -28,8 +29,18 @@ impl Part<'_> {
         if sums.len() == 1 {
             let mut seen = [ROUNDER; LANES];
             let stride = if keep { terms.len() } else { 0 };
+            let (rows, bits);
             token.run(SumRows {
-                rows: &[logits],
+                rows: match logits {
+                    Line::F32(row) => {
+                        rows = [row];
+                        LineRows::F32(&rows)
+                    }
+                    Line::Half(half, row) => {
+                        bits = [row];
+                        LineRows::Half(half, &bits)
+                    }
+                },
                 labels: &[label],
                 references: &[reference],
                 terms,
@@ -66,7 +77,7 @@ pub(super) fn read(
     references: &mut [Reference; LANES],
     sums: &mut Vec<RowSum>,
 ) {
-    let (logits, token) = (lines.logits[0], groups.token);
+    let (logits, token) = (lines.line(0), groups.token);
     let mut sum = |group: &mut Group, terms: &mut [f32], reference| {
         sums.clear();
         sums.resize(logits.len().div_ceil(PART), RowSum::EMPTY);

@@ -1,6 +1,7 @@
 //! From a call to kernels: compiled once, without lanes and without the formulas of terms.
 
 pub(crate) mod call;
+mod columns;
 mod few;
 mod long;
 mod maxima;

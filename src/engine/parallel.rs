@@ -7,6 +7,7 @@
 use std::cell::Cell;
 
 use super::call::Call;
+use super::columns;
 use super::row_call::RowCall;
 use super::rows;
 use super::scratch::Scratch;
@@ -63,6 +64,10 @@ pub(crate) trait Cut: Send + Sized {
     fn shape(&self) -> (usize, usize);
     /// A row close to `near` where rows must be cut so that those of each view lie at one stride.
     fn seam(&self, near: usize) -> Option<usize>;
+    /// So many rows are not cut any further.
+    fn least(&self) -> usize {
+        1
+    }
     /// The first `row` rows and the others.
     fn split_at(self, row: usize) -> (Self, Self);
     /// Works rows off on this thread, and gives the sum of their losses; with others, within rows, where there is a
@@ -79,6 +84,10 @@ impl Cut for Call<'_> {
 
     fn seam(&self, near: usize) -> Option<usize> {
         self.seam(near)
+    }
+
+    fn least(&self) -> usize {
+        if columns::suits(self) { LANES } else { 1 }
     }
 
     fn split_at(self, row: usize) -> (Self, Self) {
@@ -141,8 +150,8 @@ fn cut<C: Cut>(token: Token, mut call: C, threads: usize) -> Total {
         None if C::CUTS_WITHIN_ROWS && classes >= LONG && rows < 2 * threads => {
             return serial(token, &mut call, Some(join));
         }
-        None if rows <= (TASK / classes).max(1) => return serial(token, &mut call, None),
         // Sixteen rows are what goes into the lanes at once.
+        None if rows <= (TASK / classes).max(call.least()) => return serial(token, &mut call, None),
         None => (rows / 2).next_multiple_of(LANES).min(rows - 1),
     };
     let (first, rest) = call.split_at(at);

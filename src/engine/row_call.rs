@@ -19,8 +19,11 @@ use crate::simd::strided::{Strided, StridedMut};
 use crate::simd::{LANES, Token};
 use crate::views::labels::RowLabels;
 
-/// Values of each view of a group that are copied: these stay in the cache.
+/// Values of each view of a group that are copied where rows are columns: these stay in the cache.
 const COPIED: usize = 128 * 1024;
+
+/// The same of rows of 16 bits, which are copied one by one as well as together: these stay in the nearest cache.
+const NEAR: usize = 4096;
 
 /// What is done with each row.
 #[derive(Clone, Copy)]
@@ -180,18 +183,23 @@ impl<'a> RowCall<'a> {
             });
             return Total::default();
         }
-        let copies = self.views().filter(|view| view.layout().class_stride != 1).count();
-        // Neighbours in memory are copied sixteen at a time.
-        let at_once = if copies == 0 { LANES } else { (COPIED / classes).clamp(LANES / 4, LANES) };
+        let copies = self.views().filter(|view| !view.are_slices()).count();
+        // Neighbours in memory are copied sixteen at a time, rows of 16 bits as many as stay near.
+        let columns = self.views().any(|view| view.layout().class_step != 1);
+        let at_once = match (copies, columns) {
+            (0, _) => LANES,
+            (_, true) => (COPIED / classes).clamp(LANES / 4, LANES),
+            (_, false) => (NEAR / classes).clamp(1, LANES),
+        };
         let Scratch { groups, lines, .. } = scratch;
-        make_room(lines, copies * LANES * classes);
+        make_room(lines, copies * at_once * classes);
         groups.resize_with(groups.len().max(1), || Group::EMPTY);
         let group = &mut groups[0];
         let mut total = Total::default();
         for first in (0..rows).step_by(at_once) {
             self.collect(first, group, (rows - first).min(at_once));
             if group.len > 0 {
-                let lines = Lines { token, group, free: lines.chunks_mut(LANES * classes) };
+                let lines = Lines { token, group, free: lines.chunks_mut(at_once * classes) };
                 self.group(lines, &mut total);
             }
         }
@@ -341,7 +349,7 @@ impl<'a> RowCall<'a> {
 struct Lines<'s> {
     token: Token,
     group: &'s Group,
-    /// Room for sixteen rows each.
+    /// Room for the rows of a group, each.
     free: core::slice::ChunksMut<'s, f32>,
 }
 
@@ -361,21 +369,17 @@ impl<'s> Lines<'s> {
     where
         's: 'a,
     {
-        if from.layout().class_stride == 1 {
-            GroupRows::InView(from)
-        } else {
-            GroupRows::Copied(self.gather(from))
-        }
+        if from.are_slices() { GroupRows::InView(from) } else { GroupRows::Copied(self.gather(from)) }
     }
 
     /// A place for rows to be written, where they cannot be written to their view.
     fn write(&mut self, to: &StridedMut<'_>) -> Option<&'s mut [f32]> {
-        (to.layout().class_stride != 1).then(|| self.next())
+        (!to.are_slices()).then(|| self.next())
     }
 
     /// Rows to be read and written over, where that cannot be done in their view.
     fn update(&mut self, values: &StridedMut<'_>) -> Option<&'s mut [f32]> {
-        (values.layout().class_stride != 1).then(|| self.gather(values.share()))
+        (!values.are_slices()).then(|| self.gather(values.share()))
     }
 
     /// Copies what was written back, if it was not written to its view.

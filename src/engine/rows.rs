@@ -1,7 +1,9 @@
 //! Groups of rows, from their logits to all that is asked for: read, settle, write.
 
+mod lines;
 mod read;
 
+pub(super) use self::lines::Lines;
 pub(super) use self::read::ENOUGH;
 pub(super) use self::read::Tame;
 use super::call::{Call, Inputs, Source, Work};
@@ -9,12 +11,13 @@ use super::parallel::Join;
 use super::scratch::Scratch;
 use super::settle::{self, Masses};
 use super::total::Total;
-use super::{few, long, stream};
+use super::{columns, few, long, stream};
 use crate::kernels::gather::{Gather, Scatter};
 use crate::kernels::group::{Group, LossSum, NO_LABEL, Special};
 use crate::kernels::map::{MapRow, Multiply};
 use crate::kernels::rows::{RowSum, STEP};
 use crate::kernels::write::{Formula, WriteLogs, WriteRow, WriteRows};
+use crate::simd::half::Half;
 use crate::simd::strided::StridedMut;
 use crate::simd::{LANES, Token};
 
@@ -28,7 +31,7 @@ const NEAR: usize = 4096;
 const COPIED: usize = 128 * 1024;
 
 /// Results of so many values are not all in the nearer caches.
-const BEYOND_NEAR: usize = 1 << 18;
+pub(super) const BEYOND_NEAR: usize = 1 << 18;
 
 /// Runs a call, or a part of one, on this thread; where there is a `join`, long rows on several.
 pub(crate) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch, join: Option<Join>) -> Total {
@@ -41,6 +44,9 @@ pub(crate) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch, join
     }
     if stream::suits(call) && join.is_none() {
         return stream::run(token, call, scratch);
+    }
+    if columns::suits(call) && join.is_none() {
+        return columns::run(token, call, scratch);
     }
     let mut groups = Groups::new(token, call, join, scratch);
     let mut group = core::mem::take(&mut scratch.groups);
@@ -68,6 +74,10 @@ pub(super) struct Groups {
     pub(super) stride: usize,
     /// Whether logits are copied before they are read: because of where they lie, or because they are mapped.
     copies: bool,
+    /// Of what type logits are that are widened as they are read.
+    halves: Option<Half>,
+    /// One row of them, of those that are read again as f32.
+    pub(super) line: Vec<f32>,
     copies_labels: bool,
     /// Whether results are made elsewhere first.
     copies_results: bool,
@@ -85,12 +95,6 @@ pub(super) struct Groups {
     spare: Vec<Group>,
 }
 
-/// The logits, and labels that are distributions, of a group's rows.
-pub(super) struct Lines<'a> {
-    pub(super) logits: [&'a [f32]; LANES],
-    pub(super) labels: Option<[&'a [f32]; LANES]>,
-}
-
 impl Groups {
     pub(super) fn new(token: Token, call: &Call<'_>, join: Option<Join>, scratch: &mut Scratch) -> Self {
         let Scratch { sums, tiles, spare, .. } = scratch;
@@ -100,15 +104,15 @@ impl Groups {
         if classes <= FEW {
             tiles.resize(classes, [0.0; LANES]);
         }
-        let slices = |stride: usize| stride == 1;
-        let source = inputs.logits.share().layout().class_stride;
         let slopes = writes && call.has_slopes();
-        let copies = !slices(source) || !inputs.map.is_none() || slopes;
-        let copies_results = writes && (!slices(call.destination_stride()) || slopes);
-        let copies_labels =
-            inputs.makes_labels() || inputs.dense.is_some_and(|dense| !slices(dense.layout().class_stride));
+        let source = inputs.logits.share();
+        // Where all follows from sums.
+        let halves = source.half_slices().filter(|_| classes > FEW && call.follows_from_sums());
+        let copies = !source.are_slices() && halves.is_none() || !inputs.map.is_none() || slopes;
+        let copies_results = writes && (!call.writes_slices() || slopes);
+        let copies_labels = inputs.makes_labels() || inputs.dense.is_some_and(|dense| !dense.are_slices());
         // Neighbours in memory are read, and written, sixteen at a time.
-        let columns = !slices(source) || (writes && !slices(call.destination_stride()));
+        let columns = source.layout().class_step != 1 || (writes && call.destination_step() != 1);
         let at_once = if columns {
             (COPIED / classes).clamp(LANES / 4, LANES)
         } else if writes || copies || copies_labels {
@@ -122,6 +126,8 @@ impl Groups {
             classes,
             at_once,
             stride: classes.next_multiple_of(STEP),
+            halves,
+            line: core::mem::take(&mut scratch.line),
             copies,
             copies_labels,
             copies_results,
@@ -141,11 +147,12 @@ impl Groups {
         scratch.sums = core::mem::take(&mut self.sums);
         scratch.tiles = core::mem::take(&mut self.tile);
         scratch.spare = core::mem::take(&mut self.spare);
+        scratch.line = core::mem::take(&mut self.line);
         Total::of(&self.losses)
     }
 
     /// Reads, settles and writes one group.
-    fn group(&mut self, call: &mut Call<'_>, group: &mut Group, scratch: &mut Scratch) {
+    pub(super) fn group(&mut self, call: &mut Call<'_>, group: &mut Group, scratch: &mut Scratch) {
         let Scratch { terms, lines, labels, results, slopes, parts, masses, .. } = scratch;
         let terms = if self.writes { self.room_for_terms(call, group, terms) } else { &mut [][..] };
         let (inputs, room) = (&call.inputs, LANES * self.stride);
@@ -168,12 +175,13 @@ impl Groups {
             masses.resize(LANES, Masses::default());
             uniform = settle::make_labels(self, call, group, &logits, labels, masses);
         }
-        let view = Lines { logits, labels: self.label_lines(inputs, group, labels) };
-        if call.all_rows.saturating_mul(self.classes) >= BEYOND_NEAR {
+        let halves = self.half_lines(inputs, group);
+        let view = Lines { logits, halves, labels: self.label_lines(inputs, group, labels) };
+        if self.halves.is_none() && call.all_rows.saturating_mul(self.classes) >= BEYOND_NEAR {
             self.ask_for_results(call.results.as_ref(), group, &logits);
         }
         let of_logits = matches!(inputs.work, Work::LogSoftmax | Work::LabelGradient(_));
-        if of_logits && settle::leaves_out_largest(self) {
+        if of_logits && settle::leaves_out_largest(self.classes) {
             settle::label_largest(self, group, &view.logits);
         }
         let keep = self.writes && !of_logits;
@@ -184,7 +192,9 @@ impl Groups {
             return;
         }
         let formula = settle::formula(inputs, uniform);
-        self.write(call, group, formula, [terms, lines, labels], results);
+        if self.write(call, group, formula, [terms, lines, labels], results) {
+            return;
+        }
         if self.slopes {
             for (i, line) in results.chunks_mut(self.stride).take(group.len).enumerate() {
                 let (results, slopes) =
@@ -211,10 +221,10 @@ impl Groups {
         /// Bytes of a page, and of a cache line.
         const PAGE: usize = 4096;
         const LINE: usize = 64;
-        let room = self.at_once * self.stride;
+        let room = self.at_once.max(group.len) * self.stride;
         make_room(terms, room + PAGE / size_of::<f32>());
         let results = match call.destination() {
-            Some(to) if to.layout().class_stride == 1 => to.row_mut(group.rows[0]).as_ptr().addr(),
+            Some(to) if to.are_slices() => to.row_mut(group.rows[0]).as_ptr().addr(),
             _ => 0,
         };
         let start = (results + PAGE / 4) / LINE * LINE;
@@ -258,6 +268,9 @@ impl Groups {
     fn lines<'b>(&self, inputs: &'b Inputs<'_>, group: &Group, lines: &'b [f32]) -> [&'b [f32]; LANES] {
         let mut logits: [&[f32]; LANES] = [&[]; LANES];
         let source = inputs.logits.share();
+        if self.halves.is_some() {
+            return logits;
+        }
         for (i, to) in logits.iter_mut().take(group.len).enumerate() {
             *to = if self.copies {
                 &lines[i * self.stride..][..self.classes]
@@ -285,7 +298,7 @@ impl Groups {
         Some(lines)
     }
 
-    /// Writes the results of a group.
+    /// Writes the results of a group, and tells whether they are where they belong, and not on their way.
     fn write(
         &self,
         call: &mut Call<'_>,
@@ -293,19 +306,21 @@ impl Groups {
         formula: Formula,
         [terms, lines, labels]: [&[f32]; 3],
         results: &mut [f32],
-    ) {
+    ) -> bool {
         let of_logits = matches!(formula, Formula::Logs | Formula::ScaledLogs);
         let dense = call.inputs.dense;
         let shared = match &call.inputs.logits {
             Source::Shared(values) => Some(*values),
             Source::Over(_) => None,
         };
-        let Some(destination) = call.destination() else { return };
+        let Some(destination) = call.destination() else { return true };
         let mut destination = destination.reborrow();
-        let plain = formula == Formula::Scaled && !self.copies_results && self.join.is_none();
+        let narrows = destination.half_slices().is_some() && !self.slopes;
+        let plain = formula == Formula::Scaled && (!self.copies_results || narrows) && self.join.is_none();
         if plain && group.special[..group.len].iter().all(|special| *special == Special::No) {
             let (from, stride) = (terms, self.stride);
-            return self.token.run(WriteRows { group, from, stride, results: destination });
+            self.token.run(WriteRows { group, from, stride, results: destination });
+            return true;
         }
         if let (Formula::Logs, Some(values), false, false) =
             (formula, shared, self.copies, self.copies_results)
@@ -316,7 +331,8 @@ impl Groups {
             for (to, row) in rows.iter_mut().zip(group.rows).take(group.len) {
                 *to = values.row(row);
             }
-            return self.token.run(WriteLogs { group, rows: &rows, results: destination });
+            self.token.run(WriteLogs { group, rows: &rows, results: destination });
+            return true;
         }
         let line = |i: usize| i * self.stride..i * self.stride + self.classes;
         for i in 0..group.len {
@@ -356,6 +372,7 @@ impl Groups {
                 *to = group.at_label[i];
             }
         }
+        false
     }
 }
 

@@ -29,6 +29,8 @@ pub(crate) struct Scratch {
     pub(crate) results: Vec<f32>,
     /// Slopes of a soft cap.
     pub(crate) slopes: Vec<[f64; LANES]>,
+    /// A row of 16 bits that is read again, as f32.
+    pub(crate) line: Vec<f32>,
     /// Sums of the rows of a group, and of the parts of a long row.
     pub(crate) sums: Vec<RowSum>,
     pub(crate) parts: Vec<RowSum>,

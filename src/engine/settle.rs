@@ -73,7 +73,7 @@ pub(super) fn settle(
         Work::LogSumExp => {
             finish(groups, group, false, true, false);
             for i in 0..group.len {
-                let value = log_sum_exp(groups, group, i, lines.logits[i]);
+                let value = log_sum_exp(groups, group, i, lines.line(i));
                 set(outputs.log_sum_exp, group.rows[i], value);
             }
         }

@@ -17,6 +17,7 @@ pub(crate) use crate::kernels::rows::PART;
 use crate::kernels::rows::{RowSum, SumRows};
 use crate::numbers::exp::{ROUNDER, Reference, too_large};
 use crate::numbers::log_sum_exp::{Apart, LogSumExp};
+use crate::simd::half::LineRows;
 use crate::simd::strided::Strided;
 use crate::simd::{LANES, Token};
 use crate::views::labels::RowLabels;
@@ -78,8 +79,8 @@ impl Cut for ShardCall<'_> {
     fn run(&mut self, token: Token, scratch: &mut Scratch, _join: Option<Join>) -> Total {
         let (rows, classes) = self.shape();
         let stride = classes.next_multiple_of(LANES);
-        let columns = self.logits.layout().class_stride != 1;
-        let copies = columns || !self.map.is_none();
+        let columns = self.logits.layout().class_step != 1;
+        let copies = !self.logits.are_slices() || !self.map.is_none();
         // Neighbours in memory are copied sixteen at a time.
         let at_once = if copies && !columns { 1 } else { LANES };
         for first in (0..rows).step_by(at_once) {
@@ -134,7 +135,8 @@ impl ShardCall<'_> {
         if !(is_tame && tame.holds(rest, logit.unwrap_or(f32::NEG_INFINITY))) {
             let (mut max, mut references) = ([0.0], [reference]);
             let low = tame.low;
-            token.run(Largest { rows: &[logits], low, max: &mut max, references: &mut references });
+            let rows = LineRows::F32(&[logits]);
+            token.run(Largest { rows, low, max: &mut max, references: &mut references });
             [reference] = references;
             if reference != Reference::TAME {
                 sum(token, logits, label, reference, parts);
@@ -176,7 +178,7 @@ fn sum(token: Token, logits: &[f32], label: usize, reference: Reference, parts: 
     parts.resize(logits.len().div_ceil(PART), RowSum::EMPTY);
     for (i, (part, sum)) in logits.chunks(PART).zip(parts).enumerate() {
         token.run(SumRows {
-            rows: &[part],
+            rows: LineRows::F32(&[part]),
             labels: &[label.wrapping_sub(i * PART)],
             references: &[reference],
             terms: &mut [],

@@ -12,6 +12,7 @@ use crate::kernels::write::{Fence, Formula, WriteRow};
 use crate::numbers::exp::{ROUNDER, Reference, too_large};
 use crate::simd::LANES;
 use crate::simd::Token;
+use crate::simd::half::LineRows;
 
 /// Results of fewer values stay in the last cache, where plain stores are quicker.
 const BEYOND_CACHE: usize = 2 << 20;
@@ -24,8 +25,8 @@ pub(super) fn suits(call: &Call<'_>) -> bool {
     classes >= 2 * BLOCK
         && call.all_rows.saturating_mul(classes) >= BEYOND_CACHE
         && (call.is_simple() || logarithms)
-        && logits.layout().class_stride == 1
-        && results.layout().class_stride == 1
+        && logits.are_slices()
+        && results.are_slices()
 }
 
 /// A row whose results are still to be written.
@@ -69,7 +70,7 @@ pub(super) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch) -> T
                 written = until;
             }
             groups.token.run(SumRows {
-                rows: &[block],
+                rows: LineRows::F32(&[block]),
                 labels: &[group.labels[0].wrapping_sub(start)],
                 references: &[Reference::TAME],
                 terms: if of_logits { &mut [] } else { &mut terms[start..] },
@@ -87,7 +88,7 @@ pub(super) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch) -> T
         group.ends.rest[0] = sum.total;
         group.max[0] = 0.0;
         let mut references = [Reference::TAME; LANES];
-        let mut lines = Lines { logits: [&[]; LANES], labels: None };
+        let mut lines = Lines { logits: [&[]; LANES], halves: None, labels: None };
         lines.logits[0] = logits;
         if too_large(&seen) || !groups.tame.holds(sum.total, group.ends.logit[0]) {
             let kept = if of_logits { &mut [] } else { &mut *terms };

@@ -4,7 +4,8 @@
 //! [`SumTiles`](super::tiles::SumTiles): the bits are the same.
 
 use super::Kernel;
-use super::rows::STEP;
+use super::maximum::largest_lane;
+use super::rows::{NUMBERS, STEP, leave_out};
 use super::tiles::bias;
 use crate::numbers::exp::{Exp, LaneReference, Reference};
 use crate::simd::{LANES, Lanes, Simd};
@@ -31,21 +32,26 @@ impl Kernel for SumFew<'_> {
         for (i, (row, &label)) in self.rows.iter().zip(self.labels).enumerate() {
             let mut own = [0.0; STEP];
             let to = terms.next().unwrap_or(&mut own);
-            let (mut others, mut logit) = (f32::NEG_INFINITY, f32::NEG_INFINITY);
-            for (class, &x) in row.iter().enumerate() {
-                let (a, b) = if class == label { (&mut logit, x) } else { (&mut others, x) };
-                *a = if b > *a { b } else { *a };
+            #[expect(clippy::cast_possible_truncation, reason = "a class, or none")]
+            let own = simd.splat(f32::from_bits(label as u32));
+            let mut x = [[f32::NEG_INFINITY; LANES]; STEP / LANES];
+            let mut largest = [f32::NEG_INFINITY; LANES];
+            for ((from, to), numbers) in row.chunks(LANES).zip(&mut x).zip(&NUMBERS) {
+                for part in 0..S::PARTS {
+                    let others = simd.load_tail(from, part, f32::NEG_INFINITY);
+                    let others = leave_out(simd, others, simd.load(numbers, part), own);
+                    others.max(simd.load(&largest, part)).store(&mut largest, part);
+                    others.store(to, part);
+                }
             }
+            let others = largest_lane(largest);
             // A NaN at the label is no largest logit either.
+            let logit =
+                row.get(label).copied().filter(|x| *x > f32::NEG_INFINITY).unwrap_or(f32::NEG_INFINITY);
             let max = if others > logit { others } else { logit };
             let reference = Reference::for_max(max);
             let lanes = [LaneReference::splat(simd, reference); 1];
-            let mut x = [f32::NEG_INFINITY; STEP];
-            x[..row.len()].copy_from_slice(row);
-            if let Some(x) = x.get_mut(label) {
-                *x = f32::NEG_INFINITY;
-            }
-            for (x, to) in x.as_chunks().0.iter().zip(to.as_chunks_mut().0).take(row.len().div_ceil(LANES)) {
+            for (x, to) in x.iter().zip(to.as_chunks_mut().0).take(row.len().div_ceil(LANES)) {
                 for part in 0..S::PARTS {
                     exp.terms::<1, true>([simd.load(x, part)], &lanes).0[0].store(to, part);
                 }

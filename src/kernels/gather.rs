@@ -2,15 +2,71 @@
 
 use super::Kernel;
 use super::group::Group;
-use crate::simd::strided::{Strided, StridedMut};
+use crate::simd::half::{Half, Line, narrow, widen};
+use crate::simd::strided::{Columns, Strided, StridedMut};
 use crate::simd::tile::{TileRows, TileRowsMut};
 use crate::simd::{LANES, Simd};
 
-/// Asks for what follows a column of sixteen rows: the next sixteen will want it, and each column lies in a page of its
-/// own, where no processor looks ahead.
+/// Sixteen rows that are neighbours in memory, of any type.
+pub(super) enum AnyColumns<'a> {
+    F32(Columns<'a, f32>),
+    Half(Half, Columns<'a, u16>),
+}
+
+impl<'a> AnyColumns<'a> {
+    /// The rows of a group, if they are neighbours.
+    #[inline(always)]
+    pub(super) fn of(from: &Strided<'a>, group: &Group) -> Option<Self> {
+        if let Some(columns) = from.columns(&group.rows, group.len) {
+            return Some(Self::F32(columns));
+        }
+        from.half_columns(&group.rows, group.len).map(|(half, columns)| Self::Half(half, columns))
+    }
+
+    /// One class, as f32; and perhaps asks for what follows it: the next sixteen rows will want that, and each class lies in
+    /// a page of its own, where no processor looks ahead.
+    #[inline(always)]
+    pub(super) fn load<S: Simd>(&self, simd: S, class: usize, to: &mut [f32; LANES], ask_for_next: bool) {
+        match self {
+            Self::F32(columns) => {
+                let column = columns.at(class);
+                *to = *column;
+                if ask_for_next {
+                    simd.prefetch(column.as_ptr().wrapping_add(LANES));
+                }
+            }
+            Self::Half(half, columns) => {
+                let column = columns.at(class);
+                widen(simd, *half, column, to);
+                if ask_for_next {
+                    simd.prefetch(column.as_ptr().wrapping_add(LANES));
+                }
+            }
+        }
+    }
+}
+
+/// Writes one class of sixteen rows that are neighbours, from `row` on; and perhaps asks for what follows it.
 #[inline(always)]
-pub(super) fn ask_for_next<S: Simd>(simd: S, column: &[f32; LANES]) {
-    simd.prefetch(column.as_ptr().wrapping_add(LANES));
+pub(super) fn store_column<S: Simd>(
+    simd: S,
+    from: &[f32; LANES],
+    to: &mut StridedMut<'_>,
+    row: usize,
+    class: usize,
+    ask_for_next: bool,
+) {
+    if let Some(column) = to.column_mut(row, class) {
+        *column = *from;
+        if ask_for_next {
+            simd.prefetch(column.as_ptr().wrapping_add(LANES));
+        }
+    } else if let Some((half, column)) = to.half_column_mut(row, class) {
+        narrow(simd, half, from, column);
+        if ask_for_next {
+            simd.prefetch(column.as_ptr().wrapping_add(LANES));
+        }
+    }
 }
 
 /// Copies the rows of a group to lines that are `stride` apart.
@@ -19,6 +75,24 @@ pub(crate) struct Gather<'a> {
     pub(crate) group: &'a Group,
     pub(crate) to: &'a mut [f32],
     pub(crate) stride: usize,
+}
+
+/// Copies a row, as f32.
+pub(crate) struct Copy<'a> {
+    pub(crate) line: Line<'a>,
+    pub(crate) to: &'a mut [f32],
+}
+
+impl Kernel for Copy<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, simd: S) {
+        match self.line {
+            Line::F32(values) => self.to.copy_from_slice(values),
+            Line::Half(half, bits) => widen(simd, half, bits, self.to),
+        }
+    }
 }
 
 /// Classes that are turned at once.
@@ -31,17 +105,20 @@ impl Kernel for Gather<'_> {
     fn eval<S: Simd>(self, simd: S) {
         let Self { from, group, to, stride } = self;
         let classes = from.layout().classes;
-        if from.layout().class_stride == 1 {
+        if from.are_slices() {
             for (row, to) in group.rows[..group.len].iter().zip(to.chunks_mut(stride)) {
                 to[..classes].copy_from_slice(from.row(*row));
             }
-        } else if let Some(mut columns) = from.columns(&group.rows, group.len) {
+        } else if from.half_slices().is_some() {
+            for (row, to) in group.rows[..group.len].iter().zip(to.chunks_mut(stride)) {
+                from.line(*row).block(simd, 0, classes, to);
+            }
+        } else if let Some(columns) = AnyColumns::of(&from, group) {
             let mut tile = [[0.0; LANES]; TURN];
             for start in (0..classes).step_by(TURN) {
                 let len = (classes - start).min(TURN);
-                for (to, column) in tile[..len].iter_mut().zip(&mut columns) {
-                    *to = *column;
-                    ask_for_next(simd, column);
+                for (i, to) in tile[..len].iter_mut().enumerate() {
+                    columns.load(simd, start + i, to, true);
                 }
                 simd.turn_out(&tile[..len], &mut TileRowsMut::of_lines(to, stride, start, len));
             }
@@ -71,18 +148,23 @@ impl Kernel for Scatter<'_> {
         let Self { from, stride, group, mut to } = self;
         let classes = to.layout().classes;
         let lines = from.chunks(stride);
-        if to.layout().class_stride == 1 {
+        if to.are_slices() {
             for (row, from) in group.rows[..group.len].iter().zip(lines) {
                 to.row_mut(*row).copy_from_slice(&from[..classes]);
             }
-        } else if let Some(mut columns) = to.columns_mut(&group.rows, group.len) {
+        } else if to.half_slices().is_some() {
+            for (row, from) in group.rows[..group.len].iter().zip(lines) {
+                if let Some((half, to)) = to.half_row_mut(*row) {
+                    narrow(simd, half, &from[..classes], to);
+                }
+            }
+        } else if to.has_columns(&group.rows, group.len) {
             let mut tile = [[0.0; LANES]; TURN];
             for start in (0..classes).step_by(TURN) {
                 let len = (classes - start).min(TURN);
                 simd.turn_in(&TileRows::of_lines(from, stride, start, len), &mut tile[..len]);
-                for (from, column) in tile[..len].iter().zip(&mut columns) {
-                    *column = *from;
-                    ask_for_next(simd, column);
+                for (i, from) in tile[..len].iter().enumerate() {
+                    store_column(simd, from, &mut to, group.rows[0], start + i, true);
                 }
             }
         } else {

@@ -5,11 +5,12 @@ use super::group::Group;
 use super::group_rows::GroupRows;
 use super::rows::{BLOCK, STEP};
 use crate::numbers::exp::{Exp, LaneReference, Reference, too_large};
+use crate::simd::half::{Line, LineRows};
 use crate::simd::{LANES, Lanes, Simd};
 
 /// Finds the largest logit of each row, of those that are not NaN, and the reference that the row's terms have.
 pub(crate) struct Largest<'a> {
-    pub(crate) rows: &'a [&'a [f32]],
+    pub(crate) rows: LineRows<'a>,
     /// Rows whose largest logit is at least this, and whose terms are not too large, have the common reference.
     pub(crate) low: f32,
     pub(crate) max: &'a mut [f32],
@@ -23,8 +24,20 @@ impl Kernel for Largest<'_> {
     fn eval<S: Simd>(self, simd: S) {
         let exp = Exp::new(simd);
         let tame = LaneReference::splat(simd, Reference::TAME);
-        for ((row, max), reference) in self.rows.iter().zip(self.max).zip(self.references) {
-            *max = largest(simd, row);
+        for (i, (max, reference)) in
+            self.max.iter_mut().zip(self.references).enumerate().take(self.rows.len())
+        {
+            let row = self.rows.line(i);
+            let mut room = [0.0; BLOCK];
+            let size = match row {
+                Line::F32(row) => row.len().max(1),
+                Line::Half(..) => BLOCK,
+            };
+            *max = f32::NEG_INFINITY;
+            for start in (0..row.len()).step_by(size) {
+                let block = largest(simd, row.block(simd, start, size, &mut room));
+                *max = if block > *max { block } else { *max };
+            }
             let mut bits = [0.0; LANES];
             for part in 0..S::PARTS {
                 exp.parts([simd.splat(*max)], &[tame]).shifted[0].store(&mut bits, part);
@@ -43,6 +56,12 @@ pub(super) fn largest<S: Simd>(simd: S, row: &[f32]) -> f32 {
     for part in 0..S::PARTS {
         largest_of_part(simd, row, part).store(&mut all, part);
     }
+    largest_lane(all)
+}
+
+/// The largest of sixteen that are not NaN.
+#[inline(always)]
+pub(super) fn largest_lane(mut all: [f32; LANES]) -> f32 {
     // By halves: one after the other each would wait for the one before.
     let mut width = LANES / 2;
     while width > 0 {

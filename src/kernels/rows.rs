@@ -11,6 +11,7 @@
 
 use super::Kernel;
 use crate::numbers::exp::{Exp, LaneReference, NEGLIGIBLE, Parts, Reference};
+use crate::simd::half::{Line, LineRows};
 use crate::simd::{LANES, Lanes, Simd};
 
 /// Logits of a step: four arrays of sixteen.
@@ -37,7 +38,7 @@ impl RowSum {
 
 /// Adds the terms of rows, or of one part of each, to their sums.
 pub(crate) struct SumRows<'a> {
-    pub(crate) rows: &'a [&'a [f32]],
+    pub(crate) rows: LineRows<'a>,
     /// The classes that are left out, counted from the first that is given.
     pub(crate) labels: &'a [usize],
     pub(crate) references: &'a [Reference],
@@ -64,7 +65,8 @@ impl Kernel for SumRows<'_> {
         let Self { rows, labels, references, terms, stride, sums, open, seen, close, ahead } = self;
         let mut lines = terms.chunks_mut(stride.max(1));
         let mut ahead = ahead.iter();
-        for (((logits, &label), reference), sum) in rows.iter().zip(labels).zip(references).zip(&mut *sums) {
+        for (i, ((&label, reference), sum)) in labels.iter().zip(references).zip(&mut *sums).enumerate() {
+            let logits = rows.line(i);
             let ahead = ahead.next().copied().unwrap_or_default();
             let keep = lines.next();
             if open {
@@ -101,7 +103,7 @@ impl RowSum {
 /// One row, or a part of it.
 pub(super) struct Row<'a, S> {
     pub(super) simd: S,
-    pub(super) logits: &'a [f32],
+    pub(super) logits: Line<'a>,
     pub(super) label: usize,
     pub(super) reference: Reference,
     pub(super) sum: &'a mut RowSum,
@@ -121,19 +123,24 @@ impl<S: Simd> Row<'_, S> {
         }
         let mut copy = [[f32::NEG_INFINITY; LANES]; 4];
         // In place of the label's logit there is -inf: its step is read from a copy.
-        if let Some(&logit) = self.logits.get(self.label) {
-            let step = &self.logits[self.label / STEP * STEP..];
+        if let Some(logit) = self.logits.get(self.label) {
+            let start = self.label / STEP * STEP;
             let flat = copy.as_flattened_mut();
-            match step.first_chunk::<STEP>() {
-                Some(step) => flat.copy_from_slice(step),
-                None => flat[..step.len()].copy_from_slice(step),
+            match self.logits {
+                Line::F32(logits) => match logits[start..].first_chunk::<STEP>() {
+                    Some(step) => flat.copy_from_slice(step),
+                    None => flat[..logits.len() - start].copy_from_slice(&logits[start..]),
+                },
+                Line::Half(..) => {
+                    self.logits.block(self.simd, start, STEP, flat);
+                }
             }
             flat[self.label % STEP] = f32::NEG_INFINITY;
             self.see(logit);
         }
-        for (i, block) in self.logits.chunks(Self::BLOCK).enumerate() {
-            let start = i * Self::BLOCK;
-            if i > 0 && start.is_multiple_of(PART) {
+        for start in (0..self.logits.len()).step_by(Self::BLOCK) {
+            let block = self.logits.part(start, Self::BLOCK);
+            if start > 0 && start.is_multiple_of(PART) {
                 self.sum.close(self.simd);
             }
             let terms =
@@ -174,7 +181,7 @@ impl<S: Simd> Row<'_, S> {
     #[inline(always)]
     fn block<const PIVOT: bool, const KEEP: bool, const AHEAD: bool, const MASK: bool>(
         &mut self,
-        block: &[f32],
+        block: Line<'_>,
         label: usize,
         copy: &[[f32; LANES]; 4],
         terms: &mut [f32],
@@ -182,8 +189,10 @@ impl<S: Simd> Row<'_, S> {
         let simd = self.simd;
         let exp = Exp::new(simd);
         let reference = [LaneReference::splat(simd, self.reference); 4];
-        let (steps, tail) = block.as_chunks::<STEP>();
-        let steps = steps.as_flattened().as_chunks::<LANES>().0.as_chunks::<4>().0;
+        let whole = block.len() / STEP;
+        let tail = block.part(whole * STEP, STEP);
+        // Either are there.
+        let (steps, half_steps) = (block.steps(), block.half_steps());
         for part in 0..S::PARTS {
             let mut add = Adder::<S, PIVOT, MASK> {
                 label,
@@ -198,31 +207,35 @@ impl<S: Simd> Row<'_, S> {
                 rest: simd.splat(0.0),
             };
             let mut lines = terms.as_chunks_mut::<STEP>().0.iter_mut();
-            for (i, step) in steps.iter().enumerate() {
-                if AHEAD {
-                    prefetch(simd, step, self.ahead);
-                }
-                // Chosen without a branch, which would be foreseen for one row and not for the next.
-                let step: &[[f32; LANES]; 4] = if !MASK && i == label { copy } else { step };
-                // One by one: a loop would forget how many there are.
-                let x = [
-                    simd.load(&step[0], part),
-                    simd.load(&step[1], part),
-                    simd.load(&step[2], part),
-                    simd.load(&step[3], part),
-                ];
+            for i in 0..whole {
+                // The type is a branch that is always foreseen: the sums are compiled once for all.
+                let x = if let Some(step) = steps.get(i) {
+                    if AHEAD {
+                        prefetch(simd, step, self.ahead);
+                    }
+                    // Chosen without a branch, which would be foreseen for one row and not for the next.
+                    simd.load_step(if !MASK && i == label { copy } else { step }, part)
+                } else if let (Some((half, steps)), true) = (half_steps, MASK || i != label) {
+                    simd.widen_step(half, &steps[i], part)
+                } else {
+                    simd.load_step(copy, part)
+                };
                 let to = if KEEP { lines.next() } else { None };
                 add.step(x, i, to);
             }
-            if !tail.is_empty() {
-                let tail =
-                    if !MASK && steps.len() == label { &copy.as_flattened()[..tail.len()] } else { tail };
+            if tail.len() > 0 {
+                let mut room = [0.0; STEP];
+                let tail = if !MASK && whole == label {
+                    &copy.as_flattened()[..tail.len()]
+                } else {
+                    tail.block(simd, 0, STEP, &mut room)
+                };
                 let mut x = [simd.splat(f32::NEG_INFINITY); 4];
                 for (x, from) in x.iter_mut().zip(tail.chunks(LANES)) {
                     *x = simd.load_tail(from, part, f32::NEG_INFINITY);
                 }
                 let to = if KEEP { lines.next() } else { None };
-                add.step(x, steps.len(), to);
+                add.step(x, whole, to);
             }
             add.add_pending();
             add.high.store(&mut self.sum.high, part);
@@ -281,32 +294,51 @@ impl<S: Simd, const PIVOT: bool, const MASK: bool> Adder<S, PIVOT, MASK> {
                 *power = power.zero_where_same(self.simd.load(numbers, self.part), label);
             }
         }
-        // A term that is added has not been rounded: the largest one's error would be that of the sum.
-        // Of masked classes it would be subnormal, which costs a hundred cycles, but for a number that no sum sees.
-        let least = self.simd.splat(NEGLIGIBLE);
-        let rest = power[1].mul_add(q[1], power[0].mul_add(q[0], least));
-        self.rest = power[3].mul_add(q[3], power[2].mul_add(q[2], rest));
+        self.rest = beyond(self.simd, &power, &q);
         self.pending = S::Lanes::in_step(power);
     }
 
     /// Adds the powers of the step before, and what their terms have beyond them.
     #[inline(always)]
     fn add_pending(&mut self) {
-        let [a, b, c, d] = self.pending;
-        self.low = self.low + self.rest;
-        for sum in [a + b, c + d] {
-            // Knuth's two-sum: either may be the larger one. (Of four, rounded twice, the sum of a row that one term
-            // dominates would be off by a unit, and a share by two.)
-            let high = self.high + sum;
-            let part = high - self.high;
-            self.low = self.low + ((self.high - (high - part)) + (sum - part));
-            self.high = high;
-        }
+        add(&mut self.high, &mut self.low, self.pending, self.rest);
     }
 }
 
+/// What four terms have beyond their powers. A term that is added has not been rounded: the largest one's error would be
+/// that of the sum.
+#[inline(always)]
+pub(super) fn beyond<S: Simd>(simd: S, power: &[S::Lanes; 4], q: &[S::Lanes; 4]) -> S::Lanes {
+    // Of masked classes it would be subnormal, which costs a hundred cycles, but for a number that no sum sees.
+    let least = simd.splat(NEGLIGIBLE);
+    let rest = power[1].mul_add(q[1], power[0].mul_add(q[0], least));
+    power[3].mul_add(q[3], power[2].mul_add(q[2], rest))
+}
+
+/// Adds four powers, and what their terms have beyond them, to a sum in two parts.
+#[inline(always)]
+pub(super) fn add<L: Lanes>(high: &mut L, low: &mut L, [a, b, c, d]: [L; 4], beyond: L) {
+    *low = *low + beyond;
+    for power in [a + b, c + d] {
+        // Knuth's two-sum: either may be the larger one. (Of four, rounded twice, the sum of a row that one term
+        // dominates would be off by a unit, and a share by two.)
+        let sum = *high + power;
+        let part = sum - *high;
+        *low = *low + ((*high - (sum - part)) + (power - part));
+        *high = sum;
+    }
+}
+
+/// Logits with -inf where their class is the label, given as bits.
+#[inline(always)]
+pub(super) fn leave_out<S: Simd>(simd: S, x: S::Lanes, class: S::Lanes, label: S::Lanes) -> S::Lanes {
+    let none = simd.splat(f32::NEG_INFINITY);
+    let kept = none.zero_where_same(class, label);
+    x.zero_where_same(class, label).or(none.zero_where_same(kept, none))
+}
+
 /// The bits of 0 to 63.
-static NUMBERS: [[f32; LANES]; 4] = {
+pub(super) static NUMBERS: [[f32; LANES]; 4] = {
     let mut numbers = [[0.0; LANES]; 4];
     let (mut i, mut bits) = (0, 0);
     while i < STEP {

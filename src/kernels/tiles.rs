@@ -10,15 +10,19 @@
 use core::f32::consts::LOG2_E;
 
 use super::Kernel;
-use super::gather::ask_for_next;
+use super::gather::AnyColumns;
 use super::group::Group;
 use crate::numbers::exp::{Exp, LaneReference, ROUNDER, lane_reference};
+use crate::simd::half::{Line, widen};
 use crate::simd::strided::Strided;
 use crate::simd::tile::{TileRows, TileRowsMut};
 use crate::simd::{LANES, Lanes, Simd, Wide};
 
 /// Tiles of one call to a kernel, at most.
 pub(crate) const TILES: usize = 8;
+
+/// Tiles of one call that brings rows which are neighbours in memory, or writes them, at most: long runs of each class.
+pub(crate) const COLUMNS: usize = 32;
 
 /// Brings rows into tiles.
 pub(crate) struct LoadTiles<'a> {
@@ -35,33 +39,61 @@ impl Kernel for LoadTiles<'_> {
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
-        let classes = self.from.layout().classes;
-        for (group, tile) in self.groups.iter().zip(self.tiles.chunks_exact_mut(classes)) {
-            if self.from.layout().class_stride == 1 {
-                let rows = if let Some(rows) = self.from.tile(&group.rows) {
-                    rows
-                } else {
-                    for (line, row) in self.lines.as_chunks_mut::<LINE>().0.iter_mut().zip(group.rows) {
-                        let row = self.from.row(row).chunks(LANES);
-                        for (to, from) in line.as_chunks_mut().0.iter_mut().zip(row) {
-                            for part in 0..S::PARTS {
-                                simd.load_tail(from, part, 0.0).store(to, part);
-                            }
+        let Self { from, groups, tiles, lines } = self;
+        let classes = from.layout().classes;
+        if from.layout().class_step != 1 {
+            return load_columns(simd, from, groups, tiles);
+        }
+        for (group, tile) in groups.iter().zip(tiles.chunks_exact_mut(classes)) {
+            let rows = if let Some(rows) = from.tile(&group.rows) {
+                rows
+            } else if let Some((half, rows)) = from.half_tile(&group.rows) {
+                widen(simd, half, rows, lines);
+                TileRows::of_lines(lines, classes, 0, classes)
+            } else {
+                for (line, row) in lines.as_chunks_mut::<LINE>().0.iter_mut().zip(group.rows) {
+                    let row = match from.line(row) {
+                        Line::F32(row) => row.chunks(LANES),
+                        Line::Half(half, row) => {
+                            widen(simd, half, row, &mut line[..classes]);
+                            continue;
+                        }
+                    };
+                    for (to, from) in line.as_chunks_mut().0.iter_mut().zip(row) {
+                        for part in 0..S::PARTS {
+                            simd.load_tail(from, part, 0.0).store(to, part);
                         }
                     }
-                    TileRows::of_lines(self.lines, LINE, 0, classes)
-                };
-                simd.turn_in(&rows, tile);
-            } else if let Some(columns) = self.from.columns(&group.rows, group.len) {
-                for (to, column) in tile.iter_mut().zip(columns) {
-                    *to = *column;
-                    ask_for_next(simd, column);
                 }
-            } else {
-                for (class, to) in tile.iter_mut().enumerate() {
-                    for (to, row) in to.iter_mut().zip(group.rows) {
-                        *to = self.from.get(row, class);
-                    }
+                TileRows::of_lines(lines, LINE, 0, classes)
+            };
+            simd.turn_in(&rows, tile);
+        }
+    }
+}
+
+/// Brings rows whose classes do not follow each other into tiles.
+#[inline(always)]
+fn load_columns<S: Simd>(simd: S, from: Strided<'_>, groups: &[Group], tiles: &mut [[f32; LANES]]) {
+    let classes = from.layout().classes;
+    let mut columns = [const { None }; COLUMNS];
+    for (columns, group) in columns.iter_mut().zip(groups) {
+        *columns = AnyColumns::of(&from, group);
+    }
+    // Class after class: a processor that sees some lines after each other reads on by itself.
+    for class in 0..classes {
+        for (number, columns) in columns[..groups.len()].iter().enumerate() {
+            if let Some(columns) = columns {
+                let to = &mut tiles[number * classes + class];
+                columns.load(simd, class, to, number + 1 == groups.len());
+            }
+        }
+    }
+    for (number, group) in groups.iter().enumerate() {
+        if columns[number].is_none() {
+            for (class, to) in tiles[number * classes..][..classes].iter_mut().enumerate() {
+                for (to, row) in to.iter_mut().zip(group.rows) {
+                    *to = from.get(row, class);
                 }
             }
         }

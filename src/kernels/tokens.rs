@@ -17,6 +17,7 @@ use super::rows::{BLOCK, Row, RowSum, STEP};
 use crate::numbers::exp::ROUNDER;
 use crate::numbers::spread::Spread;
 use crate::numbers::top::Top;
+use crate::simd::half::Line;
 use crate::simd::{LANES, Lanes, Simd, Wide};
 
 /// How many logits are above that of a chosen class, and how many equal it.
@@ -29,16 +30,18 @@ pub(crate) struct Ranks {
 /// Reads a part of a row, in blocks.
 pub(crate) struct ReadPart<'a> {
     /// The logits that are given, which are what is compared.
-    pub(crate) given: &'a [f32],
-    /// Those that the sum is of.
-    pub(crate) logits: &'a [f32],
+    pub(crate) given: Line<'a>,
+    /// Those that the sum is of; `None` where they are the same.
+    pub(crate) logits: Option<&'a [f32]>,
     /// The class of the first.
     pub(crate) first: usize,
     /// The given logit of the chosen class; NaN where no ranks are wanted.
     pub(crate) chosen: f32,
     pub(crate) ranks: &'a mut Ranks,
     pub(crate) top: &'a mut Top,
-    /// Room for the terms of a block; empty where no distances are wanted.
+    /// Room for a block of logits that are widened,
+    pub(crate) room: &'a mut [f32],
+    /// and for its terms; empty where no distances are wanted.
     pub(crate) terms: &'a mut [f32],
 }
 
@@ -47,7 +50,7 @@ impl Kernel for ReadPart<'_> {
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) -> Spread {
-        let Self { given, logits, first, chosen, ranks, top, terms } = self;
+        let Self { given, logits, first, chosen, ranks, top, room, terms } = self;
         let mut part = Part {
             simd,
             spread: Spread::EMPTY,
@@ -55,8 +58,10 @@ impl Kernel for ReadPart<'_> {
             distances: [0.0; LANES],
             seen: [ROUNDER; LANES],
         };
-        for (i, (given, logits)) in given.chunks(BLOCK).zip(logits.chunks(BLOCK)).enumerate() {
-            let class = first + i * BLOCK;
+        for start in (0..given.len()).step_by(BLOCK) {
+            let given = given.block(simd, start, BLOCK, room);
+            let logits = logits.map_or(given, |logits| &logits[start..][..given.len()]);
+            let class = first + start;
             let maxima = maxima(simd, given);
             // The smallest of what asks for more; NaN counts as none.
             let limit = part.spread.given.min(top.limit()).min(chosen.next_down());
@@ -95,9 +100,11 @@ impl Kernel for ReadPart<'_> {
 
 /// Sums the block that a row's largest logit is in without it.
 pub(crate) struct LeaveOut<'a> {
-    pub(crate) given: &'a [f32],
-    pub(crate) logits: &'a [f32],
+    pub(crate) given: Line<'a>,
+    pub(crate) logits: Option<&'a [f32]>,
     pub(crate) spread: &'a Spread,
+    /// As [`ReadPart::room`].
+    pub(crate) room: &'a mut [f32],
 }
 
 impl Kernel for LeaveOut<'_> {
@@ -106,10 +113,11 @@ impl Kernel for LeaveOut<'_> {
     /// The class of the largest logit, and the sum.
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) -> (usize, f64) {
-        let Self { given, logits, spread } = self;
-        let block = spread.block..(spread.block + BLOCK).min(given.len());
-        let label = first_index(&given[block.clone()], spread.given);
-        let (logits, reference) = (&logits[block], spread.reference);
+        let Self { given, logits, spread, room } = self;
+        let given = given.block(simd, spread.block, BLOCK, room);
+        let label = first_index(given, spread.given);
+        let logits = logits.map_or(given, |logits| &logits[spread.block..][..given.len()]);
+        let (logits, reference) = (Line::F32(logits), spread.reference);
         let (mut sum, mut seen) = (RowSum::EMPTY, [ROUNDER; LANES]);
         let mut row = Row { simd, logits, label, reference, sum: &mut sum, seen: &mut seen, ahead: 0 };
         row.read_block::<true, false, false>(&mut []);
@@ -134,7 +142,7 @@ impl<S: Simd> Part<S> {
         let (simd, reference) = (self.simd, self.spread.reference);
         Row {
             simd,
-            logits,
+            logits: Line::F32(logits),
             label: NO_LABEL,
             reference,
             sum: &mut self.sum,

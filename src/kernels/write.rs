@@ -4,6 +4,7 @@ use super::Kernel;
 use super::group::Group;
 use super::rows::STEP;
 use crate::numbers::factor::Factors;
+use crate::simd::half::Half;
 use crate::simd::strided::StridedMut;
 use crate::simd::{LANES, Lanes, Simd};
 
@@ -95,7 +96,7 @@ impl<S: Simd> LogFactors<S> {
     }
 }
 
-/// Writes `f t` for the terms of a group's rows, `stride` apart.
+/// Writes `f t` for the terms of a group's rows, `stride` apart, to rows of f32 or of 16 bits.
 pub(crate) struct WriteRows<'a> {
     pub(crate) group: &'a Group,
     pub(crate) from: &'a [f32],
@@ -110,8 +111,21 @@ impl Kernel for WriteRows<'_> {
     fn eval<S: Simd>(self, simd: S) {
         let Self { group, from, stride, mut results } = self;
         for (i, from) in from.chunks(stride).enumerate().take(group.len) {
-            let to = results.row_mut(group.rows[i]);
             let factors = RowFactors::splat(simd, &group.factors, i);
+            if let Some((half, to)) = results.half_row_mut(group.rows[i]) {
+                write_halves(
+                    simd,
+                    from,
+                    (half, to),
+                    #[inline(always)]
+                    |term| factors.apply(term),
+                );
+                if let Some(to) = to.get_mut(group.labels[i]) {
+                    *to = half.narrow(group.at_label[i]);
+                }
+                continue;
+            }
+            let to = results.row_mut(group.rows[i]);
             write(
                 simd,
                 from,
@@ -274,6 +288,29 @@ fn write<S: Simd>(simd: S, from: &[f32], to: &mut [f32], f: impl Fn(S::Lanes) ->
             f(simd.load_tail(from, part, 0.0)).store_tail(to, part);
         }
     }
+}
+
+/// As [`write`], narrowed.
+#[inline(always)]
+fn write_halves<S: Simd>(
+    simd: S,
+    from: &[f32],
+    (half, to): (Half, &mut [u16]),
+    f: impl Fn(S::Lanes) -> S::Lanes,
+) {
+    let from = &from[..to.len()];
+    let (lines, tail) = to.as_chunks_mut::<LANES>();
+    let (from_lines, from_tail) = from.as_chunks::<LANES>();
+    for (from, to) in from_lines.iter().zip(lines) {
+        for part in 0..S::PARTS {
+            f(simd.load(from, part)).store_half(half, to, part);
+        }
+    }
+    let mut last = [0; LANES];
+    for part in 0..S::PARTS {
+        f(simd.load_tail(from_tail, part, 0.0)).store_half(half, &mut last, part);
+    }
+    tail.copy_from_slice(&last[..tail.len()]);
 }
 
 /// As [`write`], past the caches: whole lines but for the ends. Logits at `next` are asked for meanwhile, and for each

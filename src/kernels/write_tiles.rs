@@ -1,11 +1,12 @@
 //! From tiles of terms, or logits, to results: sixteen rows in the lanes, turned back as they are written.
 
 use super::Kernel;
-use super::gather::ask_for_next;
+use super::gather::store_column;
 use super::group::{Group, NO_LABEL};
 use super::map::times_slope;
-use super::tiles::LINE;
+use super::tiles::{COLUMNS, LINE};
 use super::write::{Formula, LogFactors, RowFactors};
+use crate::simd::half::narrow;
 use crate::simd::strided::StridedMut;
 use crate::simd::tile::TileRowsMut;
 use crate::simd::{LANES, Lanes, Simd};
@@ -31,63 +32,20 @@ impl Kernel for WriteTiles<'_> {
     fn eval<S: Simd>(self, simd: S) {
         let Self { groups, tiles, formula, labels, slopes, lines, mut results } = self;
         let classes = results.layout().classes;
+        // Where rows are neighbours in memory results are made as they are written, if they can be.
+        let columns = results.layout().class_step != 1;
+        let made = !columns || !slopes.is_empty() || formula == Formula::LessLabels;
         for (number, (group, tile)) in groups.iter().zip(tiles.chunks_exact_mut(classes)).enumerate() {
-            for part in 0..S::PARTS {
-                if formula == Formula::Logs {
-                    let logs = LogFactors::lanes(simd, group, part);
-                    for class in &mut *tile {
-                        logs.apply(simd.load(class, part)).store(class, part);
-                    }
-                } else if formula == Formula::LessLabels {
-                    let factors = RowFactors::lanes(simd, &group.factors, part);
-                    let minus = simd.splat(0.0) - simd.load(&group.subtract, part);
-                    for (class, label) in tile.iter_mut().zip(&labels[number * classes..]) {
-                        let share = factors.apply(simd.load(class, part));
-                        simd.load(label, part).mul_add(minus, share).store(class, part);
-                    }
-                } else {
-                    let factors = RowFactors::lanes(simd, &group.factors, part);
-                    for class in &mut *tile {
-                        factors.apply(simd.load(class, part)).store(class, part);
-                    }
-                }
+            if made {
+                let labels = labels.get(number * classes..).unwrap_or_default();
+                make(simd, group, tile, formula, labels, slopes.get(number * classes..).unwrap_or_default());
             }
-            for (class, slopes) in tile.iter_mut().zip(slopes.get(number * classes..).unwrap_or_default()) {
-                for (result, slope) in class.iter_mut().zip(slopes) {
-                    *result = times_slope(*result, *slope);
-                }
+            if !columns {
+                write_rows(simd, group, tile, lines, &mut results);
             }
-            if results.layout().class_stride == 1 {
-                let mut copied = false;
-                let mut rows = if let Some(rows) = results.tile_mut(&group.rows) {
-                    rows
-                } else {
-                    copied = true;
-                    TileRowsMut::of_lines(lines, LINE, 0, classes)
-                };
-                simd.turn_out(tile, &mut rows);
-                if copied {
-                    for (row, line) in group.rows[..group.len].iter().zip(lines.chunks(LINE)) {
-                        let to = results.row_mut(*row).chunks_mut(LANES);
-                        for (from, to) in line.as_chunks().0.iter().zip(to) {
-                            for part in 0..S::PARTS {
-                                simd.load(from, part).store_tail(to, part);
-                            }
-                        }
-                    }
-                }
-            } else if let Some(columns) = results.columns_mut(&group.rows, group.len) {
-                for (from, column) in tile.iter().zip(columns) {
-                    *column = *from;
-                    ask_for_next(simd, column);
-                }
-            } else {
-                for (class, from) in tile.iter().enumerate() {
-                    for (row, from) in group.rows[..group.len].iter().zip(from) {
-                        results.set(*row, class, *from);
-                    }
-                }
-            }
+        }
+        if columns {
+            write_columns(simd, groups, tiles, (!made).then_some(formula), &mut results);
         }
         for group in groups {
             for i in 0..group.len {
@@ -95,6 +53,131 @@ impl Kernel for WriteTiles<'_> {
                     results.set(group.rows[i], group.labels[i], group.at_label[i]);
                 }
             }
+        }
+    }
+}
+
+/// Makes the results of a tile in its place.
+#[inline(always)]
+fn make<S: Simd>(
+    simd: S,
+    group: &Group,
+    tile: &mut [[f32; LANES]],
+    formula: Formula,
+    labels: &[[f32; LANES]],
+    slopes: &[[f64; LANES]],
+) {
+    for part in 0..S::PARTS {
+        if formula == Formula::LessLabels {
+            let factors = RowFactors::lanes(simd, &group.factors, part);
+            let minus = simd.splat(0.0) - simd.load(&group.subtract, part);
+            for (class, label) in tile.iter_mut().zip(labels) {
+                let share = factors.apply(simd.load(class, part));
+                simd.load(label, part).mul_add(minus, share).store(class, part);
+            }
+        } else {
+            let result = Results::lanes(simd, group, formula, part);
+            for class in &mut *tile {
+                result.of(simd.load(class, part)).store(class, part);
+            }
+        }
+    }
+    for (class, slopes) in tile.iter_mut().zip(slopes) {
+        for (result, slope) in class.iter_mut().zip(slopes) {
+            *result = times_slope(*result, *slope);
+        }
+    }
+}
+
+/// Writes the results of a tile to rows whose classes follow each other.
+#[inline(always)]
+fn write_rows<S: Simd>(
+    simd: S,
+    group: &Group,
+    tile: &[[f32; LANES]],
+    lines: &mut [f32],
+    results: &mut StridedMut<'_>,
+) {
+    let classes = tile.len();
+    if let Some(mut rows) = results.tile_mut(&group.rows) {
+        return simd.turn_out(tile, &mut rows);
+    }
+    if let Some((half, to)) = results.half_tile_mut(&group.rows) {
+        simd.turn_out(tile, &mut TileRowsMut::of_lines(lines, classes, 0, classes));
+        return narrow(simd, half, &lines[..to.len()], to);
+    }
+    simd.turn_out(tile, &mut TileRowsMut::of_lines(lines, LINE, 0, classes));
+    for (row, line) in group.rows[..group.len].iter().zip(lines.chunks(LINE)) {
+        if let Some((half, to)) = results.half_row_mut(*row) {
+            narrow(simd, half, &line[..classes], to);
+            continue;
+        }
+        let to = results.row_mut(*row).chunks_mut(LANES);
+        for (from, to) in line.as_chunks().0.iter().zip(to) {
+            for part in 0..S::PARTS {
+                simd.load(from, part).store_tail(to, part);
+            }
+        }
+    }
+}
+
+/// Writes tiles to rows whose classes do not follow each other, class after class, as
+/// [`LoadTiles`](super::tiles::LoadTiles) reads them; with a formula, the results that it makes of them.
+#[inline(always)]
+fn write_columns<S: Simd>(
+    simd: S,
+    groups: &[Group],
+    tiles: &[[f32; LANES]],
+    formula: Option<Formula>,
+    results: &mut StridedMut<'_>,
+) {
+    let classes = results.layout().classes;
+    let mut neighbours = [false; COLUMNS];
+    for (neighbours, group) in neighbours.iter_mut().zip(groups) {
+        *neighbours = results.has_columns(&group.rows, group.len);
+    }
+    for class in 0..classes {
+        for (number, group) in groups.iter().enumerate() {
+            let mut of = tiles[number * classes + class];
+            if let Some(formula) = formula {
+                for part in 0..S::PARTS {
+                    let result = Results::lanes(simd, group, formula, part);
+                    result.of(simd.load(&of, part)).store(&mut of, part);
+                }
+            }
+            if neighbours[number] {
+                let ask = number + 1 == groups.len();
+                store_column(simd, &of, results, group.rows[0], class, ask);
+            } else {
+                for (row, value) in group.rows[..group.len].iter().zip(of) {
+                    results.set(*row, class, value);
+                }
+            }
+        }
+    }
+}
+
+/// What makes results of terms, or of logits, in lanes.
+enum Results<S: Simd> {
+    Scaled(RowFactors<S>),
+    Logs(LogFactors<S>),
+}
+
+impl<S: Simd> Results<S> {
+    #[inline(always)]
+    fn lanes(simd: S, group: &Group, formula: Formula, part: usize) -> Self {
+        if formula == Formula::Logs {
+            Self::Logs(LogFactors::lanes(simd, group, part))
+        } else {
+            Self::Scaled(RowFactors::lanes(simd, &group.factors, part))
+        }
+    }
+
+    #[inline(always)]
+    fn of(&self, x: S::Lanes) -> S::Lanes {
+        match self {
+            Self::Scaled(factors) => factors.apply(x),
+            Self::Logs(factors) => factors.apply(x),
         }
     }
 }

@@ -7,8 +7,8 @@
 use ndarray::{ArrayView, ArrayView3, ArrayViewMut, ArrayViewMut3, Axis, Dimension, ShapeBuilder};
 
 use super::strided::{Strided, StridedMut};
-use crate::Error;
 use crate::views::layout::Layout;
+use crate::{Element, Error};
 
 /// The layout of an array's rows, for an axis of classes.
 ///
@@ -55,25 +55,28 @@ fn layout_of(shape: &[usize], strides: &[isize], axis: Axis) -> Result<([usize; 
 impl<'a> Strided<'a> {
     /// The values of an array.
     #[expect(clippy::needless_pass_by_value, reason = "as views of arrays are passed")]
-    pub(crate) fn of_array<D: Dimension>(array: ArrayView<'a, f32, D>, axis: Axis) -> Result<Self, Error> {
+    pub(crate) fn of_array<T: Element, D: Dimension>(
+        array: ArrayView<'a, T, D>,
+        axis: Axis,
+    ) -> Result<Self, Error> {
         let (shape, strides) = layout_of(array.shape(), array.strides(), axis)?;
         let (layout, _) = Layout::of_axes(shape, strides)?;
         // SAFETY: each value of the layout is one of the array's, which are borrowed as long.
         Ok(unsafe { Self::from_raw(array.as_ptr(), layout) })
     }
 
-    /// As an array of outer × classes × inner.
-    pub(crate) fn to_array(self) -> ArrayView3<'a, f32> {
+    /// As an array of outer × classes × inner; `None` of another type.
+    pub(crate) fn to_array<T: Element>(self) -> Option<ArrayView3<'a, T>> {
         let (shape, strides) = self.layout().axes();
-        // SAFETY: each value of the array is one of the layout's.
-        unsafe { ArrayView3::from_shape_ptr(shape.strides(strides), self.first()) }
+        // SAFETY: each value of the array is one of the layout's, and of this type.
+        self.first().map(|first| unsafe { ArrayView3::from_shape_ptr(shape.strides(strides), first) })
     }
 }
 
 impl<'a> StridedMut<'a> {
     /// The values of an array.
-    pub(crate) fn of_array<D: Dimension>(
-        array: &mut ArrayViewMut<'a, f32, D>,
+    pub(crate) fn of_array<T: Element, D: Dimension>(
+        array: &mut ArrayViewMut<'a, T, D>,
         axis: Axis,
     ) -> Result<Self, Error> {
         let (shape, strides) = layout_of(array.shape(), array.strides(), axis)?;
@@ -85,11 +88,11 @@ impl<'a> StridedMut<'a> {
         Ok(unsafe { Self::from_raw(array.as_mut_ptr(), layout) })
     }
 
-    /// As an array of outer × classes × inner.
-    pub(crate) fn into_array(self) -> ArrayViewMut3<'a, f32> {
+    /// As an array of outer × classes × inner; `None` of another type.
+    pub(crate) fn into_array<T: Element>(self) -> Option<ArrayViewMut3<'a, T>> {
         let (shape, strides) = self.layout().axes();
-        // SAFETY: each value of the array is one of the layout's, and no two of those are one.
-        unsafe { ArrayViewMut3::from_shape_ptr(shape.strides(strides), self.first()) }
+        // SAFETY: each value of the array is one of the layout's, of this type, and no two of those are one.
+        self.first().map(|first| unsafe { ArrayViewMut3::from_shape_ptr(shape.strides(strides), first) })
     }
 }
 

@@ -4,6 +4,7 @@
 use core::arch::x86_64::*;
 use core::ops::{Add, Div, Mul, Sub};
 
+use super::half::Half;
 use super::tile::{TileRows, TileRowsMut};
 use super::{Kernel, LANES, Lanes, Simd, Wide};
 
@@ -70,6 +71,7 @@ fn together([mut a, mut b, mut c, mut d]: [__m256; 4]) -> [__m256; 4] {
     [a, b, c, d]
 }
 
+mod half;
 pub(super) mod turn;
 
 impl Simd for Avx2 {
@@ -115,6 +117,13 @@ impl Simd for Avx2 {
     fn widen(self, from: &[f32; LANES], part: usize) -> FourWide {
         // SAFETY: the features are here; the chunk covers the register.
         unsafe { FourWide(_mm256_cvtps_pd(_mm_loadu_ps(from.as_chunks::<4>().0[part].as_ptr()))) }
+    }
+
+    #[inline(always)]
+    fn widen_half(self, half: Half, from: &[u16; LANES], part: usize) -> Eight {
+        // SAFETY: the features are here; the chunk covers the register.
+        let bits = unsafe { _mm_loadu_si128(from.as_chunks::<WIDTH>().0[part].as_ptr().cast()) };
+        Eight(half::widen(half, bits))
     }
 
     #[inline(always)]
@@ -344,6 +353,13 @@ impl Lanes for Eight {
     fn store(self, to: &mut [f32; LANES], part: usize) {
         // SAFETY: the features are here; the array covers the part.
         unsafe { _mm256_storeu_ps(to.as_mut_ptr().add(start(part)), self.0) };
+    }
+
+    #[inline(always)]
+    fn store_half(self, half: Half, to: &mut [u16; LANES], part: usize) {
+        let to = to.as_chunks_mut::<WIDTH>().0[part].as_mut_ptr().cast();
+        // SAFETY: the features are here; the chunk covers the register.
+        unsafe { _mm_storeu_si128(to, half::narrow(half, self.0)) };
     }
 
     #[inline(always)]

@@ -5,6 +5,7 @@ use core::arch::x86_64::*;
 use core::ops::{Add, Div, Mul, Sub};
 
 use super::avx2::Aligned;
+use super::half::Half;
 use super::tile::{TileRows, TileRowsMut};
 use super::{Kernel, LANES, Lanes, Simd, Wide};
 
@@ -69,6 +70,7 @@ fn together([mut a, mut b]: [__m512; 2]) -> [__m512; 2] {
     [a, b]
 }
 
+mod half;
 mod turn;
 
 impl Simd for Avx512 {
@@ -112,6 +114,13 @@ impl Simd for Avx512 {
     fn widen(self, from: &[f32; LANES], part: usize) -> EightWide {
         // SAFETY: the features are here; the chunk covers the register.
         unsafe { EightWide(_mm512_cvtps_pd(_mm256_loadu_ps(from.as_chunks::<8>().0[part].as_ptr()))) }
+    }
+
+    #[inline(always)]
+    fn widen_half(self, half: Half, from: &[u16; LANES], _part: usize) -> Sixteen {
+        // SAFETY: the features are here; the array covers the register.
+        let bits = unsafe { _mm256_loadu_si256(from.as_ptr().cast()) };
+        Sixteen(half::widen(half, bits))
     }
 
     #[inline(always)]
@@ -357,6 +366,12 @@ impl Lanes for Sixteen {
     fn store(self, to: &mut [f32; LANES], _part: usize) {
         // SAFETY: the features are here; the array covers the register.
         unsafe { _mm512_storeu_ps(to.as_mut_ptr(), self.0) };
+    }
+
+    #[inline(always)]
+    fn store_half(self, half: Half, to: &mut [u16; LANES], _part: usize) {
+        // SAFETY: the features are here; the array covers the register.
+        unsafe { _mm256_storeu_si256(to.as_mut_ptr().cast(), half::narrow(half, self.0)) };
     }
 
     #[inline(always)]

@@ -64,9 +64,9 @@ impl<'a> Matrix<'a> {
     /// A view whose rows lie at one stride; `None` where they do not.
     pub(crate) fn of(values: Strided<'a>) -> Option<Self> {
         let layout = values.layout();
-        let (shape, strides) = ([layout.rows, layout.classes], [layout.stride, layout.class_stride]);
-        let even = layout.seam(0).is_none();
-        even.then(|| Self { origin: values.first(), shape, strides, borrow: PhantomData })
+        let (shape, strides) = ([layout.rows, layout.classes], [layout.stride, layout.class_step]);
+        let origin = values.first().filter(|_| layout.seam(0).is_none())?;
+        Some(Self { origin, shape, strides, borrow: PhantomData })
     }
 
     pub(crate) const fn rows(&self) -> usize {
@@ -119,7 +119,7 @@ impl<'a> MatrixMut<'a> {
     #[expect(clippy::needless_pass_by_value, reason = "its borrow is the matrix's")]
     pub(crate) fn of(values: StridedMut<'a>) -> Option<Self> {
         let Matrix { shape, strides, .. } = Matrix::of(values.share())?;
-        Some(Self { origin: values.first(), shape, strides, borrow: PhantomData })
+        Some(Self { origin: values.first()?, shape, strides, borrow: PhantomData })
     }
 
     /// A borrow that ends sooner.

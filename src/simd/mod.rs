@@ -32,11 +32,14 @@ mod backend;
 mod doubles;
 #[cfg(feature = "linear")]
 pub(crate) mod gemm;
+pub(crate) mod half;
 mod partial_row;
 mod portable;
 mod scalar;
 pub(crate) mod strided;
 pub(crate) mod tile;
+
+use half::Half;
 
 pub use backend::Backend;
 pub(crate) use backend::Token;
@@ -71,6 +74,16 @@ pub(crate) trait Simd: Copy + Send + Sync {
     fn splat(self, value: f32) -> Self::Lanes;
     /// A part of sixteen values.
     fn load(self, from: &[f32; LANES], part: usize) -> Self::Lanes;
+    /// A part of four times sixteen values, one by one: a loop would forget how many there are.
+    #[inline(always)]
+    fn load_step(self, from: &[[f32; LANES]; 4], part: usize) -> [Self::Lanes; 4] {
+        [
+            self.load(&from[0], part),
+            self.load(&from[1], part),
+            self.load(&from[2], part),
+            self.load(&from[3], part),
+        ]
+    }
     /// A part of up to sixteen values, `pad` in lanes past the end of the slice.
     fn load_tail(self, from: &[f32], part: usize, pad: f32) -> Self::Lanes;
     fn splat_wide(self, value: f64) -> Self::Wide;
@@ -78,6 +91,18 @@ pub(crate) trait Simd: Copy + Send + Sync {
     fn load_wide(self, from: &[f64; LANES], part: usize) -> Self::Wide;
     /// A part of sixteen values, as f64.
     fn widen(self, from: &[f32; LANES], part: usize) -> Self::Wide;
+    /// A part of sixteen values of 16 bits, as f32.
+    fn widen_half(self, half: Half, from: &[u16; LANES], part: usize) -> Self::Lanes;
+    /// A part of four times sixteen such values.
+    #[inline(always)]
+    fn widen_step(self, half: Half, from: &[[u16; LANES]; 4], part: usize) -> [Self::Lanes; 4] {
+        [
+            self.widen_half(half, &from[0], part),
+            self.widen_half(half, &from[1], part),
+            self.widen_half(half, &from[2], part),
+            self.widen_half(half, &from[3], part),
+        ]
+    }
     fn table(self, entries: &[f32; 8]) -> Self::Table;
     /// The entries that the low three bits of the lanes choose.
     fn pick(self, table: Self::Table, index: Self::Lanes) -> Self::Lanes;
@@ -174,6 +199,8 @@ pub(crate) trait Lanes: Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Out
         vectors
     }
     fn store(self, to: &mut [f32; LANES], part: usize);
+    /// Stores the nearest values of 16 bits, of two as near the even one.
+    fn store_half(self, half: Half, to: &mut [u16; LANES], part: usize);
     /// Writes a part of up to sixteen values, as far as the slice goes.
     fn store_tail(self, to: &mut [f32], part: usize);
     /// Stores past the caches where the array is aligned to a cache line.

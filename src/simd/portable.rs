@@ -11,6 +11,7 @@ use bytemuck::cast;
 use wide::{f32x4, i32x4, u32x4};
 
 use super::doubles::Doubles;
+use super::half::Half;
 use super::{Kernel, LANES, Lanes, Simd};
 
 /// Whether `wide` has vector instructions on this build's target.
@@ -65,6 +66,15 @@ impl Simd for Portable {
     #[inline(always)]
     fn widen(self, from: &[f32; LANES], part: usize) -> Doubles {
         Doubles::widen(from, part)
+    }
+
+    #[inline(always)]
+    fn widen_half(self, half: Half, from: &[u16; LANES], part: usize) -> Four {
+        let all: [f32; WIDTH] = from.as_chunks::<WIDTH>().0[part].map(
+            #[inline(always)]
+            |bits| half.widen(bits),
+        );
+        Four(cast(all))
     }
 
     #[inline(always)]
@@ -170,6 +180,12 @@ impl Lanes for Four {
     #[inline(always)]
     fn store(self, to: &mut [f32; LANES], part: usize) {
         to.as_chunks_mut::<WIDTH>().0[part] = cast(self.0);
+    }
+
+    #[inline(always)]
+    fn store_half(self, half: Half, to: &mut [u16; LANES], part: usize) {
+        let all: [f32; WIDTH] = cast(self.0);
+        to.as_chunks_mut::<WIDTH>().0[part] = all.map(|value| half.narrow(value));
     }
 
     #[inline(always)]

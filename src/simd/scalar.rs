@@ -3,6 +3,7 @@
 use core::ops::{Add, Mul, Sub};
 
 use super::doubles::Doubles;
+use super::half::Half;
 use super::{Kernel, LANES, Lanes, Simd};
 
 #[derive(Clone, Copy)]
@@ -48,6 +49,11 @@ impl Simd for Scalar {
     #[inline(always)]
     fn widen(self, from: &[f32; LANES], part: usize) -> Doubles {
         Doubles::widen(from, part)
+    }
+
+    #[inline(always)]
+    fn widen_half(self, half: Half, from: &[u16; LANES], part: usize) -> One {
+        One(half.widen(from[part]))
     }
 
     #[inline(always)]
@@ -141,6 +147,11 @@ impl Lanes for One {
     #[inline(always)]
     fn store(self, to: &mut [f32; LANES], part: usize) {
         to[part] = self.0;
+    }
+
+    #[inline(always)]
+    fn store_half(self, half: Half, to: &mut [u16; LANES], part: usize) {
+        to[part] = half.narrow(self.0);
     }
 
     #[inline(always)]

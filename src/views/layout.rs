@@ -13,7 +13,7 @@ pub(crate) struct Layout {
     /// From a row to the next.
     pub(crate) stride: usize,
     /// From a class to the next.
-    pub(crate) class_stride: usize,
+    pub(crate) class_step: usize,
     /// Rows of one outer index; `usize::MAX` where all rows lie at one stride.
     inner: usize,
     /// From an outer index to the next.
@@ -42,12 +42,12 @@ impl Layout {
 
     /// Any strides of outer × classes × inner, and the number of values from the first to the last.
     pub(crate) fn of_axes(shape: [usize; 3], strides: [usize; 3]) -> Result<(Self, usize), Error> {
-        let ([outer, classes, inner], [outer_stride, class_stride, stride]) = (shape, strides);
+        let ([outer, classes, inner], [outer_stride, class_step, stride]) = (shape, strides);
         let overflow = || Error::AxesOverflow { shape, strides };
         let rows = outer.checked_mul(inner).ok_or_else(overflow)?;
         // What is as long as one step says nothing about steps.
-        let class_stride = if classes > 1 { class_stride } else { 1 };
-        let even = |stride| Self::even(rows, classes, stride, class_stride);
+        let class_step = if classes > 1 { class_step } else { 1 };
+        let even = |stride| Self::even(rows, classes, stride, class_step);
         if rows == 0 {
             return Ok((even(stride), 0));
         }
@@ -66,7 +66,7 @@ impl Layout {
         } else if inner == 1 {
             even(outer_stride)
         } else {
-            Self { rows, classes, stride, class_stride, inner, outer_stride, skipped: 0 }
+            Self { rows, classes, stride, class_step, inner, outer_stride, skipped: 0 }
         };
         Ok((layout, span))
     }
@@ -88,8 +88,8 @@ impl Layout {
         Ok(([outer, classes, inner], [classes.saturating_mul(inner), inner, 1]))
     }
 
-    const fn even(rows: usize, classes: usize, stride: usize, class_stride: usize) -> Self {
-        Self { rows, classes, stride, class_stride, inner: usize::MAX, outer_stride: 0, skipped: 0 }
+    const fn even(rows: usize, classes: usize, stride: usize, class_step: usize) -> Self {
+        Self { rows, classes, stride, class_step, inner: usize::MAX, outer_stride: 0, skipped: 0 }
     }
 
     /// Whether no two values share a place, because the values of an axis with a larger stride enclose those of the
@@ -110,23 +110,23 @@ impl Layout {
     /// Outer × classes × inner, and their strides, of rows that are not part of others.
     #[cfg(feature = "ndarray")]
     pub(crate) fn axes(&self) -> ([usize; 3], [usize; 3]) {
-        let Self { rows, classes, stride, class_stride, inner, outer_stride, .. } = *self;
+        let Self { rows, classes, stride, class_step, inner, outer_stride, .. } = *self;
         if inner == usize::MAX {
             // All rows are those of one outer index where they could be; rows that follow each other are outer ones.
-            return if class_stride == 1 {
-                ([rows, classes, 1], [stride, class_stride, 1])
+            return if class_step == 1 {
+                ([rows, classes, 1], [stride, class_step, 1])
             } else {
-                ([1, classes, rows], [0, class_stride, stride])
+                ([1, classes, rows], [0, class_step, stride])
             };
         }
-        ([rows.div_ceil(inner), classes, inner], [outer_stride, class_stride, stride])
+        ([rows.div_ceil(inner), classes, inner], [outer_stride, class_step, stride])
     }
 
     /// How far a value is from the origin. Both indices are in range.
     #[inline(always)]
     pub(crate) fn offset(&self, row: usize, class: usize) -> usize {
         let start = if self.inner == usize::MAX { row * self.stride } else { self.start(self.skipped + row) };
-        start + class * self.class_stride
+        start + class * self.class_step
     }
 
     /// How far a row is from the origin, counted from there.
@@ -151,9 +151,9 @@ impl Layout {
 
     /// Some of the rows, and how far their origin is from this one.
     pub(crate) fn part(self, from: usize, rows: usize) -> (Self, usize) {
-        let Self { classes, stride, class_stride, inner, .. } = self;
+        let Self { classes, stride, class_step, inner, .. } = self;
         if rows == 0 {
-            return (Self::even(0, classes, stride, class_stride), 0);
+            return (Self::even(0, classes, stride, class_step), 0);
         }
         if inner == usize::MAX {
             return (Self { rows, ..self }, from * stride);
@@ -161,7 +161,7 @@ impl Layout {
         let from = self.skipped + from;
         let skipped = from % inner;
         if skipped + rows <= inner {
-            (Self::even(rows, classes, stride, class_stride), self.start(from))
+            (Self::even(rows, classes, stride, class_step), self.start(from))
         } else {
             (Self { rows, skipped, ..self }, self.start(from - skipped))
         }

@@ -2,9 +2,9 @@
 
 use super::layout::Layout;
 use crate::simd::strided::Strided;
-use crate::{Backend, Error};
+use crate::{Backend, Element, Error};
 
-/// A borrowed view of rows × classes values.
+/// A borrowed view of rows × classes values, f32 or of 16 bits.
 ///
 /// Mostly the classes of a row follow each other in memory, and rows start `stride` values apart, so that a view covers
 /// padded vocabularies and slices of larger buffers. Classes can also be any other axis of an array, as in images
@@ -12,6 +12,17 @@ use crate::{Backend, Error};
 /// operations take all views, and none copies one.
 ///
 /// Rows of a shared view may overlap: a stride of 0 repeats one row.
+///
+/// Values are f32, or, with the feature `half`, `half::bf16` or `half::f16` ([`Element`]): what a view is of is known to the
+/// view alone, so that every operation takes all of them. Results are those of the same numbers as f32.
+///
+/// ```
+/// use xent::{Rows, log_sum_exp};
+///
+/// let logits = [0.5, 1.5, -2.0].map(half::f16::from_f32);
+/// assert_eq!(log_sum_exp(Rows::new(&logits, 1, 3)?)?, log_sum_exp(Rows::new(&[0.5, 1.5, -2.0], 1, 3)?)?);
+/// # Ok::<(), xent::Error>(())
+/// ```
 ///
 /// ```
 /// use xent::Rows;
@@ -42,7 +53,7 @@ impl<'a> Rows<'a> {
     ///
     /// [`Error::DataLength`] unless `data.len() == rows * classes`; [`Error::NoClasses`] for rows of
     /// no classes; [`Error::SizeOverflow`] where `rows * classes` does not fit in `usize`.
-    pub fn new(data: &'a [f32], rows: usize, classes: usize) -> Result<Self, Error> {
+    pub fn new<T: Element>(data: &'a [T], rows: usize, classes: usize) -> Result<Self, Error> {
         let view = Self::with_stride(data, rows, classes, classes)?;
         let expected = rows * classes;
         let layout = view.values.layout();
@@ -55,7 +66,12 @@ impl<'a> Rows<'a> {
     ///
     /// [`Error::DataLength`] where `data` ends before the last row does; [`Error::NoClasses`] for rows
     /// of no classes; [`Error::SizeOverflow`] where the size does not fit in `usize`.
-    pub fn with_stride(data: &'a [f32], rows: usize, classes: usize, stride: usize) -> Result<Self, Error> {
+    pub fn with_stride<T: Element>(
+        data: &'a [T],
+        rows: usize,
+        classes: usize,
+        stride: usize,
+    ) -> Result<Self, Error> {
         let (layout, span) = Layout::of_rows(rows, classes, stride)?;
         let values = Strided::new(data, layout, span);
         let values = values.ok_or_else(|| wrong_length(&layout, data.len(), span))?;
@@ -82,7 +98,7 @@ impl<'a> Rows<'a> {
     /// assert_eq!(argmax(logits)?, [0, 1, 0, 0, 1, 0]);
     /// # Ok::<(), xent::Error>(())
     /// ```
-    pub fn along_axis(data: &'a [f32], shape: &[usize], axis: usize) -> Result<Self, Error> {
+    pub fn along_axis<T: Element>(data: &'a [T], shape: &[usize], axis: usize) -> Result<Self, Error> {
         let (shape, strides) = Layout::along(shape, axis)?;
         let view = Self::with_strides(data, shape, strides)?;
         let expected = view.rows() * view.classes();
@@ -106,7 +122,11 @@ impl<'a> Rows<'a> {
     /// assert_eq!(shifted.row(2), Some(&[0.0, 3.0][..]));
     /// # Ok::<(), xent::Error>(())
     /// ```
-    pub fn with_strides(data: &'a [f32], shape: [usize; 3], strides: [usize; 3]) -> Result<Self, Error> {
+    pub fn with_strides<T: Element>(
+        data: &'a [T],
+        shape: [usize; 3],
+        strides: [usize; 3],
+    ) -> Result<Self, Error> {
         let (layout, span) = Layout::of_axes(shape, strides)?;
         let values = Strided::new(data, layout, span);
         let given = data.len();
@@ -135,17 +155,18 @@ impl<'a> Rows<'a> {
     /// # Ok::<(), xent::Error>(())
     /// ```
     #[cfg(feature = "ndarray")]
-    pub fn from_ndarray<D: ndarray::Dimension>(
-        array: ndarray::ArrayView<'a, f32, D>,
+    pub fn from_ndarray<T: Element, D: ndarray::Dimension>(
+        array: ndarray::ArrayView<'a, T, D>,
         classes: ndarray::Axis,
     ) -> Result<Self, Error> {
         Ok(Self { values: Strided::of_array(array, classes)?, execution: Execution::default() })
     }
 
-    /// The same values as an array of outer × classes × inner. Outer and inner axes that lie evenly are one.
+    /// The same values as an array of outer × classes × inner, `None` where they are of another type. Outer and inner axes
+    /// that lie evenly are one.
     #[cfg(feature = "ndarray")]
     #[must_use]
-    pub fn to_ndarray(&self) -> ndarray::ArrayView3<'a, f32> {
+    pub fn to_ndarray<T: Element>(&self) -> Option<ndarray::ArrayView3<'a, T>> {
         self.values.to_array()
     }
 
@@ -199,16 +220,16 @@ impl<'a> Rows<'a> {
     /// The number of values from a class of a row to the next.
     #[must_use]
     pub const fn class_stride(&self) -> usize {
-        self.values.layout().class_stride
+        self.values.layout().class_step
     }
 
-    /// One row, `None` past the end, and where classes do not follow each other.
+    /// One row, `None` past the end, where classes do not follow each other, and where values are no f32.
     #[must_use]
     pub fn row(&self, row: usize) -> Option<&'a [f32]> {
-        (row < self.rows() && self.class_stride() == 1).then(|| self.row_at(row))
+        (row < self.rows() && self.values.are_slices()).then(|| self.row_at(row))
     }
 
-    /// One value, `None` past the end.
+    /// One value as f32, `None` past the end.
     #[must_use]
     pub fn get(&self, row: usize, class: usize) -> Option<f32> {
         (row < self.rows() && class < self.classes()).then(|| self.values.get(row, class))

@@ -3,11 +3,12 @@
 use super::layout::Layout;
 use super::rows::{Execution, expect_shape, wrong_length};
 use crate::simd::strided::StridedMut;
-use crate::{Backend, Error, Rows};
+use crate::{Backend, Element, Error, Rows};
 
-/// A mutably borrowed view of rows × classes f32, as [`Rows`] is a shared one.
+/// A mutably borrowed view of rows × classes values, as [`Rows`] is a shared one.
 ///
-/// No two of its values share a place; what lies between them is never written.
+/// No two of its values share a place; what lies between them is never written. What is written to values of 16 bits is the
+/// result that f32 would have, rounded to the nearest number, of two as near to the even one.
 #[derive(Debug)]
 pub struct RowsMut<'a> {
     values: StridedMut<'a>,
@@ -21,7 +22,7 @@ impl<'a> RowsMut<'a> {
     ///
     /// [`Error::DataLength`] unless `data.len() == rows * classes`; [`Error::NoClasses`] for rows of
     /// no classes; [`Error::SizeOverflow`] where `rows * classes` does not fit in `usize`.
-    pub fn new(data: &'a mut [f32], rows: usize, classes: usize) -> Result<Self, Error> {
+    pub fn new<T: Element>(data: &'a mut [T], rows: usize, classes: usize) -> Result<Self, Error> {
         let len = data.len();
         let view = Self::with_stride(data, rows, classes, classes)?;
         let expected = rows * classes;
@@ -33,8 +34,8 @@ impl<'a> RowsMut<'a> {
     /// # Errors
     ///
     /// As [`Rows::with_stride`], and [`Error::StrideTooSmall`] where rows would overlap.
-    pub fn with_stride(
-        data: &'a mut [f32],
+    pub fn with_stride<T: Element>(
+        data: &'a mut [T],
         rows: usize,
         classes: usize,
         stride: usize,
@@ -65,7 +66,7 @@ impl<'a> RowsMut<'a> {
     /// assert_eq!(columns, [0.5, 1.0, 0.5, 0.0]);
     /// # Ok::<(), xent::Error>(())
     /// ```
-    pub fn along_axis(data: &'a mut [f32], shape: &[usize], axis: usize) -> Result<Self, Error> {
+    pub fn along_axis<T: Element>(data: &'a mut [T], shape: &[usize], axis: usize) -> Result<Self, Error> {
         let (shape, strides) = Layout::along(shape, axis)?;
         let given = data.len();
         let view = Self::with_strides(data, shape, strides)?;
@@ -79,7 +80,11 @@ impl<'a> RowsMut<'a> {
     ///
     /// As [`Rows::with_strides`], and [`Error::AxesOverlap`] unless, of any two axes, a step along the one with the larger
     /// stride leads past all that the other reaches: then no two values share a place.
-    pub fn with_strides(data: &'a mut [f32], shape: [usize; 3], strides: [usize; 3]) -> Result<Self, Error> {
+    pub fn with_strides<T: Element>(
+        data: &'a mut [T],
+        shape: [usize; 3],
+        strides: [usize; 3],
+    ) -> Result<Self, Error> {
         let (layout, span) = Layout::of_axes(shape, strides)?;
         if layout.rows > 0 && !Layout::is_injective(shape, strides) {
             return Err(Error::AxesOverlap { shape, strides });
@@ -106,8 +111,8 @@ impl<'a> RowsMut<'a> {
     /// # Ok::<(), xent::Error>(())
     /// ```
     #[cfg(feature = "ndarray")]
-    pub fn from_ndarray<D: ndarray::Dimension>(
-        mut array: ndarray::ArrayViewMut<'a, f32, D>,
+    pub fn from_ndarray<T: Element, D: ndarray::Dimension>(
+        mut array: ndarray::ArrayViewMut<'a, T, D>,
         classes: ndarray::Axis,
     ) -> Result<Self, Error> {
         Ok(Self { values: StridedMut::of_array(&mut array, classes)?, execution: Execution::default() })
@@ -116,7 +121,7 @@ impl<'a> RowsMut<'a> {
     /// The same values as [`Rows::to_ndarray`] has them.
     #[cfg(feature = "ndarray")]
     #[must_use]
-    pub fn into_ndarray(self) -> ndarray::ArrayViewMut3<'a, f32> {
+    pub fn into_ndarray<T: Element>(self) -> Option<ndarray::ArrayViewMut3<'a, T>> {
         self.values.into_array()
     }
 
@@ -155,7 +160,7 @@ impl<'a> RowsMut<'a> {
     /// The number of values from a class of a row to the next.
     #[must_use]
     pub const fn class_stride(&self) -> usize {
-        self.values.layout().class_stride
+        self.values.layout().class_step
     }
 
     /// The backend chosen for in-place calls with this view.
@@ -169,10 +174,10 @@ impl<'a> RowsMut<'a> {
         self.execution
     }
 
-    /// One row, `None` past the end, and where classes do not follow each other.
+    /// One row, `None` past the end, where classes do not follow each other, and where values are no f32.
     #[must_use]
     pub fn row_mut(&mut self, row: usize) -> Option<&mut [f32]> {
-        (row < self.rows() && self.class_stride() == 1).then(|| self.row_at_mut(row))
+        (row < self.rows() && self.values.are_slices()).then(|| self.row_at_mut(row))
     }
 
     /// The values themselves.

@@ -103,6 +103,13 @@ impl Case {
         Self::from_logits(Matrix { rows, classes, values }, &mut Rng::with_seed(1))
     }
 
+    /// `rows` rows that are all ordinary: normal logits, some masked, a class that leads in some.
+    pub(crate) fn of_ordinary_rows(rows: usize, classes: usize) -> Self {
+        let recipe = |row: usize| Recipe { seed: row as u64, ..RECIPES[[0, 1, 3, 4][row % 4]] };
+        let values = (0..rows).flat_map(|row| recipe(row).cook(classes)).collect();
+        Self::from_logits(Matrix { rows, classes, values }, &mut Rng::with_seed(2))
+    }
+
     fn from_logits(logits: Matrix, rng: &mut Rng) -> Self {
         // The largest logit often: that is where the others are summed alone.
         let labels = logits.map_rows(|(i, row)| {

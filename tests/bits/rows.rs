@@ -72,6 +72,23 @@ fn the_stride_and_the_alignment_of_rows_change_no_bit() {
     }
 }
 
+/// Sixteen and more that are neighbours in memory, of as many classes as are read as they lie: near and, of the last, far
+/// enough to be copied in runs.
+#[test]
+fn ordinary_rows_with_classes_along_another_axis_have_the_bits_of_rows() {
+    let shapes = [(37, 64), (50, 81), (34, 511), (34, 513), (33, 1024), (17, 16_400), (350, 768)];
+    for backend in backends().into_iter().filter(|backend| !is_slow(*backend)) {
+        for (rows, classes) in shapes {
+            let case = Case::of_ordinary_rows(rows, classes);
+            let expected = case.outcomes(TIGHT, backend);
+            for axes in [Axes::Columns, Axes::Images] {
+                let context = format!("{axes:?}, {rows} x {classes} on {backend}");
+                assert_same(&context, &case.outcomes(TIGHT.along(axes), backend), &expected);
+            }
+        }
+    }
+}
+
 #[test]
 fn no_row_depends_on_its_place_or_its_neighbours() {
     for_all("the same bits anywhere", Case::any(), |(case, layout), backend, _| {

@@ -3,6 +3,7 @@
 #![allow(dead_code, unused_imports, reason = "each test crate uses its part")]
 #![allow(unreachable_pub, reason = "a module of test crates, seen by no other crate")]
 
+pub mod buffer;
 pub mod composite;
 pub mod drawn;
 pub mod example;

@@ -10,6 +10,8 @@ use xent::{
     softmax_in_place, softmax_into, sparse_softmax_cross_entropy_with_logits_into,
 };
 
+use super::buffer::Buffer;
+
 /// A part of a call that can be wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
@@ -33,10 +35,10 @@ pub enum Part {
 pub struct Inputs {
     pub rows: usize,
     pub classes: usize,
-    pub logits: Vec<f32>,
+    pub logits: Buffer,
     pub labels: Vec<i64>,
     /// Dense labels, or the output of a forward pass: any second matrix, and its shape.
-    pub second: Vec<f32>,
+    pub second: Buffer,
     pub second_shape: (usize, usize),
     pub upstream: Vec<f32>,
     /// Of classes, of rows, and the classes that take part: for the calls with options.
@@ -50,10 +52,10 @@ pub struct Inputs {
 /// What a call may write.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outputs {
-    pub matrix: Vec<f32>,
+    pub matrix: Buffer,
     pub shape: (usize, usize),
     /// The losses of elements, where the matrix is their gradient. Always in the shape of the logits.
-    pub elements: Vec<f32>,
+    pub elements: Buffer,
     pub losses: Vec<f32>,
     pub indices: Vec<usize>,
     pub flags: Vec<bool>,
@@ -80,7 +82,7 @@ pub fn sized(rows: usize, classes: usize) -> (Inputs, Outputs) {
             .map(|i| i % i64::try_from(classes).expect("few classes"))
             .take(rows)
             .collect(),
-        second: vec![0.25; values],
+        second: vec![0.25; values].into(),
         second_shape: (rows, classes),
         upstream: [1.0, -2.0, 0.5].into_iter().cycle().take(rows).collect(),
         class_weights: [1.0, 0.5, 0.0, 2.5].into_iter().cycle().take(classes).collect(),
@@ -90,9 +92,9 @@ pub fn sized(rows: usize, classes: usize) -> (Inputs, Outputs) {
         backend: None,
     };
     let outputs = Outputs {
-        matrix: vec![SENTINEL; values],
+        matrix: vec![SENTINEL; values].into(),
         shape: (rows, classes),
-        elements: vec![SENTINEL; values],
+        elements: vec![SENTINEL; values].into(),
         losses: vec![SENTINEL; rows],
         indices: vec![usize::MAX; rows],
         flags: vec![true; rows],
@@ -103,16 +105,16 @@ pub fn sized(rows: usize, classes: usize) -> (Inputs, Outputs) {
 
 impl Inputs {
     fn logits(&self) -> Rows<'_> {
-        with_backend(Rows::new(&self.logits, self.rows, self.classes), self.backend)
+        with_backend(self.logits.rows(self.rows, self.classes), self.backend)
     }
 
     /// The same buffer as [`columns`].
     fn columns(&self) -> Rows<'_> {
-        with_backend(Rows::along_axis(&self.logits, &[self.classes, self.rows], 0), self.backend)
+        with_backend(self.logits.columns(self.rows, self.classes), self.backend)
     }
 
     fn second(&self) -> Rows<'_> {
-        with_backend(Rows::new(&self.second, self.second_shape.0, self.second_shape.1), self.backend)
+        with_backend(self.second.rows(self.second_shape.0, self.second_shape.1), self.backend)
     }
 
     fn loss(&self) -> CrossEntropy<'_> {
@@ -167,12 +169,12 @@ fn beside(o: &mut Outputs) -> RowsMut<'_> {
 }
 
 /// The results as columns: one class of all rows after the other.
-fn columns(values: &mut [f32], (rows, classes): (usize, usize)) -> RowsMut<'_> {
-    RowsMut::along_axis(values, &[classes, rows], 0).expect("the shape fits the buffer")
+fn columns(values: &mut Buffer, (rows, classes): (usize, usize)) -> RowsMut<'_> {
+    values.columns_mut(rows, classes).expect("the shape fits the buffer")
 }
 
-fn matrix(values: &mut [f32], (rows, classes): (usize, usize)) -> RowsMut<'_> {
-    RowsMut::new(values, rows, classes).expect("the shape fits the buffer")
+fn matrix(values: &mut Buffer, (rows, classes): (usize, usize)) -> RowsMut<'_> {
+    values.rows_mut(rows, classes).expect("the shape fits the buffer")
 }
 
 /// The losses of elements and their gradient, both beside the logits.
@@ -181,7 +183,7 @@ fn elements<'a>(i: &Inputs, o: &'a mut Outputs) -> (RowsMut<'a>, RowsMut<'a>) {
 }
 
 /// The matrix as the one that an in-place call reads, with its backend.
-fn over<'a>(i: &Inputs, values: &'a mut [f32], shape: (usize, usize)) -> RowsMut<'a> {
+fn over<'a>(i: &Inputs, values: &'a mut Buffer, shape: (usize, usize)) -> RowsMut<'a> {
     let matrix = matrix(values, shape);
     match i.backend {
         Some(backend) => matrix.with_backend(backend),

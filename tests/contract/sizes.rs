@@ -13,7 +13,7 @@ use crate::{rows, steps};
 fn no_rows() {
     for backend in backends() {
         for classes in [0, 1, 7] {
-            let none = Rows::new(&[], 0, classes).unwrap().with_backend(backend);
+            let none = Rows::new(&[] as &[f32], 0, classes).unwrap().with_backend(backend);
             assert_eq!(softmax(none), Ok(vec![]));
             assert_eq!(log_softmax(none), Ok(vec![]));
             assert_eq!(softmax_gradient(none, none), Ok(vec![]));
@@ -36,7 +36,7 @@ fn no_rows() {
 #[test]
 fn the_sum_over_no_rows_is_0_and_the_mean_is_nan_or_0() {
     for backend in backends() {
-        let none = Rows::new(&[], 0, 3).unwrap().with_backend(backend);
+        let none = Rows::new(&[] as &[f32], 0, 3).unwrap().with_backend(backend);
         for (reduction, empty_mean, expected) in [
             (Reduction::None, EmptyMean::Nan, 0.0),
             (Reduction::Sum, EmptyMean::Nan, 0.0),
@@ -55,9 +55,9 @@ fn the_sum_over_no_rows_is_0_and_the_mean_is_nan_or_0() {
 
 #[test]
 fn no_classes_is_an_error() {
-    assert_eq!(Rows::new(&[], 3, 0).err(), Some(Error::NoClasses { rows: 3 }));
+    assert_eq!(Rows::new(&[] as &[f32], 3, 0).err(), Some(Error::NoClasses { rows: 3 }));
     assert_eq!(Rows::with_stride(&[1.0_f32], 1, 0, 5).err(), Some(Error::NoClasses { rows: 1 }));
-    assert_eq!(RowsMut::new(&mut [], 3, 0).err(), Some(Error::NoClasses { rows: 3 }));
+    assert_eq!(RowsMut::new(&mut [] as &mut [f32], 3, 0).err(), Some(Error::NoClasses { rows: 3 }));
 }
 
 /// A million classes, one row of them in memory, and more than 2^32 logits in the view.

@@ -23,7 +23,8 @@ const FAULTS: &[Fault] = &[
         part: Part::Matrix,
         make: |_, o| {
             o.shape.0 += 1;
-            o.matrix.resize(o.shape.0 * o.shape.1, o.matrix[0]);
+            let (len, first) = (o.shape.0 * o.shape.1, o.matrix[0]);
+            o.matrix.resize(len, first);
         },
         expected: |e| matches!(e, Error::ShapeMismatch { given: (4, 4), expected: (3, 4), .. }),
     },

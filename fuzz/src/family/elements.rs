@@ -173,7 +173,7 @@ impl Elements {
             let result = each!(loss, loss => loss.loss_and_gradient(targets, inputs));
             assert_eq!(result.as_ref().err(), refused.as_ref());
             let Ok((got, gradient)) = result else { continue };
-            assert_same_from_every_call(loss, layout, targets, inputs, (&got, &gradient));
+            assert_same_from_every_call(&loss, layout, targets, inputs, (&got, &gradient));
             fused.assert(backend, "losses", &got.values);
             fused.assert(backend, "gradient", &gradient);
             assert_reduced("the reduced loss", &got.values, denominator, got.value);
@@ -208,7 +208,7 @@ impl Elements {
 
 /// Asserts that the other calls give the same bits, and write nothing between rows.
 fn assert_same_from_every_call(
-    loss: Any<'_>,
+    loss: &Any<'_>,
     layout: Layout,
     targets: Rows<'_>,
     inputs: Rows<'_>,

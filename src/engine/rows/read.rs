@@ -20,7 +20,7 @@ pub(in crate::engine) struct Tame {
     /// A sum above this has such a logit, however many classes it is of.
     sum: f64,
     /// Whether the last row that was read was not such a row.
-    wild: bool,
+    pub(in crate::engine) wild: bool,
 }
 
 impl Tame {
@@ -53,7 +53,7 @@ impl Groups {
         parts: &mut Vec<RowSum>,
     ) {
         for i in 0..group.len {
-            group.ends.logit[i] = lines.logits[i].get(group.labels[i]).copied().unwrap_or(f32::NEG_INFINITY);
+            group.ends.logit[i] = lines.line(i).get(group.labels[i]).unwrap_or(f32::NEG_INFINITY);
         }
         if let Sums::Saved(sums) = sums {
             return self.known(group, lines, terms, sums);
@@ -144,7 +144,7 @@ impl Groups {
         references: &mut [Reference; LANES],
     ) {
         let len = group.len;
-        let (rows, low) = (&lines.logits[..len], self.tame.low);
+        let (rows, low) = (lines.rows(0..len), self.tame.low);
         self.token.run(Largest { rows, low, max: &mut group.max, references });
         self.tame.wild = references[..len].iter().any(|reference| *reference != Reference::TAME);
     }
@@ -162,7 +162,7 @@ impl Groups {
         let keep = !terms.is_empty();
         let sums = &mut self.sums[..rows.len()];
         self.token.run(SumRows {
-            rows: &lines.logits[rows.clone()],
+            rows: lines.rows(rows.clone()),
             labels: &group.labels[rows.clone()],
             references: &references[rows.clone()],
             terms: if keep { &mut terms[rows.start * self.stride..] } else { &mut [] },
@@ -279,7 +279,7 @@ impl Groups {
         group.len = 1;
         group.labels[0] = label;
         group.ends.logit[0] = logits.get(label).copied().unwrap_or(f32::NEG_INFINITY);
-        let mut lines = Lines { logits: [&[]; LANES], labels: None };
+        let mut lines = Lines { logits: [&[]; LANES], halves: None, labels: None };
         lines.logits[0] = logits;
         let mut references = [reference; LANES];
         if self.classes <= FEW {

@@ -7,14 +7,15 @@ use crate::kernels::group::{Group, LossSum, NO_LABEL};
 use crate::kernels::maximum::LargestOfRows;
 use crate::numbers::factor::{narrow, narrow_normal};
 use crate::simd::LANES;
+use crate::simd::half::Line;
 
 /// From so many classes on log-probabilities are made of whole sums: rows come from afar then, and to look for the largest
 /// logit first would cost more than to sum again the few rows that one class leads.
 const MANY: usize = 1024;
 
 /// Whether the largest logits are left out of sums, as labels are: their losses are what is next to 0.
-pub(in crate::engine) fn leaves_out_largest(groups: &Groups) -> bool {
-    groups.classes < MANY
+pub(in crate::engine) fn leaves_out_largest(classes: usize) -> bool {
+    classes < MANY
 }
 
 /// Takes the classes of the largest logits for labels.
@@ -25,7 +26,7 @@ pub(in crate::engine) fn label_largest(groups: &Groups, group: &mut Group, logit
 
 /// Log-probabilities: the logarithms of sums, and, next to 0, the loss of the largest logit.
 pub(super) fn logarithms(groups: &mut Groups, group: &mut Group, lines: &Lines<'_>) {
-    let (left_out, mut unused) = (leaves_out_largest(groups), LossSum::EMPTY);
+    let (left_out, mut unused) = (leaves_out_largest(groups.classes), LossSum::EMPTY);
     groups.token.run(Finish {
         groups: core::slice::from_mut(group),
         labels: left_out,
@@ -60,12 +61,12 @@ pub(super) fn logarithms(groups: &mut Groups, group: &mut Group, lines: &Lines<'
 /// The log-sum-exp of a row, of which the whole sum is known.
 ///
 /// Identity: `m + ln(1 + R / e^m)`: next to 0 the sum itself, next to 1, would have no digits left.
-pub(super) fn log_sum_exp(groups: &mut Groups, group: &Group, i: usize, logits: &[f32]) -> f32 {
-    if let [logit] = logits {
-        return *logit;
+pub(super) fn log_sum_exp(groups: &mut Groups, group: &Group, i: usize, logits: Line<'_>) -> f32 {
+    if let (1, Some(logit)) = (logits.len(), logits.get(0)) {
+        return logit;
     }
     if !group.ends.sum[i].is_finite() {
-        return if logits.iter().any(|x| x.is_nan()) { f32::NAN } else { f32::INFINITY };
+        return if logits.first_nan().is_some() { f32::NAN } else { f32::INFINITY };
     }
     if group.max[i] == f32::NEG_INFINITY {
         return f32::NEG_INFINITY;
@@ -74,6 +75,10 @@ pub(super) fn log_sum_exp(groups: &mut Groups, group: &Group, i: usize, logits: 
     if value.abs() >= NEAR_ZERO {
         return narrow(value);
     }
+    let mut own = core::mem::take(&mut groups.line);
+    let logits = groups.floats(logits, &mut own);
     let (class, loss, _) = groups.of_largest(logits, reference(group, i));
-    narrow(f64::from(logits[class]) + loss)
+    let value = narrow(f64::from(logits[class]) + loss);
+    groups.line = own;
+    value
 }

@@ -10,12 +10,13 @@ use super::parallel::{Cut, Join};
 use super::rows::make_room;
 use super::scratch::Scratch;
 use super::total::Total;
-use crate::kernels::gather::Gather;
+use crate::kernels::gather::{Copy, Gather};
 use crate::kernels::group::{Group, NO_LABEL};
 use crate::kernels::map::{Map, MapRow, Mask};
 use crate::kernels::tokens::LeaveOut;
 use crate::numbers::factor::{narrow, narrow_normal};
 use crate::numbers::spread::Spread;
+use crate::simd::half::Line;
 use crate::simd::strided::Strided;
 use crate::simd::{LANES, Token};
 use crate::views::labels::RowLabels;
@@ -140,7 +141,7 @@ impl Cut for TokenCall<'_> {
 
     fn run(&mut self, token: Token, scratch: &mut Scratch, join: Option<Join>) -> Total {
         let (rows, classes) = self.shape();
-        let columns = self.logits.layout().class_stride != 1;
+        let columns = self.logits.layout().class_step != 1;
         // Neighbours in memory are copied sixteen at a time.
         let at_once = if columns { (COPIED / classes.max(1)).clamp(LANES / 4, LANES) } else { LANES };
         for first in (0..rows).step_by(at_once) {
@@ -189,32 +190,32 @@ impl TokenCall<'_> {
             make_room(lines, classes);
             let to = line.map_or(0, |line| line * classes);
             if line.is_none() {
-                lines[..classes].copy_from_slice(self.logits.row(row));
+                token.run(Copy { line: self.logits.line(row), to: &mut lines[..classes] });
             }
             self.map.mask.fill(row, &mut lines[to..][..classes], f32::NEG_INFINITY);
         }
         let given = match line {
-            Some(line) => &lines[line * classes..][..classes],
-            None if masked => &lines[..classes],
-            None => self.logits.row(row),
+            Some(line) => Line::F32(&lines[line * classes..][..classes]),
+            None if masked => Line::F32(&lines[..classes]),
+            None => self.logits.line(row),
         };
         let temperature = self.temperatures.get(row).map_or(1.0, |&temperature| f64::from(temperature));
         let map = Map { mask: Mask::None, scale: self.map.scale / temperature, ..self.map };
         let logits = if map.is_none() {
-            given
+            None
         } else {
             let whole = classes.next_multiple_of(LANES);
             make_room(results, whole);
-            results[..classes].copy_from_slice(given);
+            token.run(Copy { line: given, to: &mut results[..classes] });
             let logits = results[..whole].as_chunks_mut().0;
             token.run(MapRow { map, row, classes, logits, slopes: &mut [] });
-            &results[..classes]
+            Some(&results[..classes])
         };
         let wants = Row {
             token,
             given,
             logits,
-            chosen: given.get(chosen).copied().filter(|_| self.wants_ranks()).unwrap_or(f32::NAN),
+            chosen: given.get(chosen).filter(|_| self.wants_ranks()).unwrap_or(f32::NAN),
             entropy: !self.outputs.entropy.is_empty(),
         };
         let spread = wants.read(self.top, runs, spreads, join);
@@ -228,7 +229,8 @@ impl TokenCall<'_> {
     /// Writes what is wanted of a row that has been read.
     fn settle(&mut self, row: usize, of: &Row<'_>, chosen: usize, spread: &Spread, run: &mut Run) {
         let Self { outputs, named, top, .. } = self;
-        let (class, rest) = of.token.run(LeaveOut { given: of.given, logits: of.logits, spread });
+        let (class, rest) =
+            of.token.run(LeaveOut { given: of.given, logits: of.logits, spread, room: &mut run.room });
         let (log, entropy) = spread.log_and_entropy(rest);
         let (mut max, mut argmax) = (spread.max, u32::try_from(class).unwrap_or(NO_TOKEN));
         if max == f32::NEG_INFINITY {
@@ -237,14 +239,14 @@ impl TokenCall<'_> {
         let mut nan = None;
         if !(max.is_finite() && log.is_finite()) {
             // Where logits are +inf, sums of others are NaN, too.
-            nan = of.logits.iter().position(|x| x.is_nan());
+            nan = of.logits.map_or(of.given, Line::F32).first_nan();
             if let Some(class) = nan {
                 (max, argmax) = (f32::NAN, u32::try_from(class).unwrap_or(NO_TOKEN));
             }
         }
         let log = if max.is_finite() { log } else { f64::NAN };
         // Both parts are negative, or 0.
-        let exact = |class: usize| 0.0 - ((f64::from(max) - f64::from(of.logits[class])) + log);
+        let exact = |class: usize| 0.0 - ((f64::from(max) - f64::from(of.logit(class))) + log);
         let of_class = |class: usize| narrow_normal(exact(class));
         if chosen != NO_LABEL {
             set(outputs.chosen, row, of_class(chosen));

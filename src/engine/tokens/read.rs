@@ -7,6 +7,7 @@ use crate::kernels::tokens::{Ranks, ReadPart};
 use crate::numbers::spread::Spread;
 use crate::numbers::top::Top;
 use crate::simd::Token;
+use crate::simd::half::Line;
 
 /// Parts that one thread reads of a row that several share: each thread's largest logits are selected by themselves.
 const SHARE: usize = 4;
@@ -16,6 +17,7 @@ const SHARE: usize = 4;
 pub(crate) struct Run {
     pub(super) top: Top,
     pub(super) ranks: Ranks,
+    pub(super) room: Vec<f32>,
     terms: Vec<f32>,
 }
 
@@ -23,15 +25,23 @@ pub(crate) struct Run {
 #[derive(Clone, Copy)]
 pub(super) struct Row<'a> {
     pub(super) token: Token,
-    /// The logits that are given, which are what is compared, and those that the softmax is taken of.
-    pub(super) given: &'a [f32],
-    pub(super) logits: &'a [f32],
+    /// The logits that are given, which are what is compared, and those that the softmax is taken of, if they are others.
+    pub(super) given: Line<'a>,
+    pub(super) logits: Option<&'a [f32]>,
     /// The given logit of the chosen class; NaN where no ranks are wanted.
     pub(super) chosen: f32,
     pub(super) entropy: bool,
 }
 
 impl Row<'_> {
+    /// A logit that the softmax is taken of.
+    pub(super) fn logit(&self, class: usize) -> f32 {
+        match self.logits {
+            Some(logits) => logits[class],
+            None => self.given.get(class).unwrap_or(f32::NAN),
+        }
+    }
+
     /// Reads the row, on several threads where there is a `join`. What is large is in the first of the runs afterwards.
     pub(super) fn read(
         &self,
@@ -46,6 +56,7 @@ impl Row<'_> {
         for run in &mut runs[..shares] {
             run.top.restart(wanted.min(self.given.len()));
             run.ranks = Ranks::default();
+            run.room.resize(BLOCK, 0.0);
             run.terms.resize(BLOCK, 0.0);
         }
         spreads.clear();
@@ -82,12 +93,13 @@ impl Row<'_> {
     fn part(&self, start: usize, run: &mut Run) -> Spread {
         let end = (start + PART).min(self.given.len());
         self.token.run(ReadPart {
-            given: &self.given[start..end],
-            logits: &self.logits[start..end],
+            given: self.given.part(start, end - start),
+            logits: self.logits.map(|logits| &logits[start..end]),
             first: start,
             chosen: self.chosen,
             ranks: &mut run.ranks,
             top: &mut run.top,
+            room: &mut run.room,
             terms: if self.entropy { &mut run.terms } else { &mut [] },
         })
     }

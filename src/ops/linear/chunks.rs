@@ -61,7 +61,7 @@ pub(super) fn run(
     // Straight into the view where nothing is left out and nothing is added up.
     let direct = of_x
         .as_ref()
-        .is_some_and(|of_x| batch.is_whole() && !of_x.adds && of_x.to.share().layout().seam(0).is_none());
+        .is_some_and(|of_x| batch.is_whole() && !of_x.adds && Matrix::of(of_x.to.share()).is_some());
     let copied = if batch.copies(x) || (of_x.is_some() && !direct) { features } else { 0 };
     // Without sums over rows any number of them will do.
     let block = if of_weights.is_some() || of_bias.is_some() { block_of(classes, features) } else { 1 };

@@ -10,6 +10,7 @@ mod workspace;
 use self::chunks::Gradient;
 use self::workspace::Workspace;
 use crate::simd::gemm::Matrix;
+use crate::simd::half::Element;
 use crate::simd::strided::StridedMut;
 use crate::views::rows::expect_shape;
 use crate::{CrossEntropy, Error, LogSumExp, Rows, RowsMut};
@@ -40,13 +41,22 @@ pub struct Linear<'a> {
     bias: Option<&'a [f32]>,
 }
 
+/// An error unless values are what products are made of.
+fn expect_f32(what: &'static str, given: Element) -> Result<(), Error> {
+    if given == Element::F32 {
+        return Ok(());
+    }
+    Err(Error::ElementType { what, given: given.name(), expected: Element::F32.name() })
+}
+
 impl<'a> Linear<'a> {
     /// Features of rows, rows × features, and the weights of classes, classes × features.
     ///
     /// # Errors
     ///
     /// [`Error::FeatureCount`] unless both have as many features; [`Error::NoClasses`] for rows without classes;
-    /// [`Error::UnevenRows`] for weights whose rows do not lie at one stride.
+    /// [`Error::UnevenRows`] for weights whose rows do not lie at one stride; [`Error::ElementType`] for weights that are no
+    /// f32, as features may be.
     pub fn new(x: Rows<'a>, weights: Rows<'a>) -> Result<Self, Error> {
         if weights.rows() == 0 && x.rows() > 0 {
             return Err(Error::NoClasses { rows: x.rows() });
@@ -55,6 +65,7 @@ impl<'a> Linear<'a> {
         if x.classes() != weights.classes() && x.rows() > 0 {
             return Err(Error::FeatureCount { given: weights.classes(), expected: x.classes() });
         }
+        expect_f32("weights", weights.values().element())?;
         let weights = Matrix::of(weights.values()).ok_or(Error::UnevenRows { what: "weights" })?;
         Ok(Self { x, weights, bias: None })
     }
@@ -282,8 +293,11 @@ impl<'a> LinearGradients<'a> {
             let given = (to.layout().rows, to.layout().classes);
             expect_shape(what, given, expected)?;
         }
-        if self.weights.as_ref().is_some_and(|weights| weights.to.layout().seam(0).is_some()) {
-            return Err(Error::UnevenRows { what: "gradient of the weights" });
+        if let Some(Gradient { to, .. }) = &self.weights {
+            expect_f32("gradient of the weights", to.share().element())?;
+            if to.layout().seam(0).is_some() {
+                return Err(Error::UnevenRows { what: "gradient of the weights" });
+            }
         }
         match &self.bias {
             Some(Gradient { to, .. }) if to.len() != classes => {

@@ -1,0 +1,288 @@
+//! The loss and its gradient.
+
+use pyo3::prelude::*;
+use pyo3::types::PyFloat;
+use xent::{CrossEntropy, LogSumExp, Rows, Summary, Targets, Upstream};
+
+use crate::array::{Array, Copied};
+use crate::error::to_py;
+use crate::options::{Compared, ComparedCopies, Options, values};
+use crate::output::Output;
+use crate::threads::run;
+
+/// A number, or the losses of rows.
+fn reduced<'py>(py: Python<'py>, losses: Option<Output<'py>>, summary: Summary) -> Bound<'py, PyAny> {
+    losses.map_or_else(|| PyFloat::new(py, summary.value.into()).into_any(), |losses| losses.object)
+}
+
+/// Losses that are only added up.
+pub(crate) fn scratch(rows: usize) -> PyResult<Vec<f32>> {
+    let mut losses = Vec::new();
+    losses.try_reserve_exact(rows).map_err(|_| to_py(xent::Error::OutOfMemory { values: rows }))?;
+    losses.resize(rows, 0.0);
+    Ok(losses)
+}
+
+/// Softmax cross-entropy of logits, float32, with their classes along an axis: in nats.
+///
+/// Labels are class indices, integers of any type in the shape of the logits without that axis; or distributions, float32 in
+/// the shape of the logits. Options are those of PyTorch's `cross_entropy`, and `z_loss`, a factor of the squared log-sum-exp
+/// that is added; `soft_cap`, which makes `cap * tanh(x / cap)` of each logit; and `temperature`, which divides it.
+///
+/// Gives a number, or with `reduction="none"` the losses of rows, written to `out` if it is given.
+///
+/// >>> xent.cross_entropy(np.float32([[20.0, 0.0]]), np.array([0]))
+/// 2.061153668790212e-09
+#[pyfunction]
+#[pyo3(signature = (logits, labels, *, weight=None, ignore_index=-100, label_smoothing=0.0, reduction="mean", z_loss=0.0,
+    soft_cap=None, temperature=1.0, axis=-1, out=None))]
+#[expect(clippy::too_many_arguments, reason = "they are Python's keywords")]
+pub(crate) fn cross_entropy<'py>(
+    py: Python<'py>,
+    logits: &Bound<'py, PyAny>,
+    labels: &Bound<'py, PyAny>,
+    weight: Option<&Bound<'py, PyAny>>,
+    ignore_index: i64,
+    label_smoothing: f64,
+    reduction: &str,
+    z_loss: f64,
+    soft_cap: Option<f64>,
+    temperature: f64,
+    axis: isize,
+    out: Option<Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let options = Options { reduction, ignore_index, label_smoothing, z_loss, soft_cap, temperature };
+    let logits = Array::new("logits", logits)?;
+    let axis = logits.axis(axis)?;
+    let compared = Compared::new(
+        Array::new("labels", labels)?,
+        Array::option("class weights", weight)?,
+        logits.shape(),
+        axis,
+    )?;
+    let (mut copied, mut copies) = (Copied::default(), ComparedCopies::default());
+    let view = logits.rows(axis, &mut copied)?;
+    let (targets, weight) = compared.views(axis, &mut copies)?;
+    let loss = options.loss(weight)?;
+    let mut losses = None;
+    let mut own = Vec::new();
+    let to = if options.is_reduced() {
+        if out.is_some() {
+            return Err(pyo3::exceptions::PyValueError::new_err(
+                "out is an array for losses, and a reduced loss is a number; expected reduction=\"none\" with out",
+            ));
+        }
+        own = scratch(view.rows())?;
+        &mut own[..]
+    } else {
+        let to = losses.insert(Output::new::<f32>(py, "out", out, &logits.row_shape(axis))?);
+        to.array.expect_apart(&logits)?;
+        compared.expect_apart(&to.array)?;
+        to.array.values_mut::<f32>()?
+    };
+    let summary = run(py, values(&view), || loss.loss_into(targets, view, to))?;
+    drop(own);
+    Ok(reduced(py, losses, summary))
+}
+
+/// As `cross_entropy`, with the gradient with respect to the logits: a new array, or `out`, which may be the logits themselves.
+/// Without a reduction it is the gradient of the sum of the losses.
+///
+/// >>> xent.loss_and_grad(np.float32([[0.0, 0.0]]), np.array([0]))
+/// (0.6931471824645996, array([[-0.5,  0.5]], dtype=float32))
+#[pyfunction]
+#[pyo3(signature = (logits, labels, *, weight=None, ignore_index=-100, label_smoothing=0.0, reduction="mean", z_loss=0.0,
+    soft_cap=None, temperature=1.0, axis=-1, out=None))]
+#[expect(clippy::too_many_arguments, reason = "they are Python's keywords")]
+pub(crate) fn loss_and_grad<'py>(
+    py: Python<'py>,
+    logits: &Bound<'py, PyAny>,
+    labels: &Bound<'py, PyAny>,
+    weight: Option<&Bound<'py, PyAny>>,
+    ignore_index: i64,
+    label_smoothing: f64,
+    reduction: &str,
+    z_loss: f64,
+    soft_cap: Option<f64>,
+    temperature: f64,
+    axis: isize,
+    out: Option<Bound<'py, PyAny>>,
+) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
+    let options = Options { reduction, ignore_index, label_smoothing, z_loss, soft_cap, temperature };
+    let logits = Array::new("logits", logits)?;
+    let axis = logits.axis(axis)?;
+    let compared = Compared::new(
+        Array::new("labels", labels)?,
+        Array::option("class weights", weight)?,
+        logits.shape(),
+        axis,
+    )?;
+    let mut gradient = Output::new::<f32>(py, "out", out, logits.shape())?;
+    let in_place = gradient.array.is_same(&logits);
+    if !in_place {
+        gradient.array.expect_apart(&logits)?;
+    }
+    compared.expect_apart(&gradient.array)?;
+    let (mut copied, mut copies) = (Copied::default(), ComparedCopies::default());
+    let (targets, weight) = compared.views(axis, &mut copies)?;
+    let loss = options.loss(weight)?;
+    let (mut losses, mut own) = (None, Vec::new());
+    let row_shape = logits.row_shape(axis);
+    let to = if options.is_reduced() {
+        own = scratch(row_shape.iter().product())?;
+        &mut own[..]
+    } else {
+        losses.insert(Output::zeros::<f32>(py, "losses", &row_shape)?).array.values_mut::<f32>()?
+    };
+    let count = logits.len();
+    let summary = if in_place {
+        let over = gradient.array.rows_mut(axis)?;
+        run(py, count, || loss.loss_and_gradient_in_place(targets, over, to))?
+    } else {
+        let view = logits.rows(axis, &mut copied)?;
+        let gradient = gradient.array.rows_mut(axis)?;
+        run(py, count, || loss.loss_and_gradient_into(targets, view, to, gradient))?
+    };
+    drop(own);
+    Ok((reduced(py, losses, summary), gradient.object))
+}
+
+/// What a backward pass needs of each row: 32 bytes.
+#[pyclass(frozen, module = "xent._core")]
+pub(crate) struct Saved(pub(crate) Vec<LogSumExp>);
+
+#[pymethods]
+impl Saved {
+    /// Bytes that are kept.
+    #[getter]
+    fn nbytes(&self) -> usize {
+        size_of_val(&self.0[..])
+    }
+}
+
+/// Sums to be saved.
+pub(crate) fn sums(rows: usize) -> PyResult<Vec<LogSumExp>> {
+    let mut sums = Vec::new();
+    sums.try_reserve_exact(rows).map_err(|_| to_py(xent::Error::OutOfMemory { values: rows }))?;
+    sums.resize(rows, LogSumExp::EMPTY);
+    Ok(sums)
+}
+
+/// The forward pass of an autograd function: writes the loss, one number or one per row, and gives what is saved.
+#[pyfunction]
+#[expect(clippy::too_many_arguments, reason = "they are those of PyTorch's function")]
+pub(crate) fn forward<'py>(
+    py: Python<'py>,
+    logits: &Bound<'py, PyAny>,
+    labels: &Bound<'py, PyAny>,
+    weight: Option<&Bound<'py, PyAny>>,
+    ignore_index: i64,
+    reduction: &str,
+    label_smoothing: f64,
+    axis: usize,
+    out: &Bound<'py, PyAny>,
+    save: bool,
+) -> PyResult<Option<Saved>> {
+    let pass = Pass::new(logits, labels, weight, axis)?;
+    let mut out = Array::of_dlpack("out", out)?;
+    let options = Options { reduction, ignore_index, label_smoothing, ..Options::default() };
+    let (mut copied, mut copies) = (Copied::default(), ComparedCopies::default());
+    let (loss, targets, view) = pass.views(&options, &mut copied, &mut copies)?;
+    let mut saved = sums(if save { view.rows() } else { 0 })?;
+    let out = out.values_mut::<f32>()?;
+    let mut own = if options.is_reduced() { scratch(view.rows())? } else { Vec::new() };
+    let losses = if options.is_reduced() { &mut own[..] } else { &mut *out };
+    let summary = run(py, values(&view), || {
+        if save {
+            loss.forward_into(targets, view, losses, &mut saved)
+        } else {
+            loss.loss_into(targets, view, losses)
+        }
+    })?;
+    if options.is_reduced() {
+        out.fill(summary.value);
+    }
+    Ok(save.then_some(Saved(saved)))
+}
+
+/// The backward pass: writes the gradients of logits, and of labels that are distributions, where they are wanted.
+#[pyfunction]
+#[expect(clippy::too_many_arguments, reason = "they are those of PyTorch's function")]
+pub(crate) fn backward<'py>(
+    py: Python<'py>,
+    logits: &Bound<'py, PyAny>,
+    labels: &Bound<'py, PyAny>,
+    weight: Option<&Bound<'py, PyAny>>,
+    ignore_index: i64,
+    reduction: &str,
+    label_smoothing: f64,
+    axis: usize,
+    saved: &Bound<'py, Saved>,
+    upstream: &Bound<'py, PyAny>,
+    out: Option<&Bound<'py, PyAny>>,
+    labels_out: Option<&Bound<'py, PyAny>>,
+) -> PyResult<()> {
+    let pass = Pass::new(logits, labels, weight, axis)?;
+    let upstream = Array::of_dlpack("upstream gradient", upstream)?;
+    let options = Options { reduction, ignore_index, label_smoothing, ..Options::default() };
+    let (mut copied, mut copies, mut copied_upstream) =
+        (Copied::default(), ComparedCopies::default(), Copied::default());
+    let (loss, targets, view) = pass.views(&options, &mut copied, &mut copies)?;
+    let loss = loss.upstream(upstream_of(&options, &upstream, &mut copied_upstream)?);
+    if let Some(out) = out {
+        let mut out = Array::of_dlpack("gradient", out)?;
+        let gradient = out.rows_mut(axis)?;
+        let sums = &saved.get().0;
+        run(py, values(&view), || loss.backward_into(targets, view, sums, gradient))?;
+    }
+    if let Some(out) = labels_out {
+        let mut out = Array::of_dlpack("gradient of the labels", out)?;
+        let gradient = out.rows_mut(axis)?;
+        run(py, values(&view), || loss.label_gradient_into(view, gradient))?;
+    }
+    Ok(())
+}
+
+/// One number for a reduced loss, one per row for others.
+pub(crate) fn upstream_of<'a>(
+    options: &Options<'_>,
+    array: &'a Array<'_>,
+    copied: &'a mut Copied<f32>,
+) -> PyResult<Upstream<'a>> {
+    let values = array.values(copied)?;
+    Ok(if options.is_reduced() { values.first().copied().unwrap_or(0.0).into() } else { values.into() })
+}
+
+/// What both passes read: tensors, whether or not they require a gradient.
+struct Pass<'py> {
+    logits: Array<'py>,
+    compared: Compared<'py>,
+    axis: usize,
+}
+
+impl<'py> Pass<'py> {
+    fn new(
+        logits: &Bound<'py, PyAny>,
+        labels: &Bound<'py, PyAny>,
+        weight: Option<&Bound<'py, PyAny>>,
+        axis: usize,
+    ) -> PyResult<Self> {
+        let logits = Array::of_dlpack("logits", logits)?;
+        let axis = logits.axis(axis.try_into()?)?;
+        let labels = Array::of_dlpack("labels", labels)?;
+        let weight = weight.map(|weight| Array::of_dlpack("class weights", weight)).transpose()?;
+        let compared = Compared::new(labels, weight, logits.shape(), axis)?;
+        Ok(Self { logits, compared, axis })
+    }
+
+    fn views<'a>(
+        &'a self,
+        options: &Options<'_>,
+        copied: &'a mut Copied<f32>,
+        copies: &'a mut ComparedCopies,
+    ) -> PyResult<(CrossEntropy<'a>, Targets<'a>, Rows<'a>)> {
+        let view = self.logits.rows(self.axis, copied)?;
+        let (targets, weight) = self.compared.views(self.axis, copies)?;
+        Ok((options.loss(weight)?, targets, view))
+    }
+}

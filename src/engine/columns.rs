@@ -1,0 +1,123 @@
+//! Rows that are neighbours in memory, with another axis of classes than the last: read and written as they lie, sixteen
+//! in the lanes, some groups at a time.
+
+use super::call::{Call, Work};
+use super::rows::{BEYOND_NEAR, FEW, Groups, Lines};
+use super::scratch::Scratch;
+use super::settle;
+use super::total::Total;
+use crate::kernels::columns::SumColumns;
+use crate::kernels::group::Group;
+use crate::kernels::tile_ends::LargestOfTiles;
+use crate::kernels::tiles::{COLUMNS, LoadTiles};
+use crate::kernels::write_tiles::WriteTiles;
+use crate::numbers::exp::Reference;
+use crate::simd::{LANES, Token};
+
+/// Class vectors that are on their way at once, where they come from afar, in long runs, and are copied before they are read:
+/// these stay in the next cache.
+const COPIED: usize = 4096;
+
+/// Whether the rows of a call may be read as columns: of ordinary rows all that it asks for follows from their sums.
+pub(super) fn suits(call: &Call<'_>) -> bool {
+    let (logits, classes) = (call.inputs.logits.share(), call.inputs.classes());
+    let logarithms = call.inputs.work == Work::LogSoftmax && settle::leaves_out_largest(classes);
+    classes > FEW
+        && logits.layout().stride == 1
+        && logits.layout().class_step != 1
+        && (!call.writes() || call.destination_step() != 1)
+        && (call.is_simple() || logarithms)
+}
+
+/// Runs such a call.
+pub(super) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch) -> Total {
+    let mut groups = Groups::new(token, call, None, scratch);
+    let (rows, classes) = (call.inputs.rows(), groups.classes);
+    let far = call.all_rows.saturating_mul(classes) >= BEYOND_NEAR;
+    let at_once = if far { (COPIED / classes).clamp(1, COLUMNS) } else { 1 };
+    let mut batch = core::mem::take(&mut scratch.groups);
+    batch.resize_with(batch.len().max(at_once), || Group::EMPTY);
+    for group in &mut batch {
+        group.len = 0;
+    }
+    let mut first = 0;
+    while first < rows {
+        let mut used = 0;
+        while first < rows && used < at_once {
+            first = call.collect(first, &mut batch[used], LANES);
+            used += usize::from(batch[used].len > 0);
+        }
+        groups.columns(call, &mut batch[..used], at_once > 1, scratch);
+    }
+    scratch.groups = batch;
+    groups.give_back(scratch)
+}
+
+impl Groups {
+    /// Reads, settles and writes some groups, copied first or as they lie; in the way of all other rows where not all are ordinary neighbours.
+    fn columns(&mut self, call: &mut Call<'_>, batch: &mut [Group], copied: bool, scratch: &mut Scratch) {
+        if self.tame.wild || !self.read_columns(call, batch, copied, scratch) {
+            for group in batch {
+                self.group(call, group, scratch);
+            }
+            return;
+        }
+        let lines = Lines { logits: [&[]; LANES], halves: None, labels: None };
+        for group in &mut *batch {
+            group.max = [0.0; LANES];
+            group.ends.refer_to(&[Reference::TAME; LANES]);
+            settle::settle(self, &call.inputs, &mut call.outputs, group, &lines, &[]);
+        }
+        let formula = settle::formula(&call.inputs, false);
+        if let Some(results) = call.destination() {
+            let (groups, tiles, results) = (&*batch, &mut scratch.tiles[..], results.reborrow());
+            let lines = &mut scratch.lines;
+            self.token.run(WriteTiles { groups, tiles, formula, labels: &[], slopes: &[], lines, results });
+        }
+    }
+
+    /// Sums the terms of some groups, and keeps what results are made of; `false` where they are not ordinary neighbours.
+    fn read_columns(
+        &self,
+        call: &Call<'_>,
+        batch: &mut [Group],
+        copied: bool,
+        scratch: &mut Scratch,
+    ) -> bool {
+        let Scratch { tiles, largest, lines, .. } = scratch;
+        let (token, classes, logits) = (self.token, self.classes, call.inputs.logits.share());
+        let neighbours = |group: &Group| logits.has_columns(&group.rows, group.len);
+        if !batch.iter().all(|group| neighbours(group) && group.scales_are_ordinary()) {
+            return false;
+        }
+        let logarithms = call.inputs.work == Work::LogSoftmax;
+        let copied = copied || logarithms || !logits.is_of_f32();
+        if copied || self.writes {
+            tiles.resize(tiles.len().max(batch.len() * classes), [0.0; LANES]);
+        }
+        if copied {
+            token.run(LoadTiles { from: logits, groups: batch, tiles, lines });
+        }
+        if logarithms {
+            largest.resize(largest.len().max(batch.len()), [0; LANES]);
+            token.run(LargestOfTiles { tiles, classes, to: largest });
+        }
+        for (i, group) in batch.iter_mut().enumerate() {
+            if logarithms {
+                group.labels = largest[i];
+            }
+            for (i, logit) in group.ends.logit.iter_mut().enumerate() {
+                let label = group.labels[i];
+                *logit = if label < classes { logits.get(group.rows[i], label) } else { f32::NEG_INFINITY };
+            }
+            let from = if copied { None } else { logits.columns(&group.rows, group.len) };
+            let tile = tiles.get_mut(i * classes..(i + 1) * classes).unwrap_or_default();
+            let keep = self.writes && !logarithms;
+            let tame = token.run(SumColumns { from, classes, group, tile, keep });
+            if !tame || !(0..LANES).all(|i| self.tame.holds(group.ends.rest[i], group.ends.logit[i])) {
+                return false;
+            }
+        }
+        true
+    }
+}

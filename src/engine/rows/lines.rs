@@ -1,0 +1,60 @@
+//! The logits of a group's rows, as f32 or as 16 bits.
+
+use super::{Groups, make_room};
+use crate::engine::call::Inputs;
+use crate::kernels::gather::Copy;
+use crate::kernels::group::Group;
+use crate::simd::LANES;
+use crate::simd::half::{Half, Line, LineRows};
+
+/// The logits, and labels that are distributions, of a group's rows.
+pub(in crate::engine) struct Lines<'a> {
+    /// Empty where they are read as halves.
+    pub(in crate::engine) logits: [&'a [f32]; LANES],
+    pub(in crate::engine) halves: Option<(Half, [&'a [u16]; LANES])>,
+    pub(in crate::engine) labels: Option<[&'a [f32]; LANES]>,
+}
+
+impl Lines<'_> {
+    /// The logits of some rows.
+    pub(in crate::engine) fn rows(&self, rows: core::ops::Range<usize>) -> LineRows<'_> {
+        match &self.halves {
+            None => LineRows::F32(&self.logits[rows]),
+            Some((half, all)) => LineRows::Half(*half, &all[rows]),
+        }
+    }
+
+    /// The logits of a row.
+    pub(in crate::engine) fn line(&self, row: usize) -> Line<'_> {
+        self.rows(row..row + 1).line(0)
+    }
+}
+
+impl Groups {
+    /// A row as f32: where it lies, or in the room.
+    pub(in crate::engine) fn floats<'b>(&self, line: Line<'b>, room: &'b mut Vec<f32>) -> &'b [f32] {
+        match line {
+            Line::F32(values) => values,
+            Line::Half(..) => {
+                make_room(room, line.len());
+                self.token.run(Copy { line, to: &mut room[..line.len()] });
+                &room[..line.len()]
+            }
+        }
+    }
+
+    pub(super) fn half_lines<'b>(
+        &self,
+        inputs: &'b Inputs<'_>,
+        group: &Group,
+    ) -> Option<(Half, [&'b [u16]; LANES])> {
+        let (half, source) = (self.halves?, inputs.logits.share());
+        let mut lines: [&[u16]; LANES] = [&[]; LANES];
+        for (to, row) in lines.iter_mut().zip(&group.rows[..group.len]) {
+            if let Line::Half(_, bits) = source.line(*row) {
+                *to = bits;
+            }
+        }
+        Some((half, lines))
+    }
+}

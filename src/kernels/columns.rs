@@ -1,0 +1,174 @@
+//! Rows of many classes that are neighbours in memory: sixteen of them in the lanes, class after class, as they lie.
+//!
+//! Formula and identity are those of [`rows`](super::rows), and so is the order of additions: what is there one of a row's
+//! sixteen sums, in a lane, is here a vector of sixteen rows.
+//!
+//! Trick: nothing is turned. The four classes that a lane takes of a step go through the exponential together.
+
+use super::Kernel;
+use super::group::{Group, NO_LABEL};
+use super::rows::{BLOCK, PART, STEP, add, beyond, leave_out};
+use crate::numbers::exp::{Exp, LaneReference, Parts, ROUNDER, Reference, too_large};
+use crate::simd::strided::Columns;
+use crate::simd::{LANES, Lanes, Simd, Wide};
+
+/// Adds the terms of a group's rows, without the labels', against the reference of all ordinary rows, and tells whether no
+/// term was too large for that.
+pub(crate) struct SumColumns<'a> {
+    /// Where logits are; in the tile, where they are not given.
+    pub(crate) from: Option<Columns<'a, f32>>,
+    pub(crate) classes: usize,
+    pub(crate) group: &'a mut Group,
+    /// One array per class, where terms are kept, if they are.
+    pub(crate) tile: &'a mut [[f32; LANES]],
+    pub(crate) keep: bool,
+}
+
+/// The sums of sixteen rows: one vector of rows for each lane of `RowSum`.
+#[repr(align(64))]
+struct ColumnSums {
+    high: [[f32; LANES]; LANES],
+    low: [[f32; LANES]; LANES],
+    total: [f64; LANES],
+}
+
+impl Kernel for SumColumns<'_> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, simd: S) -> bool {
+        let Self { from, classes, group, tile, keep } = self;
+        let zeros = [[0.0; LANES]; LANES];
+        let mut sums = ColumnSums { high: zeros, low: zeros, total: [0.0; LANES] };
+        let mut all = Adder { simd, from, classes, group: &*group, seen: [ROUNDER; LANES] };
+        if keep {
+            all.read::<true>(&mut sums, tile);
+        } else {
+            all.read::<false>(&mut sums, tile);
+        }
+        let seen = all.seen;
+        group.ends.rest = sums.total;
+        !too_large(&seen)
+    }
+}
+
+struct Adder<'a, S> {
+    simd: S,
+    from: Option<Columns<'a, f32>>,
+    classes: usize,
+    group: &'a Group,
+    /// The bits of all that goes into terms.
+    seen: [f32; LANES],
+}
+
+impl<S: Simd> Adder<'_, S> {
+    #[inline(always)]
+    fn read<const KEEP: bool>(&mut self, sums: &mut ColumnSums, tile: &mut [[f32; LANES]]) {
+        let classes = self.classes;
+        let labels = self.group.labels;
+        if classes > BLOCK {
+            self.see_labels();
+        }
+        for start in (0..classes).step_by(STEP) {
+            if start > 0 && start.is_multiple_of(PART) {
+                sums.close(self.simd);
+            }
+            // As in rows of one block, labels are taken out of the powers; of more, out of the logits.
+            let labelled = labels.iter().fold(false, |any, label| any | (label / STEP == start / STEP));
+            match (labelled, classes > BLOCK) {
+                (false, _) => self.step::<KEEP, false, false>(start, sums, tile),
+                (true, false) => self.step::<KEEP, true, false>(start, sums, tile),
+                (true, true) => self.step::<KEEP, false, true>(start, sums, tile),
+            }
+        }
+        sums.close(self.simd);
+    }
+
+    /// Notes the bits of the labels' terms.
+    #[inline(always)]
+    fn see_labels(&mut self) {
+        let (simd, exp) = (self.simd, Exp::new(self.simd));
+        let reference = LaneReference::splat(simd, Reference::TAME);
+        for part in 0..S::PARTS {
+            let bits = exp.shifted(simd.load(&self.group.ends.logit, part), &reference);
+            simd.load(&self.seen, part).or(bits).store(&mut self.seen, part);
+        }
+    }
+
+    /// Adds the terms of 64 classes, or of the last of a row.
+    #[inline(always)]
+    fn step<const KEEP: bool, const MASK: bool, const LEAVE_OUT: bool>(
+        &mut self,
+        start: usize,
+        sums: &mut ColumnSums,
+        tile: &mut [[f32; LANES]],
+    ) {
+        let (simd, from) = (self.simd, &self.from);
+        let exp = Exp::new(simd);
+        let references = [LaneReference::splat(simd, Reference::TAME); 4];
+        let labels = self.group.labels.map(class_bits);
+        let none = simd.splat(f32::NEG_INFINITY);
+        for (lane, (high, low)) in sums.high.iter_mut().zip(&mut sums.low).enumerate() {
+            for part in 0..S::PARTS {
+                let label = simd.load(&labels, part);
+                let mut x = [none; 4];
+                for (i, x) in x.iter_mut().enumerate() {
+                    let class = start + i * LANES + lane;
+                    if class < self.classes {
+                        let column = if let Some(from) = from { from.at(class) } else { &tile[class] };
+                        *x = simd.load(column, part);
+                        if LEAVE_OUT {
+                            *x = leave_out(simd, *x, simd.splat(class_bits(class)), label);
+                        }
+                    }
+                }
+                let Parts { mut power, q, shifted } = exp.parts(x, &references);
+                let mut seen = simd.load(&self.seen, part);
+                for (i, shifted) in shifted.into_iter().enumerate() {
+                    seen = seen.or(shifted);
+                    let class = start + i * LANES + lane;
+                    if KEEP && let Some(to) = tile.get_mut(class) {
+                        power[i].mul_add(q[i], power[i]).store(to, part);
+                    }
+                    if MASK {
+                        power[i] = power[i].zero_where_same(simd.splat(class_bits(class)), label);
+                    }
+                }
+                seen.store(&mut self.seen, part);
+                let (mut a, mut b) = (simd.load(high, part), simd.load(low, part));
+                add(&mut a, &mut b, power, beyond(simd, &power, &q));
+                a.store(high, part);
+                b.store(low, part);
+            }
+        }
+    }
+}
+
+impl ColumnSums {
+    /// Adds what the lanes hold to the totals, in the order of [`Simd::sum_lanes`].
+    #[inline(always)]
+    fn close<S: Simd>(&mut self, simd: S) {
+        for part in 0..S::WIDE_PARTS {
+            let mut all = [simd.splat_wide(0.0); LANES];
+            for (all, (high, low)) in all.iter_mut().zip(self.high.iter().zip(&self.low)) {
+                *all = simd.widen(high, part) + simd.widen(low, part);
+            }
+            let mut width = LANES / 2;
+            while width > 0 {
+                for i in 0..width {
+                    all[i] = all[i] + all[i + width];
+                }
+                width /= 2;
+            }
+            (simd.load_wide(&self.total, part) + all[0]).store(&mut self.total, part);
+        }
+        (self.high, self.low) = ([[0.0; LANES]; LANES], [[0.0; LANES]; LANES]);
+    }
+}
+
+/// A class as the bits of an f32; none for [`NO_LABEL`].
+#[inline(always)]
+fn class_bits(class: usize) -> f32 {
+    #[expect(clippy::cast_possible_truncation, reason = "classes of columns are fewer")]
+    f32::from_bits(if class == NO_LABEL { u32::MAX } else { class as u32 })
+}
