@@ -10,6 +10,8 @@
 //! - The same of a linear classifier, from features and weights: `LinearCrossEntropy`, with the feature `linear`.
 //! - The same where the classes of a row lie on several machines: [`Shard`].
 //! - Its family: [`NegativeLogLikelihood`], [`BinaryCrossEntropy`], [`KlDivergence`], [`SquaredError`], [`Hinge`].
+//! - Of tokens: [`TokenLogProbs`], ranks and the largest logits among them; draws by a [`Sampler`]. Of two sets of logits:
+//!   [`LogitComparison`].
 //! - Beside it: [`softmax`], [`log_softmax`], [`log_sum_exp`], [`row_max`], [`argmax`], and the gradients
 //!   [`softmax_gradient`] and [`log_softmax_gradient`].
 //!

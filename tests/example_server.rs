@@ -11,6 +11,8 @@ fn the_shape_is_that_of_openai() {
     let json: serde_json::Value = serde_json::from_str(&run.out).expect("JSON");
     let content = json["logprobs"]["content"].as_array().expect("one entry for each token");
     assert_eq!(content.len(), 2);
+    let drawn = json["drawn"].as_array().expect("one token of each row");
+    assert!(drawn.len() == 2 && drawn.iter().all(|token| *token != "<pad>"));
     let second = &content[1];
     assert_eq!((&second["token"], &second["bytes"]), (&"!".into(), &vec![33].into()));
     let top = second["top_logprobs"].as_array().expect("a list");

@@ -11,8 +11,8 @@ use arbitrary::{Arbitrary, Unstructured};
 mod fuzz;
 
 use fuzz::{
-    AxesInput, DenseInput, FamilyInput, LabelsInput, LinearInput, OptionsInput, ScoreInput, ShapeInput,
-    SoftmaxInput, SparseInput, TokensInput, ViewsInput,
+    AxesInput, ComparisonInput, DenseInput, FamilyInput, LabelsInput, LinearInput, OptionsInput,
+    SamplingInput, ScoreInput, ShapeInput, SoftmaxInput, SparseInput, TokensInput, ViewsInput,
 };
 
 /// Fewer seeds than this mean that the corpus has been lost.
@@ -42,6 +42,8 @@ targets! {
     seeds_of_the_other_losses_pass: "family", FamilyInput;
     seeds_of_linear_classifiers_pass: "linear", LinearInput;
     seeds_of_tokens_pass: "tokens", TokensInput;
+    seeds_of_draws_pass: "sampling", SamplingInput;
+    seeds_of_comparisons_pass: "comparison", ComparisonInput;
     seeds_of_files_pass: "score", ScoreInput;
 }
 

@@ -291,7 +291,7 @@ fn a_rank_without_classes_changes_nothing() {
     // The rank itself has the losses.
     let empty = Shard::new(2, 2).unwrap();
     assert_eq!(empty.losses(&[1_u8, 0], &own).unwrap(), shard.losses(&[1_u8, 0], &own).unwrap());
-    let none = Rows::new(&[0.0; 0], 0, 2).unwrap();
+    let none = Rows::new(&[] as &[f32], 0, 2).unwrap();
     let of_none = shard.partials(&[0_u8; 0], none).unwrap();
     assert!(of_none.is_empty() && empty.losses(&[0_u8; 0], &of_none).unwrap().rows.is_empty());
     assert_eq!(PartialRow::EMPTY.largest(), None);

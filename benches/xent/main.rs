@@ -9,6 +9,7 @@
 mod common;
 
 mod calls;
+mod compare;
 mod halves;
 mod limits;
 mod linear;
@@ -31,6 +32,7 @@ fn main() {
     halves::bench(&mut criterion, quick);
     linear::bench(&mut criterion, quick);
     tokens::bench(&mut criterion, quick);
+    compare::bench(&mut criterion, quick);
     for mut case in plan::cases(quick) {
         limits::bench(&mut criterion, &mut case);
         operations::bench(&mut criterion, &mut case);

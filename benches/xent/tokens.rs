@@ -4,7 +4,7 @@ use core::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use criterion::{BenchmarkId, Criterion, Throughput};
-use xent::{Rows, TokenLogProbs, TokenOutputs, log_sum_exp_into};
+use xent::{Rows, Sampler, TokenLogProbs, TokenOutputs, Truncation, log_sum_exp_into};
 
 use crate::common::operations::Buffers;
 use crate::common::shape::{Shape, shape};
@@ -47,6 +47,22 @@ pub fn bench(criterion: &mut Criterion, quick: bool) {
                     });
                 });
             }
+        }
+        let usual = Truncation::new().top_p(0.95).expect("a share");
+        let all = Sampler::new(1);
+        let samplers = [
+            ("all", all),
+            ("top-p", all.truncation(usual)),
+            ("top-k 50, top-p", all.truncation(usual.top_k(50))),
+        ];
+        for (name, sampler) in samplers {
+            let (mut ids, mut log_probs) = (vec![0; rows], vec![0.0; rows]);
+            group.bench_function(BenchmarkId::new(format!("sample, {name}"), shape), |bencher| {
+                bencher.iter(|| {
+                    let wanted = TokenOutputs::new().sample(sampler, &mut ids, &mut log_probs);
+                    TokenLogProbs::new().read_into(view, wanted)
+                });
+            });
         }
         group.finish();
     }

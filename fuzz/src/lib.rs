@@ -5,6 +5,7 @@
 
 mod axes;
 mod check;
+mod compare;
 mod family;
 mod input;
 mod labels;
@@ -13,12 +14,16 @@ mod logits;
 mod options;
 mod oracle;
 mod same;
+mod sampling;
 mod score;
 mod shapes;
 mod softmax;
 mod tokens;
 mod views;
 
+#[allow(dead_code, reason = "the tests use more of it")]
+#[path = "../../tests/common/comparison.rs"]
+mod comparison;
 #[allow(dead_code, reason = "the tests use more of it")]
 #[path = "../../tests/common/composite.rs"]
 mod composite;
@@ -29,6 +34,9 @@ mod npy;
 #[path = "../../tests/common/npy_bytes.rs"]
 mod npy_bytes;
 #[allow(dead_code, reason = "the tests use more of it")]
+#[path = "../../tests/common/race.rs"]
+mod race;
+#[allow(dead_code, reason = "the tests use more of it")]
 #[path = "../../tests/common/reference.rs"]
 mod reference;
 #[allow(dead_code, reason = "the tests use more of it")]
@@ -36,11 +44,13 @@ mod reference;
 mod ulp;
 
 pub use axes::AxesInput;
+pub use compare::ComparisonInput;
 pub use family::FamilyInput;
 pub use input::{DenseInput, SparseInput};
 pub use labels::LabelsInput;
 pub use linear::LinearInput;
 pub use options::OptionsInput;
+pub use sampling::SamplingInput;
 pub use score::ScoreInput;
 pub use shapes::ShapeInput;
 pub use softmax::SoftmaxInput;

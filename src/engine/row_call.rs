@@ -1,6 +1,11 @@
 //! Calls whose rows need no sums of exponentials, as data: gradients through softmax and log-softmax, largest logits,
 //! losses of elements, hinges and likelihoods.
 
+mod compare;
+mod lines;
+
+pub(crate) use self::compare::Comparing;
+use self::lines::{Lines, rows_of};
 use super::call::{Source, split};
 use super::maxima;
 use super::options::{Scale, Weights, set};
@@ -8,10 +13,8 @@ use super::rows::make_room;
 use super::scratch::Scratch;
 use super::total::Total;
 use crate::kernels::elements::{Elements, Formula};
-use crate::kernels::gather::{Gather, Scatter};
 use crate::kernels::gradient::{Gradient, Through};
 use crate::kernels::group::{Group, NO_LABEL};
-use crate::kernels::group_rows::{GroupRows, GroupRowsMut};
 use crate::kernels::maximum::GroupArgmax;
 use crate::kernels::row_losses::{RowFormula, RowLosses};
 use crate::numbers::factor::narrow;
@@ -36,6 +39,8 @@ pub(crate) enum RowWork {
     Elements(Formula, f64),
     /// A loss per row, and its gradient: of inputs, and of labels or distributions.
     Loss(RowFormula),
+    /// How far the softmax of the inputs is from that of others, and the gradient of that.
+    Compare,
 }
 
 /// One call, or some of its rows. Views that are there have the shape of the inputs, and slices one value per row, or
@@ -57,6 +62,8 @@ pub(crate) struct RowCall<'a> {
     pub(crate) losses: &'a mut [f32],
     pub(crate) indices: &'a mut [usize],
     pub(crate) values: &'a mut [f32],
+    /// Of two sets of logits.
+    pub(crate) compare: Comparing<'a>,
 }
 
 /// Factors of elements, 1 where there are none.
@@ -97,6 +104,7 @@ impl<'a> RowCall<'a> {
             losses: &mut [],
             indices: &mut [],
             values: &mut [],
+            compare: Comparing::default(),
         }
     }
 
@@ -110,6 +118,7 @@ impl<'a> RowCall<'a> {
 
     /// The first `row` rows and the others.
     pub(crate) fn split_at(self, row: usize) -> (Self, Self) {
+        let classes = self.classes();
         let Self { work, inputs, second, factors, results, element_losses, labels, weights, scale, .. } =
             self;
         let (inputs, other_inputs) = inputs.split_at(row);
@@ -122,6 +131,7 @@ impl<'a> RowCall<'a> {
         let (weights, other_weights) = weights.split_at(row);
         let (scale, other_scale) = scale.split_at(row);
         let (losses, other_losses) = self.losses.split_at_mut(row.min(self.losses.len()));
+        let (compare, other_compare) = self.compare.split_at(row, classes);
         let (indices, other_indices) = self.indices.split_at_mut(row.min(self.indices.len()));
         let (values, other_values) = self.values.split_at_mut(row.min(self.values.len()));
         (
@@ -138,6 +148,7 @@ impl<'a> RowCall<'a> {
                 losses,
                 indices,
                 values,
+                compare,
             },
             Self {
                 work,
@@ -152,6 +163,7 @@ impl<'a> RowCall<'a> {
                 losses: other_losses,
                 indices: other_indices,
                 values: other_values,
+                compare: other_compare,
             },
         )
     }
@@ -208,7 +220,7 @@ impl<'a> RowCall<'a> {
 
     /// Fills a group with rows from `first` on that are not ignored. What ignored rows have is written at once.
     fn collect(&mut self, first: usize, group: &mut Group, rows: usize) {
-        if !matches!(self.work, RowWork::Loss(_)) {
+        if !matches!(self.work, RowWork::Loss(_) | RowWork::Compare) {
             // No row is ignored, and none has a label or a weight.
             group.len = rows;
             for (i, row) in group.rows.iter_mut().enumerate() {
@@ -225,6 +237,7 @@ impl<'a> RowCall<'a> {
             let weightless = self.weights.rows.is_some_and(|weights| weights[row] == 0.0);
             if weightless || (self.labels.is_some() && label == NO_LABEL) {
                 set(self.losses, row, 0.0);
+                self.compare.ignore(row);
                 self.clear(row);
                 continue;
             }
@@ -313,6 +326,11 @@ impl<'a> RowCall<'a> {
                 }
                 self.put_losses(group, &sums, total);
             }
+            RowWork::Compare => {
+                // There are the logits that these are compared with.
+                let Some(first) = second else { return };
+                self.compare.group(lines, first, &mut self.inputs, self.results.as_mut());
+            }
             RowWork::Loss(formula) => {
                 let inputs = lines.read(self.inputs.share());
                 let gradient = &mut self.results;
@@ -342,59 +360,5 @@ impl<'a> RowCall<'a> {
             set(self.losses, *row, narrow(loss));
             *total = total.plus(loss);
         }
-    }
-}
-
-/// Where a group's rows are copied to whose classes do not follow each other.
-struct Lines<'s> {
-    token: Token,
-    group: &'s Group,
-    /// Room for the rows of a group, each.
-    free: core::slice::ChunksMut<'s, f32>,
-}
-
-impl<'s> Lines<'s> {
-    fn next(&mut self) -> &'s mut [f32] {
-        self.free.next().unwrap_or_default()
-    }
-
-    fn gather(&mut self, from: Strided<'_>) -> &'s mut [f32] {
-        let to = self.next();
-        self.token.run(Gather { from, group: self.group, to, stride: from.layout().classes });
-        to
-    }
-
-    /// Rows to be read.
-    fn read<'a>(&mut self, from: Strided<'a>) -> GroupRows<'a>
-    where
-        's: 'a,
-    {
-        if from.are_slices() { GroupRows::InView(from) } else { GroupRows::Copied(self.gather(from)) }
-    }
-
-    /// A place for rows to be written, where they cannot be written to their view.
-    fn write(&mut self, to: &StridedMut<'_>) -> Option<&'s mut [f32]> {
-        (!to.are_slices()).then(|| self.next())
-    }
-
-    /// Rows to be read and written over, where that cannot be done in their view.
-    fn update(&mut self, values: &StridedMut<'_>) -> Option<&'s mut [f32]> {
-        (!values.are_slices()).then(|| self.gather(values.share()))
-    }
-
-    /// Copies what was written back, if it was not written to its view.
-    fn put_back(&self, copy: Option<&mut [f32]>, to: &mut StridedMut<'_>) {
-        if let Some(from) = copy {
-            let stride = to.layout().classes;
-            self.token.run(Scatter { from, stride, group: self.group, to: to.reborrow() });
-        }
-    }
-}
-
-/// The rows of a copy, if there is one, or of a view.
-fn rows_of<'b>(copy: &'b mut Option<&mut [f32]>, values: &'b mut StridedMut<'_>) -> GroupRowsMut<'b> {
-    match copy {
-        Some(copy) => GroupRowsMut::Copied(copy),
-        None => GroupRowsMut::InView(values.reborrow()),
     }
 }

@@ -4,6 +4,7 @@
 //! rows are, where they lie and what becomes of their results is data.
 
 pub(crate) mod columns;
+pub(crate) mod compare;
 pub(crate) mod elements;
 pub(crate) mod few;
 pub(crate) mod finish;

@@ -15,6 +15,8 @@ use super::group::NO_LABEL;
 use super::maximum::{first_index, largest, largest_of_part};
 use super::rows::{BLOCK, Row, RowSum, STEP};
 use crate::numbers::exp::ROUNDER;
+use crate::numbers::philox::{BASE, UNIT};
+use crate::numbers::race::Race;
 use crate::numbers::spread::Spread;
 use crate::numbers::top::Top;
 use crate::simd::half::Line;
@@ -39,9 +41,12 @@ pub(crate) struct ReadPart<'a> {
     pub(crate) chosen: f32,
     pub(crate) ranks: &'a mut Ranks,
     pub(crate) top: &'a mut Top,
-    /// Room for a block of logits that are widened,
+    /// Room for a block of logits that are widened.
     pub(crate) room: &'a mut [f32],
-    /// and for its terms; empty where no distances are wanted.
+    /// Where one class is drawn, with the probabilities that the logits have.
+    pub(crate) race: Option<&'a mut Race>,
+    pub(crate) distances: bool,
+    /// Room for the terms of a block; empty where neither of these is wanted.
     pub(crate) terms: &'a mut [f32],
 }
 
@@ -50,7 +55,7 @@ impl Kernel for ReadPart<'_> {
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) -> Spread {
-        let Self { given, logits, first, chosen, ranks, top, room, terms } = self;
+        let Self { given, logits, first, chosen, ranks, top, room, mut race, distances, terms } = self;
         let mut part = Part {
             simd,
             spread: Spread::EMPTY,
@@ -85,8 +90,11 @@ impl Kernel for ReadPart<'_> {
                 (false, false) => part.row(logits).read_block::<false, true, true>(terms),
                 (false, true) => part.row(logits).read_block::<true, true, true>(terms),
             }
-            if !terms.is_empty() {
+            if distances {
                 part.add_distances(logits, terms);
+            }
+            if let Some(race) = &mut race {
+                part.run(race, logits, class, terms);
             }
             if begins {
                 part.spread.at_max = part.close();
@@ -202,6 +210,37 @@ impl<S: Simd> Part<S> {
         }
         for part in 0..S::WIDE_PARTS {
             (simd.load_wide(&self.distances, part) + simd.widen(&all, part)).store(&mut self.distances, part);
+        }
+    }
+
+    /// Lets the classes of a block race: those whose terms are large enough for their random numbers.
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "a class")]
+    fn run(&self, race: &mut Race, logits: &[f32], first: usize, terms: &[f32]) {
+        let (simd, reference) = (self.simd, self.spread.reference);
+        let (base, mut limit) = (simd.splat(BASE), race.limit(reference));
+        for (start, terms) in (0..logits.len()).step_by(UNIT).zip(terms.chunks(UNIT)) {
+            let highest = race.stream.highest(simd, ((first + start) / UNIT) as u32);
+            let lines = terms.as_chunks().0;
+            let mut bits = 0_u128;
+            let limits = simd.splat(limit);
+            for (line, (terms, highest)) in lines.iter().zip(&highest).enumerate() {
+                for part in 0..S::PARTS {
+                    let least = (simd.load(highest, part) - base) * limits;
+                    let at = line * LANES + part * (LANES / S::PARTS);
+                    bits |= u128::from(simd.load(terms, part).above(least)) << at;
+                }
+            }
+            while bits != 0 {
+                let at = bits.trailing_zeros() as usize;
+                bits &= bits - 1;
+                // There may be a better one than when the limit was taken.
+                let Some(&logit) = logits.get(start + at) else { break };
+                let least = (highest.as_flattened()[at] - BASE) * limit;
+                if terms[at] > least && race.enter(logit, (first + start + at) as u32) {
+                    limit = race.limit(reference);
+                }
+            }
         }
     }
 }

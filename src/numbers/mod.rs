@@ -7,6 +7,8 @@ pub(crate) mod factor;
 pub(crate) mod log_sum_exp;
 pub(crate) mod math;
 mod partial_row;
+pub(crate) mod philox;
+pub(crate) mod race;
 pub(crate) mod smoothing;
 pub(crate) mod spread;
 pub(crate) mod tanh;

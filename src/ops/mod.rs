@@ -3,6 +3,7 @@
 //! What runs a call is never generic over the caller's types: kernels are compiled once, here, and not again in
 //! every crate that calls them.
 
+mod compare;
 mod cross_entropy;
 mod elements;
 mod hinge;
@@ -19,6 +20,8 @@ mod softmax;
 mod softmax_gradient;
 mod tokens;
 
+pub use crate::engine::tokens::Truncation;
+pub use compare::{Comparison, LogitComparison};
 pub use cross_entropy::{
     CrossEntropy, Denominator, DenseGradient, EmptyMean, EmptyRows, Loss, Reduction, Smoothing, Statistics,
     Summary, Upstream, softmax_cross_entropy_with_logits, softmax_cross_entropy_with_logits_into,
@@ -38,7 +41,7 @@ pub use row_max::{argmax, argmax_into, row_max, row_max_into};
 pub use shard::Shard;
 pub use softmax::{softmax, softmax_in_place, softmax_into};
 pub use softmax_gradient::{softmax_gradient, softmax_gradient_in_place, softmax_gradient_into};
-pub use tokens::{SequenceLogProb, TokenLogProbs, TokenOutputs};
+pub use tokens::{Sampler, SequenceLogProb, TokenLogProbs, TokenOutputs};
 
 use crate::engine::call::{Call, Inputs, Source, Work};
 use crate::engine::options::Outputs;
@@ -66,6 +69,17 @@ fn allocated(
 /// An error unless there is one value per row.
 const fn expect_rows(what: &'static str, given: usize, expected: usize) -> Result<(), Error> {
     if given == expected { Ok(()) } else { Err(Error::RowCount { what, given, expected }) }
+}
+
+/// A slice of so many values, or an empty one where it is not wanted.
+fn checked<'a, T>(
+    what: &'static str,
+    slice: Option<&'a mut [T]>,
+    expected: usize,
+) -> Result<&'a mut [T], Error> {
+    let Some(slice) = slice else { return Ok(&mut []) };
+    expect_rows(what, slice.len(), expected)?;
+    Ok(slice)
 }
 
 /// Runs an operation without options whose results have the logits' shape.

@@ -242,6 +242,16 @@ impl Wide for FourWide {
     }
 
     #[inline(always)]
+    fn xor(self, other: Self) -> Self {
+        proven!(Self(_mm256_xor_pd(self.0, other.0)))
+    }
+
+    #[inline(always)]
+    fn mul_low(self, other: Self) -> Self {
+        Self::of(proven!(_mm256_mul_epu32(self.integers(), other.integers())))
+    }
+
+    #[inline(always)]
     fn add_bits(self, other: Self) -> Self {
         Self::of(proven!(_mm256_add_epi64(self.integers(), other.integers())))
     }

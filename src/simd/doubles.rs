@@ -83,6 +83,17 @@ impl Wide for Doubles {
     }
 
     #[inline(always)]
+    fn xor(self, other: Self) -> Self {
+        self.zip_bits(other, |a, b| a ^ b)
+    }
+
+    #[inline(always)]
+    fn mul_low(self, other: Self) -> Self {
+        const LOW: u64 = 0xffff_ffff;
+        self.zip_bits(other, |a, b| (a & LOW) * (b & LOW))
+    }
+
+    #[inline(always)]
     fn add_bits(self, other: Self) -> Self {
         self.zip_bits(other, u64::wrapping_add)
     }

@@ -45,9 +45,27 @@ pub enum Half {
 
 #[cfg_attr(not(feature = "half"), expect(unused_variables, reason = "there is no type of 16 bits"))]
 impl Half {
-    /// The number that has these bits. Every number of either type is one of f32.
-    #[inline(always)]
+    /// The number that has these bits. Every number of either type is one of f32. (Out of line, as kernels would hold dozens
+    /// of copies.)
+    #[inline(never)]
     pub(crate) fn widen(self, bits: u16) -> f32 {
+        self.widened(bits)
+    }
+
+    /// As [`widen`](Self::widen), of four.
+    #[inline(never)]
+    pub(super) fn widen_four(self, bits: [u16; 4]) -> [f32; 4] {
+        bits.map(|bits| self.widened(bits))
+    }
+
+    /// As [`narrow`](Self::narrow), of four.
+    #[inline(never)]
+    pub(super) fn narrow_four(self, values: [f32; 4]) -> [u16; 4] {
+        values.map(|value| self.narrow(value))
+    }
+
+    #[inline(always)]
+    fn widened(self, bits: u16) -> f32 {
         match self {
             #[cfg(feature = "half")]
             Self::Bf16 => f32::from_bits(u32::from(bits) << 16),
@@ -65,7 +83,7 @@ impl Half {
     }
 
     /// The bits of the nearest number, of two as near the even one.
-    #[inline(always)]
+    #[inline(never)]
     pub(crate) fn narrow(self, value: f32) -> u16 {
         match self {
             #[cfg(feature = "half")]

@@ -156,6 +156,10 @@ pub(crate) trait Wide:
     fn add_bits(self, other: Self) -> Self;
     /// The numbers whose bits are the differences of both as integers, which wrap.
     fn sub_bits(self, other: Self) -> Self;
+    /// The bits that one of both has.
+    fn xor(self, other: Self) -> Self;
+    /// The numbers whose bits are the products of both's low halves as integers.
+    fn mul_low(self, other: Self) -> Self;
     /// The numbers whose bits are these shifted left.
     fn shift_left<const N: i32>(self) -> Self;
     /// The numbers whose bits are these shifted right.

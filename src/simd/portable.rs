@@ -70,11 +70,7 @@ impl Simd for Portable {
 
     #[inline(always)]
     fn widen_half(self, half: Half, from: &[u16; LANES], part: usize) -> Four {
-        let all: [f32; WIDTH] = from.as_chunks::<WIDTH>().0[part].map(
-            #[inline(always)]
-            |bits| half.widen(bits),
-        );
-        Four(cast(all))
+        Four(cast(half.widen_four(from.as_chunks::<WIDTH>().0[part])))
     }
 
     #[inline(always)]
@@ -184,8 +180,7 @@ impl Lanes for Four {
 
     #[inline(always)]
     fn store_half(self, half: Half, to: &mut [u16; LANES], part: usize) {
-        let all: [f32; WIDTH] = cast(self.0);
-        to.as_chunks_mut::<WIDTH>().0[part] = all.map(|value| half.narrow(value));
+        to.as_chunks_mut::<WIDTH>().0[part] = half.narrow_four(cast(self.0));
     }
 
     #[inline(always)]

@@ -8,6 +8,18 @@ use crate::simd::half;
 ///
 /// Values of 16 bits are widened as they are read, which is exact: results have the bits of those of the same numbers as
 /// f32. What is written to them is the f32 result, rounded to the nearest number, of two as near to the even one.
+///
+/// ```
+/// use xent::{Element, Error, Rows, argmax};
+///
+/// fn greedy<T: Element>(logits: &[T], classes: usize) -> Result<Vec<usize>, Error> {
+///     argmax(Rows::new(logits, logits.len() / classes, classes)?)
+/// }
+///
+/// assert_eq!(greedy(&[0.5, 2.0, 1.0, 0.0], 2)?, [1, 0]);
+/// assert_eq!(greedy(&[0.5, 2.0, 1.0, 0.0].map(half::bf16::from_f32), 2)?, [1, 0]);
+/// # Ok::<(), Error>(())
+/// ```
 pub trait Element: Copy + Send + Sync + 'static + sealed::Sealed {}
 
 impl Element for f32 {}

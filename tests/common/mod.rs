@@ -4,6 +4,7 @@
 #![allow(unreachable_pub, reason = "a module of test crates, seen by no other crate")]
 
 pub mod buffer;
+pub mod comparison;
 pub mod composite;
 pub mod drawn;
 pub mod example;
@@ -11,6 +12,7 @@ pub mod integer_rows;
 pub mod npy_bytes;
 pub mod paths;
 pub mod property;
+pub mod race;
 pub mod reference;
 pub mod statistics;
 pub mod strategies;

@@ -2,12 +2,12 @@
 //! call it. A new `_into` or `_in_place` function is one line here, and every error test sees it.
 
 use xent::{
-    Backend, BinaryCrossEntropy, CrossEntropy, EmptyMean, Error, Hinge, HingePower, KlDivergence, LogSumExp,
-    NegativeLogLikelihood, Reduction, Rows, RowsMut, Smoothing, SquaredError, Statistics, TokenLogProbs,
-    TokenOutputs, Upstream, argmax_into, log_softmax_gradient_in_place, log_softmax_gradient_into,
-    log_softmax_in_place, log_softmax_into, log_sum_exp_into, row_max_into,
-    softmax_cross_entropy_with_logits_into, softmax_gradient_in_place, softmax_gradient_into,
-    softmax_in_place, softmax_into, sparse_softmax_cross_entropy_with_logits_into,
+    Backend, BinaryCrossEntropy, Comparison, CrossEntropy, EmptyMean, Error, Hinge, HingePower, KlDivergence,
+    LogSumExp, LogitComparison, NegativeLogLikelihood, Reduction, Rows, RowsMut, Sampler, Smoothing,
+    SquaredError, Statistics, TokenLogProbs, TokenOutputs, Truncation, Upstream, argmax_into,
+    log_softmax_gradient_in_place, log_softmax_gradient_into, log_softmax_in_place, log_softmax_into,
+    log_sum_exp_into, row_max_into, softmax_cross_entropy_with_logits_into, softmax_gradient_in_place,
+    softmax_gradient_into, softmax_in_place, softmax_into, sparse_softmax_cross_entropy_with_logits_into,
 };
 
 use super::buffer::Buffer;
@@ -191,6 +191,11 @@ fn over<'a>(i: &Inputs, values: &'a mut Buffer, shape: (usize, usize)) -> RowsMu
     }
 }
 
+/// Which has no reduction, and so takes an upstream gradient with any.
+fn comparison() -> Result<LogitComparison<'static>, Error> {
+    Ok(LogitComparison::new().temperature(1.25)?.upstream(-0.75))
+}
+
 /// A function that writes into the caller's memory.
 pub struct Writer {
     pub name: &'static str,
@@ -332,6 +337,32 @@ pub const WRITERS: &[Writer] = writers! {
     };
     "token log-sum-exps" [Losses]
         |i, o| TokenLogProbs::new().read_into(i.logits(), TokenOutputs::new().log_sum_exp(&mut o.losses));
+    "draws" [Losses] |i, o| {
+        let (sampler, mut ids) = (Sampler::new(5), [0; 4096]);
+        let ids = &mut ids[..i.rows.min(4096)];
+        TokenLogProbs::new().read_into(i.logits(), TokenOutputs::new().sample(sampler, ids, &mut o.losses))
+    };
+    "draws of a nucleus, columns, with options" [Losses] |i, o| {
+        let sampler = Sampler::new(5).truncation(Truncation::new().top_k(7).top_p(0.8)?);
+        let mut ids = [0; 4096];
+        let ids = &mut ids[..i.rows.min(4096)];
+        let wanted = TokenOutputs::new().sample(sampler, ids, &mut o.losses);
+        i.tokens_with_options().read_into(i.columns(), wanted)
+    };
+    "comparison, gradient into" [Matrix Losses Second Labels] |i, o| {
+        let (comparison, gradient) = (comparison()?, matrix(&mut o.matrix, o.shape));
+        let wanted = Comparison::new().kl(&mut o.losses).labels(&i.labels);
+        comparison.compare_and_gradient_into(i.second(), i.logits(), wanted, gradient)
+    };
+    "comparison, gradient in place" [Losses Second Labels] |i, o| {
+        let wanted = Comparison::new().jensen_shannon(&mut o.losses).labels(&i.labels);
+        let logits = over(i, &mut o.matrix, o.shape);
+        comparison()?.compare_and_gradient_in_place(i.second(), logits, wanted)
+    };
+    "comparison, change of labels, columns" [Losses Second Labels] |i, o| {
+        let wanted = Comparison::new().labels(&i.labels).label_change(&mut o.losses);
+        comparison()?.compare_into(i.second(), i.columns(), wanted)
+    };
     "hinge, loss_into" [Losses Labels Upstream]
         |i, o| i.hinge().loss_into(&i.labels, i.logits(), &mut o.losses).map(drop);
     "squared hinge, loss_and_gradient_into" [Matrix Losses Labels Upstream] |i, o| {

@@ -15,7 +15,17 @@ struct Fault {
 }
 
 /// What the values that each row has one of are called.
-const LOSSES: [&str; 5] = ["losses", "results", "log-probabilities", "log-sum-exps", "entropies"];
+const LOSSES: [&str; 9] = [
+    "losses",
+    "results",
+    "log-probabilities",
+    "log-sum-exps",
+    "entropies",
+    "sampled log-probabilities",
+    "divergences",
+    "Jensen-Shannon divergences",
+    "changes of log-probabilities",
+];
 
 const FAULTS: &[Fault] = &[
     Fault {
@@ -78,7 +88,10 @@ const FAULTS: &[Fault] = &[
             i.second.truncate(i.second_shape.0 * i.second_shape.1);
         },
         expected: |e| {
-            matches!(e, Error::ShapeMismatch { what: "labels" | "targets" | "upstream gradient", .. })
+            matches!(
+                e,
+                Error::ShapeMismatch { what: "labels" | "targets" | "upstream gradient" | "reference", .. }
+            )
         },
     },
     Fault {

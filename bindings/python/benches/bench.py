@@ -144,7 +144,7 @@ def main():
     parser.add_argument("--quick", action="store_true", help="less time for each shape, and print instead of writing")
     parser.add_argument("--out", type=Path, default=PAGE, help="the page")
     arguments = parser.parse_args()
-    arguments.seconds = 0.5 if arguments.quick else 6.0
+    arguments.seconds = 0.5 if arguments.quick else 5.0
     threads = int(os.environ.get("RAYON_NUM_THREADS", 0)) or len(os.sched_getaffinity(0))
     torch.set_num_threads(threads)
     lines = []

@@ -1,5 +1,8 @@
 //! The loss and its gradient.
 
+use std::cell::Cell;
+use std::thread::LocalKey;
+
 use pyo3::prelude::*;
 use pyo3::types::PyFloat;
 use xent::{CrossEntropy, LogSumExp, Rows, Summary, Targets, Upstream};
@@ -15,12 +18,52 @@ fn reduced<'py>(py: Python<'py>, losses: Option<Output<'py>>, summary: Summary) 
     losses.map_or_else(|| PyFloat::new(py, summary.value.into()).into_any(), |losses| losses.object)
 }
 
+thread_local! {
+    /// What the calls of a thread need for a while, kept for its next one: memory that is new costs more than what is done with it.
+    static SCRATCH: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
+    static SUMS: Cell<Vec<LogSumExp>> = const { Cell::new(Vec::new()) };
+}
+
+/// The most bytes that a thread keeps of each.
+const KEPT: usize = 16 << 20;
+
+/// So many values, to be written over.
+fn reused<T: Clone>(kept: &'static LocalKey<Cell<Vec<T>>>, len: usize, value: T) -> PyResult<Vec<T>> {
+    let mut values = kept.take();
+    values.truncate(len);
+    let more = values.try_reserve_exact(len - values.len());
+    more.map_err(|_| to_py(xent::Error::OutOfMemory { values: len }))?;
+    values.resize(len, value);
+    Ok(values)
+}
+
+/// Keeps values for the next call, unless there are too many.
+fn keep<T>(kept: &'static LocalKey<Cell<Vec<T>>>, values: Vec<T>) {
+    if values.capacity() * size_of::<T>() <= KEPT {
+        // At the end of the thread there is nothing to keep them in.
+        let _ = kept.try_with(|kept| kept.set(values));
+    }
+}
+
 /// Losses that are only added up.
-pub(crate) fn scratch(rows: usize) -> PyResult<Vec<f32>> {
-    let mut losses = Vec::new();
-    losses.try_reserve_exact(rows).map_err(|_| to_py(xent::Error::OutOfMemory { values: rows }))?;
-    losses.resize(rows, 0.0);
-    Ok(losses)
+pub(crate) struct Scratch(Vec<f32>);
+
+impl Scratch {
+    pub(crate) fn new(rows: usize) -> PyResult<Self> {
+        Ok(Self(if rows == 0 { Vec::new() } else { reused(&SCRATCH, rows, 0.0)? }))
+    }
+
+    pub(crate) fn losses(&mut self) -> &mut [f32] {
+        &mut self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if !self.0.is_empty() {
+            keep(&SCRATCH, std::mem::take(&mut self.0));
+        }
+    }
 }
 
 /// Softmax cross-entropy of logits, float32, with their classes along an axis: in nats.
@@ -65,15 +108,14 @@ pub(crate) fn cross_entropy<'py>(
     let (targets, weight) = compared.views(axis, &mut copies)?;
     let loss = options.loss(weight)?;
     let mut losses = None;
-    let mut own = Vec::new();
+    let mut own = Scratch::new(if options.is_reduced() { view.rows() } else { 0 })?;
     let to = if options.is_reduced() {
         if out.is_some() {
             return Err(pyo3::exceptions::PyValueError::new_err(
                 "out is an array for losses, and a reduced loss is a number; expected reduction=\"none\" with out",
             ));
         }
-        own = scratch(view.rows())?;
-        &mut own[..]
+        own.losses()
     } else {
         let to = losses.insert(Output::new::<f32>(py, "out", out, &logits.row_shape(axis))?);
         to.array.expect_apart(&logits)?;
@@ -81,7 +123,6 @@ pub(crate) fn cross_entropy<'py>(
         to.array.values_mut::<f32>()?
     };
     let summary = run(py, values(&view), || loss.loss_into(targets, view, to))?;
-    drop(own);
     Ok(reduced(py, losses, summary))
 }
 
@@ -126,11 +167,11 @@ pub(crate) fn loss_and_grad<'py>(
     let (mut copied, mut copies) = (Copied::default(), ComparedCopies::default());
     let (targets, weight) = compared.views(axis, &mut copies)?;
     let loss = options.loss(weight)?;
-    let (mut losses, mut own) = (None, Vec::new());
     let row_shape = logits.row_shape(axis);
+    let (mut losses, rows) = (None, row_shape.iter().product());
+    let mut own = Scratch::new(if options.is_reduced() { rows } else { 0 })?;
     let to = if options.is_reduced() {
-        own = scratch(row_shape.iter().product())?;
-        &mut own[..]
+        own.losses()
     } else {
         losses.insert(Output::zeros::<f32>(py, "losses", &row_shape)?).array.values_mut::<f32>()?
     };
@@ -143,7 +184,6 @@ pub(crate) fn loss_and_grad<'py>(
         let gradient = gradient.array.rows_mut(axis)?;
         run(py, count, || loss.loss_and_gradient_into(targets, view, to, gradient))?
     };
-    drop(own);
     Ok((reduced(py, losses, summary), gradient.object))
 }
 
@@ -160,12 +200,15 @@ impl Saved {
     }
 }
 
+impl Drop for Saved {
+    fn drop(&mut self) {
+        keep(&SUMS, std::mem::take(&mut self.0));
+    }
+}
+
 /// Sums to be saved.
 pub(crate) fn sums(rows: usize) -> PyResult<Vec<LogSumExp>> {
-    let mut sums = Vec::new();
-    sums.try_reserve_exact(rows).map_err(|_| to_py(xent::Error::OutOfMemory { values: rows }))?;
-    sums.resize(rows, LogSumExp::EMPTY);
-    Ok(sums)
+    reused(&SUMS, rows, LogSumExp::EMPTY)
 }
 
 /// The forward pass of an autograd function: writes the loss, one number or one per row, and gives what is saved.
@@ -188,24 +231,22 @@ pub(crate) fn forward<'py>(
     let options = Options { reduction, ignore_index, label_smoothing, ..Options::default() };
     let (mut copied, mut copies) = (Copied::default(), ComparedCopies::default());
     let (loss, targets, view) = pass.views(&options, &mut copied, &mut copies)?;
-    let mut saved = sums(if save { view.rows() } else { 0 })?;
+    let mut saved = save.then(|| sums(view.rows())).transpose()?.map(Saved);
     let out = out.values_mut::<f32>()?;
-    let mut own = if options.is_reduced() { scratch(view.rows())? } else { Vec::new() };
-    let losses = if options.is_reduced() { &mut own[..] } else { &mut *out };
-    let summary = run(py, values(&view), || {
-        if save {
-            loss.forward_into(targets, view, losses, &mut saved)
-        } else {
-            loss.loss_into(targets, view, losses)
-        }
+    let mut own = Scratch::new(if options.is_reduced() { view.rows() } else { 0 })?;
+    let losses = if options.is_reduced() { own.losses() } else { &mut *out };
+    let summary = run(py, values(&view), || match &mut saved {
+        Some(Saved(saved)) => loss.forward_into(targets, view, losses, saved),
+        None => loss.loss_into(targets, view, losses),
     })?;
     if options.is_reduced() {
         out.fill(summary.value);
     }
-    Ok(save.then_some(Saved(saved)))
+    Ok(saved)
 }
 
-/// The backward pass: writes the gradients of logits, and of labels that are distributions, where they are wanted.
+/// The backward pass: writes the gradients of logits, and of labels that are distributions, where they are wanted. Where nothing was
+/// saved the rows are summed once more; the bits are the same.
 #[pyfunction]
 #[expect(clippy::too_many_arguments, reason = "they are those of PyTorch's function")]
 pub(crate) fn backward<'py>(
@@ -217,7 +258,7 @@ pub(crate) fn backward<'py>(
     reduction: &str,
     label_smoothing: f64,
     axis: usize,
-    saved: &Bound<'py, Saved>,
+    saved: Option<&Bound<'py, Saved>>,
     upstream: &Bound<'py, PyAny>,
     out: Option<&Bound<'py, PyAny>>,
     labels_out: Option<&Bound<'py, PyAny>>,
@@ -232,8 +273,13 @@ pub(crate) fn backward<'py>(
     if let Some(out) = out {
         let mut out = Array::of_dlpack("gradient", out)?;
         let gradient = out.rows_mut(axis)?;
-        let sums = &saved.get().0;
-        run(py, values(&view), || loss.backward_into(targets, view, sums, gradient))?;
+        let saved = saved.map(Bound::get);
+        let mut own = Scratch::new(if saved.is_none() { view.rows() } else { 0 })?;
+        let losses = own.losses();
+        run(py, values(&view), || match saved {
+            Some(Saved(sums)) => loss.backward_into(targets, view, sums, gradient),
+            None => loss.loss_and_gradient_into(targets, view, losses, gradient).map(drop),
+        })?;
     }
     if let Some(out) = labels_out {
         let mut out = Array::of_dlpack("gradient of the labels", out)?;

@@ -6,7 +6,7 @@ use xent::{PartialRow, Shard, Upstream};
 
 use crate::array::{Array, Copied};
 use crate::error::to_py;
-use crate::loss::{scratch, upstream_of};
+use crate::loss::{Scratch, upstream_of};
 use crate::options::{Options, values};
 use crate::threads::run;
 
@@ -85,8 +85,8 @@ pub(crate) fn shard_forward<'py>(
     let labels = labels.labels(&mut copied_labels)?;
     let is_reduced = place.options().is_reduced();
     let out = out.values_mut::<f32>()?;
-    let mut own = scratch(if is_reduced { rows } else { 0 })?;
-    let losses = if is_reduced { &mut own[..] } else { &mut *out };
+    let mut own = Scratch::new(if is_reduced { rows } else { 0 })?;
+    let losses = if is_reduced { own.losses() } else { &mut *out };
     let (merged, summary) = run(py, gathered.len(), || {
         let mut merged = vec![PartialRow::EMPTY; rows];
         Shard::merge(gathered, &mut merged)?;

@@ -1,8 +1,12 @@
 //! What servers and evaluations ask of rows of logits, as data: log-probabilities of some classes, ranks, the largest
 //! logits, entropies. Each row is read once, a block at a time.
 
+mod draw;
 mod read;
 
+use self::draw::Draw;
+pub use self::draw::Truncation;
+pub(crate) use self::draw::{Draws, PerRow};
 use self::read::Row;
 pub(super) use self::read::Run;
 use super::options::set;
@@ -89,6 +93,9 @@ outputs! {
     entropy: f32 = 0.0,
     log_sum_exp: f32 = f32::NEG_INFINITY,
     argmax: u32 = NO_TOKEN,
+    /// The classes that are drawn, and their log-probabilities.
+    sample_ids: u32 = NO_TOKEN,
+    samples: f32 = 0.0,
 }
 
 /// One call, or some of its rows.
@@ -102,6 +109,8 @@ pub(crate) struct TokenCall<'a> {
     /// How many of the largest logits are wanted of each row.
     pub(crate) top: usize,
     pub(crate) named: Named<'a>,
+    /// How a class of each row is drawn, if one is.
+    pub(crate) draws: Option<Draws<'a>>,
     pub(crate) outputs: Outputs<'a>,
 }
 
@@ -118,15 +127,16 @@ impl Cut for TokenCall<'_> {
 
     fn split_at(self, row: usize) -> (Self, Self) {
         let (rows, classes) = self.shape();
-        let Self { logits, map, temperatures, chosen, top, named, outputs } = self;
+        let Self { logits, map, temperatures, chosen, top, named, draws, outputs } = self;
         let (logits, other_logits) = (logits.part(0, row), logits.part(row, rows - row));
         let (map, other_map) = map.split_at(row, classes);
         let (temperatures, other_temperatures) = temperatures.split_at(row.min(temperatures.len()));
         let (chosen, other_chosen) = chosen.map(|chosen| chosen.split_at(row)).unzip();
         let (named, other_named) = named.split_at(row);
+        let (draws, other_draws) = draws.map(|draws| draws.split_at(row)).unzip();
         let (outputs, other_outputs) = outputs.split_at(row, rows);
         (
-            Self { logits, map, temperatures, chosen, top, named, outputs },
+            Self { logits, map, temperatures, chosen, top, named, draws, outputs },
             Self {
                 logits: other_logits,
                 map: other_map,
@@ -134,6 +144,7 @@ impl Cut for TokenCall<'_> {
                 chosen: other_chosen,
                 top,
                 named: other_named,
+                draws: other_draws,
                 outputs: other_outputs,
             },
         )
@@ -211,23 +222,37 @@ impl TokenCall<'_> {
             token.run(MapRow { map, row, classes, logits, slopes: &mut [] });
             Some(&results[..classes])
         };
+        let draw = self.draws.map(|draws| draws.of(row, classes));
         let wants = Row {
             token,
             given,
             logits,
             chosen: given.get(chosen).filter(|_| self.wants_ranks()).unwrap_or(f32::NAN),
             entropy: !self.outputs.entropy.is_empty(),
+            stream: draw.and_then(Draw::of_all),
         };
-        let spread = wants.read(self.top, runs, spreads, join);
-        self.settle(row, &wants, chosen, &spread, &mut runs[0]);
+        let top = draw.map_or(0, |draw| draw.wanted(classes)).max(self.top);
+        let spread = wants.read(top, runs, spreads, join);
+        let largest = self.settle(row, &wants, chosen, &spread, &mut runs[0]);
+        if let Some(draw) = draw {
+            self.draw(row, &wants, draw, largest, runs, spreads, join);
+        }
     }
 
     fn wants_ranks(&self) -> bool {
         !(self.outputs.above.is_empty() && self.outputs.equal.is_empty())
     }
 
-    /// Writes what is wanted of a row that has been read.
-    fn settle(&mut self, row: usize, of: &Row<'_>, chosen: usize, spread: &Spread, run: &mut Run) {
+    /// Writes what is wanted of a row that has been read, and gives its largest logit, and the logarithm of what all terms
+    /// are of that one's.
+    fn settle(
+        &mut self,
+        row: usize,
+        of: &Row<'_>,
+        chosen: usize,
+        spread: &Spread,
+        run: &mut Run,
+    ) -> (f32, f64) {
         let Self { outputs, named, top, .. } = self;
         let (class, rest) =
             of.token.run(LeaveOut { given: of.given, logits: of.logits, spread, room: &mut run.room });
@@ -275,5 +300,6 @@ impl TokenCall<'_> {
                 }
             }
         }
+        (max, log)
     }
 }

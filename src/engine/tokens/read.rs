@@ -4,6 +4,8 @@
 use super::super::parallel::Join;
 use crate::kernels::rows::{BLOCK, PART};
 use crate::kernels::tokens::{Ranks, ReadPart};
+use crate::numbers::philox::Stream;
+use crate::numbers::race::Race;
 use crate::numbers::spread::Spread;
 use crate::numbers::top::Top;
 use crate::simd::Token;
@@ -18,6 +20,8 @@ pub(crate) struct Run {
     pub(super) top: Top,
     pub(super) ranks: Ranks,
     pub(super) room: Vec<f32>,
+    /// Where all classes of a row can be drawn.
+    pub(super) race: Option<Race>,
     terms: Vec<f32>,
 }
 
@@ -31,6 +35,8 @@ pub(super) struct Row<'a> {
     /// The given logit of the chosen class; NaN where no ranks are wanted.
     pub(super) chosen: f32,
     pub(super) entropy: bool,
+    /// What all classes are drawn by.
+    pub(super) stream: Option<Stream>,
 }
 
 impl Row<'_> {
@@ -57,6 +63,7 @@ impl Row<'_> {
             run.top.restart(wanted.min(self.given.len()));
             run.ranks = Ranks::default();
             run.room.resize(BLOCK, 0.0);
+            run.race = self.stream.map(Race::new);
             run.terms.resize(BLOCK, 0.0);
         }
         spreads.clear();
@@ -67,6 +74,9 @@ impl Row<'_> {
             first[0].top.merge(&run.top);
             first[0].ranks.above += run.ranks.above;
             first[0].ranks.equal += run.ranks.equal;
+            if let (Some(race), Some(other)) = (&mut first[0].race, &run.race) {
+                race.merge(other);
+            }
         }
         spreads[1..].iter().fold(spreads[0], |all, part| all.merge(*part))
     }
@@ -100,7 +110,9 @@ impl Row<'_> {
             ranks: &mut run.ranks,
             top: &mut run.top,
             room: &mut run.room,
-            terms: if self.entropy { &mut run.terms } else { &mut [] },
+            race: run.race.as_mut(),
+            distances: self.entropy,
+            terms: if self.entropy || self.stream.is_some() { &mut run.terms } else { &mut [] },
         })
     }
 }

@@ -5,7 +5,7 @@ use super::run::Buffers;
 use super::{CrossEntropy, Summary};
 use crate::engine::options::Outputs;
 use crate::engine::total::Total;
-use crate::ops::expect_rows;
+use crate::ops::{checked, expect_rows};
 use crate::{Error, IntoLabels, Labels, Rows, Targets};
 
 /// Where the statistics of rows go: a slice of one value per row for each that is wanted.
@@ -190,11 +190,4 @@ impl CrossEntropy<'_> {
         };
         self.run(labels.map(Targets::Sparse), Buffers::Read(logits), outputs)
     }
-}
-
-/// A slice of one value per row, or an empty one where it is not wanted.
-fn checked<'a, T>(what: &'static str, slice: Option<&'a mut [T]>, rows: usize) -> Result<&'a mut [T], Error> {
-    let Some(slice) = slice else { return Ok(&mut []) };
-    expect_rows(what, slice.len(), rows)?;
-    Ok(slice)
 }

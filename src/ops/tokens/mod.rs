@@ -1,10 +1,14 @@
 //! Log-probabilities of tokens: what servers and evaluations read from a model's logits.
 
 mod outputs;
+mod sampler;
 mod sequences;
 
 pub use outputs::TokenOutputs;
+pub use sampler::Sampler;
 pub use sequences::SequenceLogProb;
+
+use outputs::Valid;
 
 use super::{CrossEntropy, allocate, expect_rows};
 use crate::engine::parallel;
@@ -173,6 +177,26 @@ impl<'a> TokenLogProbs<'a> {
         Ok((ids, log_probs))
     }
 
+    /// A token of each row, drawn as the [`Sampler`] says, and its log-probability.
+    ///
+    /// # Errors
+    ///
+    /// As [`read_into`](Self::read_into), and [`Error::OutOfMemory`].
+    ///
+    /// ```
+    /// use xent::{Rows, Sampler, TokenLogProbs};
+    ///
+    /// let logits = Rows::new(&[0.0, f32::NEG_INFINITY, 0.0], 1, 3)?;
+    /// let (tokens, log_probs) = TokenLogProbs::new().sample(Sampler::new(7), logits)?;
+    /// assert!(tokens[0] != 1 && log_probs == [-core::f32::consts::LN_2]);
+    /// # Ok::<(), xent::Error>(())
+    /// ```
+    pub fn sample(&self, sampler: Sampler<'_>, logits: Rows<'_>) -> Result<(Vec<u32>, Vec<f32>), Error> {
+        let (mut ids, mut log_probs) = (allocate(0, logits.rows())?, allocate(0.0, logits.rows())?);
+        self.read_into(logits, TokenOutputs::new().sample(sampler, &mut ids, &mut log_probs))?;
+        Ok((ids, log_probs))
+    }
+
     /// As [`read_into`](Self::read_into); with the log-probabilities of the chosen tokens as they are before they are
     /// rounded, where there is room for them.
     fn run(&self, logits: Rows<'_>, wanted: TokenOutputs<'_>, exact: &mut [f64]) -> Result<(), Error> {
@@ -181,12 +205,13 @@ impl<'a> TokenLogProbs<'a> {
         if rows > 0 && u32::try_from(classes).map_or(true, |classes| classes == Self::NO_TOKEN) {
             return Err(Error::TooManyClasses { given: classes });
         }
-        let (chosen, top, named, mut outputs) = wanted.validated(rows, classes)?;
+        let Valid { chosen, top, named, draws, mut outputs } = wanted.validated(rows, classes)?;
         let ignored = self.options.ignored;
         let chosen = chosen.map(|labels| RowLabels::new(labels, rows, classes, ignored)).transpose()?;
         outputs.exact = exact;
         let (map, temperatures) = (self.options.map, self.temperatures.unwrap_or_default());
-        let call = TokenCall { logits: logits.values(), map, temperatures, chosen, top, named, outputs };
+        let call =
+            TokenCall { logits: logits.values(), map, temperatures, chosen, top, named, draws, outputs };
         parallel::run(call, logits.execution()).map(drop)
     }
 

@@ -1,7 +1,8 @@
 //! What is wanted of rows, and where it goes.
 
-use crate::engine::tokens::{Named, Outputs};
-use crate::ops::expect_rows;
+use super::Sampler;
+use crate::engine::tokens::{Draws, Named, Outputs};
+use crate::ops::{checked, expect_rows};
 use crate::{Error, IntoLabels, Labels};
 
 /// What [`TokenLogProbs::read_into`](crate::TokenLogProbs::read_into) writes: a buffer for each thing that is wanted.
@@ -28,6 +29,7 @@ pub struct TokenOutputs<'a> {
     entropy: Option<&'a mut [f32]>,
     log_sum_exp: Option<&'a mut [f32]>,
     argmax: Option<&'a mut [u32]>,
+    sample: Option<(Sampler<'a>, &'a mut [u32], &'a mut [f32])>,
 }
 
 /// Tokens that are named for all rows, or so many for each.
@@ -89,13 +91,14 @@ impl<'a> TokenOutputs<'a> {
         Self { argmax: Some(to), ..self }
     }
 
+    /// A token of each row that is drawn, and its log-probability: [`Sampler`] says how, and in which distribution.
+    pub fn sample(self, sampler: Sampler<'a>, ids: &'a mut [u32], log_probs: &'a mut [f32]) -> Self {
+        Self { sample: Some((sampler, ids, log_probs)), ..self }
+    }
+
     /// Checks every length and every named token, and takes the outputs apart.
-    pub(super) fn validated(
-        self,
-        rows: usize,
-        classes: usize,
-    ) -> Result<(Option<Labels<'a>>, usize, Named<'a>, Outputs<'a>), Error> {
-        let Self { chosen, rank, top, named, entropy, log_sum_exp, argmax } = self;
+    pub(super) fn validated(self, rows: usize, classes: usize) -> Result<Valid<'a>, Error> {
+        let Self { chosen, rank, top, named, entropy, log_sum_exp, argmax, sample } = self;
         if rank.is_some() && chosen.is_none() {
             return Err(Error::NeedsLabels { what: "ranks" });
         }
@@ -115,30 +118,32 @@ impl<'a> TokenOutputs<'a> {
         if let Some(index) = named.ids.iter().position(|&id| id as usize >= classes && rows > 0) {
             return Err(Error::TokenOutOfRange { index, token: named.ids[index], classes });
         }
+        let (sampler, sample_ids, samples) =
+            sample.map_or((None, None, None), |(sampler, ids, to)| (Some(sampler), Some(ids), Some(to)));
+        let draws = sampler.map(|sampler| sampler.validated(rows)).transpose()?;
         let outputs = Outputs {
-            chosen: checked("log-probabilities", chosen, rows, 1)?,
+            chosen: checked("log-probabilities", chosen, rows)?,
             exact: &mut [],
-            above: checked("counts above", above, rows, 1)?,
-            equal: checked("counts of equals", equal, rows, 1)?,
-            top_ids: checked("top ids", top_ids, rows, top)?,
-            top: checked("top log-probabilities", top_log_probs, rows, top)?,
-            named: checked("named log-probabilities", of_names, rows, named.count)?,
-            entropy: checked("entropies", entropy, rows, 1)?,
-            log_sum_exp: checked("log-sum-exps", log_sum_exp, rows, 1)?,
-            argmax: checked("argmax", argmax, rows, 1)?,
+            above: checked("counts above", above, rows)?,
+            equal: checked("counts of equals", equal, rows)?,
+            top_ids: checked("top ids", top_ids, rows.saturating_mul(top))?,
+            top: checked("top log-probabilities", top_log_probs, rows.saturating_mul(top))?,
+            named: checked("named log-probabilities", of_names, rows.saturating_mul(named.count))?,
+            entropy: checked("entropies", entropy, rows)?,
+            log_sum_exp: checked("log-sum-exps", log_sum_exp, rows)?,
+            argmax: checked("argmax", argmax, rows)?,
+            sample_ids: checked("sampled ids", sample_ids, rows)?,
+            samples: checked("sampled log-probabilities", samples, rows)?,
         };
-        Ok((labels, top, named, outputs))
+        Ok(Valid { chosen: labels, top, named, draws, outputs })
     }
 }
 
-/// A slice of so many values per row, or an empty one where it is not wanted.
-fn checked<'a, T>(
-    what: &'static str,
-    slice: Option<&'a mut [T]>,
-    rows: usize,
-    per_row: usize,
-) -> Result<&'a mut [T], Error> {
-    let Some(slice) = slice else { return Ok(&mut []) };
-    expect_rows(what, slice.len(), rows.saturating_mul(per_row))?;
-    Ok(slice)
+/// What is wanted, once it has been checked.
+pub(super) struct Valid<'a> {
+    pub(super) chosen: Option<Labels<'a>>,
+    pub(super) top: usize,
+    pub(super) named: Named<'a>,
+    pub(super) draws: Option<Draws<'a>>,
+    pub(super) outputs: Outputs<'a>,
 }

@@ -164,7 +164,7 @@ def backward(
     reduction: _Reduction,
     label_smoothing: float,
     axis: int,
-    saved: Saved,
+    saved: Saved | None,
     upstream: _Array,
     out: _Array | None,
     labels_out: _Array | None,
