@@ -269,9 +269,7 @@ impl fmt::Display for Error {
             Self::UnevenRows { what } => {
                 write!(f, "the rows of the {what} do not lie evenly; expected one stride between them")
             }
-            Self::ElementType { what, given, expected } => {
-                write!(f, "the {what}: values are {given}; expected {expected}")
-            }
+            Self::ElementType { what, given, expected } => write_element(f, what, given, expected),
             Self::Workspace { given, expected } => {
                 write!(f, "a workspace of {given} bytes is too small; expected at least {expected}")
             }
@@ -330,6 +328,10 @@ fn write_shard(f: &mut fmt::Formatter<'_>, first: usize, classes: usize, total: 
         f,
         "a shard of {classes} classes from {first} on reaches beyond {total} in all; expected no more, and at most {most} in all"
     )
+}
+
+fn write_element(f: &mut fmt::Formatter<'_>, what: &str, given: &str, expected: &str) -> fmt::Result {
+    write!(f, "the {what}: values are {given}; expected {expected}")
 }
 
 fn write_label(f: &mut fmt::Formatter<'_>, row: usize) -> fmt::Result {

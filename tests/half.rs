@@ -8,8 +8,8 @@ use common::writers::{Inputs, Outputs, WRITERS, sized};
 use common::{assert_same_bits, backends, same_bits};
 use half::{bf16, f16};
 use xent::{
-    Backend, Error, Linear, LinearCrossEntropy, LinearGradients, LinearResults, LogSumExp,
-    NegativeLogLikelihood, Rows, RowsMut, Upstream,
+    Backend, Element, Error, Linear, LinearCrossEntropy, LinearGradients, LinearResults, LogSumExp,
+    NegativeLogLikelihood, PartialRow, Rows, RowsMut, Shard, Upstream,
 };
 
 /// The same call with other logits, all of them numbers of the type.
@@ -214,4 +214,40 @@ fn features_of_a_linear_classifier_may_be_halves_and_weights_may_not() {
     assert_eq!(refused.err(), Some(error("gradient of the weights")));
     assert_eq!(error("weights").to_string(), "the weights: values are bf16; expected f32");
     assert_eq!(of_weights, [bf16::ONE; 12]);
+}
+
+/// What one of two shards makes of rows: what is merged, losses and gradient.
+fn sharded<T: Element>(
+    logits: &[T],
+    labels: &[u32],
+    classes: usize,
+    backend: Backend,
+) -> (Vec<PartialRow>, Vec<f32>, Vec<f32>) {
+    let view = Rows::new(logits, labels.len(), classes).unwrap().with_backend(backend);
+    let (shard, other) = (Shard::new(0, classes + 2).unwrap(), Shard::new(classes, classes + 2).unwrap());
+    let own = shard.partials(labels, view).unwrap();
+    let far =
+        other.partials(labels, Rows::with_stride(&[0.5_f32, 0.25], labels.len(), 2, 0).unwrap()).unwrap();
+    let mut merged = vec![PartialRow::EMPTY; labels.len()];
+    Shard::merge(&[own, far].concat(), &mut merged).unwrap();
+    let gradient = shard.gradient(labels, view, &merged).unwrap();
+    (merged.clone(), shard.losses(labels, &merged).unwrap().rows, gradient)
+}
+
+#[test]
+fn shards_of_16_bits_have_the_bits_of_the_same_numbers() {
+    let mut rng = fastrand::Rng::with_seed(5);
+    for classes in [1, 40, 700, Shard::PART + 30] {
+        let last = u32::try_from(classes + 1).unwrap();
+        let labels = [0, last, last / 2, 1];
+        let narrow: Vec<bf16> = (0..4 * classes).map(|_| bf16::from_f32(rng.f32() * 60.0 - 40.0)).collect();
+        let wide: Vec<f32> = narrow.iter().map(|x| x.to_f32()).collect();
+        for backend in backends() {
+            let (a, b) =
+                (sharded(&narrow, &labels, classes, backend), sharded(&wide, &labels, classes, backend));
+            assert_eq!(a.0, b.0);
+            assert_same_bits("losses", &a.1, &b.1);
+            assert_same_bits("gradient", &a.2, &b.2);
+        }
+    }
 }

@@ -54,6 +54,12 @@ fn columns(logits: &[f32], classes: usize, from: usize, to: usize) -> Vec<f32> {
     logits.chunks(classes).flat_map(|row| &row[from..to]).copied().collect()
 }
 
+/// Where what the shard from a class on knows begins, of what has been gathered.
+fn gathered_at(shards: &[(usize, usize)], from: usize, rows: usize, runs: Option<usize>) -> usize {
+    let before = shards.iter().take_while(|shard| shard.0 < from);
+    before.map(|(from, to)| rows * runs.unwrap_or(Shard::parts(to - from))).sum()
+}
+
 /// What shards make of rows, on one machine after another.
 struct Sharded {
     losses: Vec<f32>,
@@ -101,6 +107,19 @@ fn sharded<'a>(
         let over = RowsMut::new(&mut own, rows, to - from).unwrap().with_backend(backend);
         shard.gradient_in_place(labels, over, &merged).unwrap();
         assert_same_bits("in place", &own, &of_classes);
+        if classes < PART || cuts.len() == 2 {
+            // The same with the rows of a class after each other.
+            let own = columns(logits, classes, from, to);
+            let turned: Vec<f32> = (0..own.len()).map(|i| own[i % rows * (to - from) + i / rows]).collect();
+            let view = Rows::with_strides(&turned, [1, to - from, rows], [0, rows, 1]).unwrap();
+            let view = view.with_backend(backend);
+            let mut partials = vec![PartialRow::EMPTY; rows * runs.unwrap_or(Shard::parts(to - from))];
+            shard.partials_into(labels, view, &mut partials).unwrap();
+            let first = gathered_at(&shards, from, rows, runs);
+            let bytes = |rows: &[PartialRow]| bytemuck::cast_slice::<_, u8>(rows).to_vec();
+            assert_eq!(bytes(&partials), bytes(&gathered[first..][..partials.len()]));
+            assert_same_bits("columns", &shard.gradient(labels, view, &merged).unwrap(), &of_classes);
+        }
         for (to_row, from_row) in gradient.chunks_mut(classes).zip(of_classes.chunks(to - from)) {
             to_row[from..to].copy_from_slice(from_row);
         }

@@ -62,6 +62,7 @@ struct Adder<'a, S> {
 }
 
 impl<S: Simd> Adder<'_, S> {
+    #[expect(clippy::needless_bitwise_bool, reason = "without an early exit it is a vector loop")]
     #[inline(always)]
     fn read<const KEEP: bool>(&mut self, sums: &mut ColumnSums, tile: &mut [[f32; LANES]]) {
         let classes = self.classes;

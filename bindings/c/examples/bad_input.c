@@ -78,9 +78,9 @@ int main(int argc, char **argv) {
     expect("losses over logits", xent_loss(NULL, &rows, &labels, logits, NULL), XENT_OVERLAP, "losses");
     expect("losses over labels", xent_loss(NULL, &rows, &labels, (float *)targets, NULL), XENT_OVERLAP, "losses");
 
-    bad = rows, bad.dtype = XENT_BF16;
-    expect("bfloat16", xent_loss(NULL, &bad, &labels, losses, NULL), XENT_INVALID, "16 bits");
-    bad.dtype = 77;
+    bad = rows, bad.dtype = XENT_BF16, bad.data = (char *)logits + 1;
+    expect("unaligned bfloat16", xent_loss(NULL, &bad, &labels, losses, NULL), XENT_UNALIGNED, "2 bytes");
+    bad = rows, bad.dtype = 77;
     expect("a type that there is not", xent_loss(NULL, &bad, &labels, losses, NULL), XENT_INVALID, "77");
     wrong = labels, wrong.dtype = 77;
     expect("another one", xent_loss(NULL, &rows, &wrong, losses, NULL), XENT_INVALID, "77");

@@ -75,6 +75,15 @@ int main(void) {
     near("of a masked class", gradient[2], 0);
     xent_options_free(options);
 
+    /* bfloat16: 1, 2 and 3, and 32 bits of gradient. */
+    const uint16_t narrow[] = {0x3f80, 0x4000, 0x4040};
+    const xent_rows halves = {.data = (void *)narrow, .dtype = XENT_BF16, .rows = 1, .classes = 3};
+    const xent_rows one_row = {.data = gradient, .rows = 1, .classes = 3};
+    const xent_labels one_label = {.data = targets, .dtype = XENT_I64, .len = 1};
+    must(xent_loss_and_gradient(NULL, &halves, &one_label, losses, &one_row, NULL));
+    near("loss of bfloat16", losses[0], 0.40760596);
+    near("its gradient", gradient[2], -0.33475904);
+
     /* Over the logits. */
     must(xent_loss_and_gradient(mean, &rows, &labels, losses, &rows, NULL));
     near("gradient in place", logits[2], -0.16737953);

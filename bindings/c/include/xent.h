@@ -14,13 +14,13 @@
 // Incremented where a program that was compiled against an older header would no longer work.
 #define XENT_ABI_VERSION 1
 
-// Logits and results of 32 bits.
+// Logits and results of 32 bits: `float`.
 #define XENT_F32 0
 
-// Reserved for bfloat16, which is not read yet.
+// bfloat16: the upper 16 bits of a float. Logits are widened as they are read, which is exact; results are rounded.
 #define XENT_BF16 1
 
-// Reserved for IEEE half precision, which is not read yet.
+// IEEE half precision, as `_Float16`: as `XENT_BF16`.
 #define XENT_F16 2
 
 // Labels of type `int32_t`.
@@ -78,7 +78,7 @@ typedef struct xent_options xent_options;
 typedef struct {
   // The first value. It may be NULL where there are no rows.
   void *data;
-  // `XENT_F32`.
+  // `XENT_F32`, `XENT_BF16` or `XENT_F16`.
   uint32_t dtype;
   // How many rows there are.
   size_t rows;

@@ -16,11 +16,11 @@ pub use status::{xent_last_error, xent_status};
 /// Incremented where a program that was compiled against an older header would no longer work.
 pub const XENT_ABI_VERSION: u32 = 1;
 
-/// Logits and results of 32 bits.
+/// Logits and results of 32 bits: `float`.
 pub const XENT_F32: u32 = 0;
-/// Reserved for bfloat16, which is not read yet.
+/// bfloat16: the upper 16 bits of a float. Logits are widened as they are read, which is exact; results are rounded.
 pub const XENT_BF16: u32 = 1;
-/// Reserved for IEEE half precision, which is not read yet.
+/// IEEE half precision, as `_Float16`: as `XENT_BF16`.
 pub const XENT_F16: u32 = 2;
 
 /// Labels of type `int32_t`.

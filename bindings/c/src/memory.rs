@@ -3,7 +3,8 @@
 use core::ffi::c_void;
 use core::ops::Range;
 
-use xent::{Labels, Rows, RowsMut, Summary};
+use half::{bf16, f16};
+use xent::{Element, Labels, Rows, RowsMut, Summary};
 
 use crate::status::{Failure, xent_status};
 use crate::{XENT_BF16, XENT_F16, XENT_F32, XENT_I32, XENT_I64, XENT_U32};
@@ -17,7 +18,7 @@ use crate::{XENT_BF16, XENT_F16, XENT_F32, XENT_I32, XENT_I64, XENT_U32};
 pub struct xent_rows {
     /// The first value. It may be NULL where there are no rows.
     pub data: *mut c_void,
-    /// `XENT_F32`.
+    /// `XENT_F32`, `XENT_BF16` or `XENT_F16`.
     pub dtype: u32,
     /// How many rows there are.
     pub rows: usize,
@@ -178,9 +179,24 @@ impl Memory {
     ///
     /// As [`slice`](Self::slice), from the first value to the last.
     pub(crate) unsafe fn rows<'a>(&mut self, what: &str, rows: xent_rows) -> Result<Rows<'a>, Failure> {
+        // SAFETY: the same promise, in each of them.
+        unsafe {
+            match rows.dtype {
+                XENT_F32 => self.rows_of::<f32>(what, rows),
+                XENT_BF16 => self.rows_of::<bf16>(what, rows),
+                XENT_F16 => self.rows_of::<f16>(what, rows),
+                other => Err(unknown(what, other, VALUES)),
+            }
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As [`rows`](Self::rows).
+    unsafe fn rows_of<'a, T: Element>(&mut self, what: &str, rows: xent_rows) -> Result<Rows<'a>, Failure> {
         let Shape { len, row_stride, class_stride } = Shape::of(what, &rows)?;
         // SAFETY: the same promise.
-        let values = unsafe { self.slice(what, rows.data.cast_const().cast::<f32>(), len)? };
+        let values = unsafe { self.slice(what, rows.data.cast_const().cast::<T>(), len)? };
         Ok(if class_stride == 1 {
             Rows::with_stride(values, rows.rows, rows.classes, row_stride)?
         } else {
@@ -198,9 +214,28 @@ impl Memory {
         what: &str,
         rows: xent_rows,
     ) -> Result<RowsMut<'a>, Failure> {
+        // SAFETY: the same promise, in each of them.
+        unsafe {
+            match rows.dtype {
+                XENT_F32 => self.rows_mut_of::<f32>(what, rows),
+                XENT_BF16 => self.rows_mut_of::<bf16>(what, rows),
+                XENT_F16 => self.rows_mut_of::<f16>(what, rows),
+                other => Err(unknown(what, other, VALUES)),
+            }
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As [`rows_mut`](Self::rows_mut).
+    unsafe fn rows_mut_of<'a, T: Element>(
+        &mut self,
+        what: &str,
+        rows: xent_rows,
+    ) -> Result<RowsMut<'a>, Failure> {
         let Shape { len, row_stride, class_stride } = Shape::of(what, &rows)?;
         // SAFETY: the same promise.
-        let values = unsafe { self.slice_mut(what, rows.data.cast::<f32>(), len)? };
+        let values = unsafe { self.slice_mut(what, rows.data.cast::<T>(), len)? };
         Ok(if class_stride == 1 {
             RowsMut::with_stride(values, rows.rows, rows.classes, row_stride)?
         } else {
@@ -227,6 +262,9 @@ impl Memory {
     }
 }
 
+/// The types of values.
+const VALUES: &str = "XENT_F32, XENT_BF16 or XENT_F16";
+
 fn overlapping(what: &str) -> Failure {
     let message = format!("{what} overlaps with other memory of the call; expected memory of its own");
     Failure::new(xent_status::XENT_OVERLAP, message)
@@ -249,14 +287,6 @@ struct Shape {
 
 impl Shape {
     fn of(what: &str, rows: &xent_rows) -> Result<Self, Failure> {
-        match rows.dtype {
-            XENT_F32 => {}
-            XENT_BF16 | XENT_F16 => {
-                let message = format!("{what}: values of 16 bits are not read yet; expected XENT_F32");
-                return Err(Failure::new(xent_status::XENT_INVALID, message));
-            }
-            other => return Err(unknown(what, other, "XENT_F32")),
-        }
         let class_stride = rows.class_stride.max(1);
         let reach = |count: usize, stride: usize| count.saturating_sub(1).checked_mul(stride);
         let of_row = reach(rows.classes, class_stride).and_then(|last| last.checked_add(1));
