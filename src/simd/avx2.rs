@@ -192,15 +192,22 @@ impl Simd for Avx2 {
 #[derive(Clone, Copy)]
 pub(crate) struct FourWide(pub(super) __m256d);
 
+/// A lane-by-lane method of two vectors.
+macro_rules! operation {
+    ($method:ident, $intrinsic:ident) => {
+        #[inline(always)]
+        fn $method(self, other: Self) -> Self {
+            proven!(Self($intrinsic(self.0, other.0)))
+        }
+    };
+}
+
 /// A lane-by-lane operation of two vectors.
 macro_rules! binary {
     ($vector:ident, $trait:ident, $method:ident, $intrinsic:ident) => {
         impl $trait for $vector {
             type Output = Self;
-            #[inline(always)]
-            fn $method(self, other: Self) -> Self {
-                proven!(Self($intrinsic(self.0, other.0)))
-            }
+            operation!($method, $intrinsic);
         }
     };
 }
@@ -226,25 +233,10 @@ impl FourWide {
 }
 
 impl Wide for FourWide {
-    #[inline(always)]
-    fn max(self, other: Self) -> Self {
-        proven!(Self(_mm256_max_pd(self.0, other.0)))
-    }
-
-    #[inline(always)]
-    fn and(self, other: Self) -> Self {
-        proven!(Self(_mm256_and_pd(self.0, other.0)))
-    }
-
-    #[inline(always)]
-    fn or(self, other: Self) -> Self {
-        proven!(Self(_mm256_or_pd(self.0, other.0)))
-    }
-
-    #[inline(always)]
-    fn xor(self, other: Self) -> Self {
-        proven!(Self(_mm256_xor_pd(self.0, other.0)))
-    }
+    operation!(max, _mm256_max_pd);
+    operation!(and, _mm256_and_pd);
+    operation!(or, _mm256_or_pd);
+    operation!(xor, _mm256_xor_pd);
 
     #[inline(always)]
     fn mul_low(self, other: Self) -> Self {

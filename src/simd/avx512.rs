@@ -195,15 +195,22 @@ impl Simd for Avx512 {
 #[derive(Clone, Copy)]
 pub(crate) struct EightWide(__m512d);
 
+/// A lane-by-lane method of two vectors.
+macro_rules! operation {
+    ($method:ident, $intrinsic:ident) => {
+        #[inline(always)]
+        fn $method(self, other: Self) -> Self {
+            proven!(Self($intrinsic(self.0, other.0)))
+        }
+    };
+}
+
 /// A lane-by-lane operation of two vectors.
 macro_rules! binary {
     ($vector:ident, $trait:ident, $method:ident, $intrinsic:ident) => {
         impl $trait for $vector {
             type Output = Self;
-            #[inline(always)]
-            fn $method(self, other: Self) -> Self {
-                proven!(Self($intrinsic(self.0, other.0)))
-            }
+            operation!($method, $intrinsic);
         }
     };
 }
@@ -229,25 +236,10 @@ impl EightWide {
 }
 
 impl Wide for EightWide {
-    #[inline(always)]
-    fn max(self, other: Self) -> Self {
-        proven!(Self(_mm512_max_pd(self.0, other.0)))
-    }
-
-    #[inline(always)]
-    fn and(self, other: Self) -> Self {
-        proven!(Self(_mm512_and_pd(self.0, other.0)))
-    }
-
-    #[inline(always)]
-    fn or(self, other: Self) -> Self {
-        proven!(Self(_mm512_or_pd(self.0, other.0)))
-    }
-
-    #[inline(always)]
-    fn xor(self, other: Self) -> Self {
-        proven!(Self(_mm512_xor_pd(self.0, other.0)))
-    }
+    operation!(max, _mm512_max_pd);
+    operation!(and, _mm512_and_pd);
+    operation!(or, _mm512_or_pd);
+    operation!(xor, _mm512_xor_pd);
 
     #[inline(always)]
     fn mul_low(self, other: Self) -> Self {

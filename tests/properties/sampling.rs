@@ -1,10 +1,9 @@
 //! Tokens that are drawn: against a naive race in f64 with a generator of its own, and against the distribution.
 
-mod common;
-
-use common::property::for_all;
-use common::race::{candidates, log_sum_exp, score};
-use common::{assert_same_bits, backends, contract, report, ulp};
+use crate::common;
+use crate::common::property::for_all;
+use crate::common::race::{candidates, log_sum_exp, score};
+use crate::common::{assert_same_bits, backends, contract, report, ulp};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use rayon::ThreadPoolBuilder;

@@ -1,8 +1,6 @@
 //! The entropy of predictions and its gradient, against a naive reference in f64.
 
-mod common;
-
-use common::{backends, reference};
+use crate::common::{backends, reference};
 use xent::{CrossEntropy, EmptyRows, Error, Rows, RowsMut};
 
 /// `H` and `-p_i (ln p_i + H)`; 0 where `p` is 0.

@@ -1,8 +1,6 @@
 //! The example `soak`, for a moment.
 
-mod common;
-
-use common::example::run;
+use crate::common::example::run;
 use xent::Backend;
 
 #[test]

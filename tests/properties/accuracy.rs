@@ -1,12 +1,10 @@
 //! Softmax, log-softmax, log-sum-exp, maxima and the gradients through them against the f64 reference,
 //! within the bounds of the numeric contract, on every backend and by every path.
 
-mod common;
-
-use common::paths::{Strided, every_path, every_row_path};
-use common::property::{Want, for_all};
-use common::strategies::{Logits, Matrix, all_logits, upstream_of_results};
-use common::{assert_same_bits, contract, reference, same_bits, ulp};
+use crate::common::paths::{Strided, every_path, every_row_path};
+use crate::common::property::{Want, for_all};
+use crate::common::strategies::{Logits, Matrix, all_logits, upstream_of_results};
+use crate::common::{assert_same_bits, contract, reference, same_bits, ulp};
 use proptest::prelude::*;
 use xent::{
     argmax, argmax_into, log_softmax, log_softmax_gradient, log_softmax_gradient_in_place,

@@ -1,9 +1,8 @@
 //! Log-probabilities of tokens, ranks, the largest logits and entropies, against a naive reference in f64 that sorts.
 
-mod common;
-
-use common::property::{Errors, for_all};
-use common::{assert_same_bits, backends, bound, contract, report, same_bits, ulp};
+use crate::common;
+use crate::common::property::{Errors, for_all};
+use crate::common::{assert_same_bits, backends, bound, contract, report, same_bits, ulp};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use rayon::ThreadPoolBuilder;

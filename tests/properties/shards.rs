@@ -1,9 +1,8 @@
 //! Rows whose classes are shared by shards, against the rows with all classes and against the f64 reference.
 
-mod common;
-
-use common::composite::{Composite, Target};
-use common::{assert_same_bits, backends, bound, contract, ulp};
+use crate::common;
+use crate::common::composite::{Composite, Target};
+use crate::common::{assert_same_bits, backends, bound, contract, ulp};
 use fastrand::Rng;
 use xent::{
     Backend, CrossEntropy, Denominator, Error, LogSumExp, PartialRow, Reduction, Rows, RowsMut, Shard,

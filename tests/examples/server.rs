@@ -1,8 +1,6 @@
 //! The example `server`: JSON of `OpenAI`'s shape.
 
-mod common;
-
-use common::example::run;
+use crate::common::example::run;
 
 #[test]
 fn the_shape_is_that_of_openai() {

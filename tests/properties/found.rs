@@ -1,9 +1,7 @@
 //! What random rows have found: each failure once more, small and by name.
 
-mod common;
-
-use common::property::{Errors, Want};
-use common::{backends, contract, reference, ulp};
+use crate::common::property::{Errors, Want};
+use crate::common::{backends, contract, reference, ulp};
 use xent::{
     CrossEntropy, EmptyRows, Hinge, HingePower, LogSumExp, Rows, Smoothing, log_softmax_gradient,
     log_sum_exp, softmax, softmax_gradient,

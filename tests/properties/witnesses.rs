@@ -1,13 +1,11 @@
 //! The contract at the inputs with the largest errors that a search has found: `docs/accuracy/witnesses.json`,
 //! written by the package in `accuracy/`.
 
-mod common;
-
 use std::fs;
 use std::path::Path;
 
-use common::property::{Errors, Want};
-use common::{backends, contract, reference, ulp};
+use crate::common::property::{Errors, Want};
+use crate::common::{backends, contract, reference, ulp};
 use serde_json::Value;
 use xent::{Backend, CrossEntropy, Rows, Targets, log_softmax, log_sum_exp, softmax};
 

@@ -1,8 +1,6 @@
 //! Calls of the loss of a linear classifier that are refused: with what was given and expected, before anything is written.
 
-mod common;
-
-use common::assert_same_bits;
+use crate::common::assert_same_bits;
 use xent::{
     CrossEntropy, Error, Linear, LinearCrossEntropy, LinearGradients, LinearResults, LogSumExp, Reduction,
     Rows, RowsMut,

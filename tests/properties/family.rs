@@ -1,11 +1,10 @@
 //! The losses beside cross-entropy against f64 references, on every backend, with their edges.
 
-mod common;
-
-use common::paths::{Axes, Layout, Strided};
-use common::property::{Errors, for_all};
-use common::strategies::{Matrix, normal};
-use common::{assert_same_bits, backends, ulp};
+use crate::common;
+use crate::common::paths::{Axes, Layout, Strided};
+use crate::common::property::{Errors, for_all};
+use crate::common::strategies::{Matrix, normal};
+use crate::common::{assert_same_bits, backends, ulp};
 use fastrand::Rng;
 use proptest::prelude::*;
 use xent::{

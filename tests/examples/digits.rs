@@ -1,11 +1,9 @@
 //! The example `digits`: it learns, says what it learned, and draws it.
 
-mod common;
-
 use std::fs;
 use std::path::Path;
 
-use common::example::{Run, run};
+use crate::common::example::{Run, run};
 
 /// Runs the example with a chart in `folder`.
 fn digits(folder: &Path, options: &[&str]) -> Run {

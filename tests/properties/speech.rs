@@ -1,14 +1,12 @@
 //! The contract on real data: next-token logits of a speech recogniser, and the tokens that were spoken.
 
-mod common;
-
 use std::fs::File;
 use std::path::Path;
 
-use common::paths::{Layout, every_loss_path, every_path, every_row_path};
-use common::property::{Errors, Want};
-use common::strategies::Matrix;
-use common::{backends, contract, reference, same_bits};
+use crate::common::paths::{Layout, every_loss_path, every_path, every_row_path};
+use crate::common::property::{Errors, Want};
+use crate::common::strategies::Matrix;
+use crate::common::{backends, contract, reference, same_bits};
 use ndarray::{Array1, Array2};
 use ndarray_npy::ReadNpyExt;
 use xent::{

@@ -1,10 +1,8 @@
 //! Two sets of logits compared, against naive sums in f64 of terms that do not cancel.
 
-mod common;
-
-use common::comparison::compare;
-use common::property::{Errors, Want, for_all};
-use common::{assert_same_bits, backends, same_bits};
+use crate::common::comparison::compare;
+use crate::common::property::{Errors, Want, for_all};
+use crate::common::{assert_same_bits, backends, same_bits};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use rayon::ThreadPoolBuilder;

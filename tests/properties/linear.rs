@@ -1,11 +1,10 @@
 //! The loss of a linear classifier against an f64 oracle, and its bits.
 
-mod common;
-
-use common::composite::Target;
-use common::drawn::{Drawn, IGNORED, factor};
-use common::property::{Want, for_all};
-use common::{assert_same_bits, backends, bound, same_bits, ulp};
+use crate::common;
+use crate::common::composite::Target;
+use crate::common::drawn::{Drawn, IGNORED, factor};
+use crate::common::property::{Want, for_all};
+use crate::common::{assert_same_bits, backends, bound, same_bits, ulp};
 use fastrand::Rng;
 use proptest::prelude::*;
 use rayon::ThreadPoolBuilder;

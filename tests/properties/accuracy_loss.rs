@@ -1,12 +1,10 @@
 //! Cross-entropy, its reductions and its gradients against the f64 reference, within the bounds of the
 //! numeric contract, on every backend and by every path.
 
-mod common;
-
-use common::paths::{Evaluated, Strided, every_loss_path, every_row_path};
-use common::property::{Errors, Want, for_all};
-use common::strategies::{Logits, Matrix, Options, all_logits, distributions, labels, options};
-use common::{assert_same_bits, backends, bound, contract, reference, same_bits, ulp};
+use crate::common::paths::{Evaluated, Strided, every_loss_path, every_row_path};
+use crate::common::property::{Errors, Want, for_all};
+use crate::common::strategies::{Logits, Matrix, Options, all_logits, distributions, labels, options};
+use crate::common::{assert_same_bits, backends, bound, contract, reference, same_bits, ulp};
 use proptest::prelude::*;
 use rayon::ThreadPoolBuilder;
 use xent::{

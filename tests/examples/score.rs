@@ -1,13 +1,11 @@
 //! The example `score`: right about good files, and one line about bad ones.
 
-mod common;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::example::{Run, run};
-use common::npy_bytes::{f32_bytes, labels, logits, npy, with_header};
-use common::{backends, bound, reference, same_bits, ulp};
+use crate::common::example::{Run, run};
+use crate::common::npy_bytes::{f32_bytes, labels, logits, npy, with_header};
+use crate::common::{backends, bound, reference, same_bits, ulp};
 use half::{bf16, f16};
 use ndarray::{Array1, Array2};
 use safetensors::Dtype;

@@ -1,8 +1,6 @@
 //! Views of `ndarray` arrays: any layout with the classes along any axis, and errors for the others.
 
-mod common;
-
-use common::assert_same_bits;
+use crate::common::assert_same_bits;
 use fastrand::Rng;
 use ndarray::{Array2, Array4, ArrayD, ArrayView, ArrayViewD, Axis, Dimension, Ix2, IxDyn, s};
 use xent::{CrossEntropy, Error, Rows, RowsMut, log_sum_exp, softmax_in_place, softmax_into};

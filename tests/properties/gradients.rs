@@ -2,15 +2,13 @@
 //!
 //! Rows are short, so that every logit of every row can be moved.
 
-mod common;
-
-use common::paths::Strided;
-use common::property::for_all;
-use common::strategies::{
+use crate::common::paths::Strided;
+use crate::common::property::for_all;
+use crate::common::strategies::{
     Base, Logits, Matrix, Options, Recipe, distributions, labels, logits_of, options, recipe,
     upstream_of_results,
 };
-use common::{bound, contract, reference, ulp};
+use crate::common::{bound, contract, reference, ulp};
 use proptest::prelude::*;
 use xent::{Backend, Rows, Targets, log_softmax, log_softmax_gradient, softmax, softmax_gradient};
 

@@ -1,15 +1,14 @@
 //! The reader of `.npy` files in the example `score`: whatever the bytes, it gives an array or an error.
 
-mod common;
 #[allow(dead_code, reason = "what other files hold")]
-#[path = "../examples/score/npy.rs"]
+#[path = "../../examples/score/npy.rs"]
 mod npy;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
-use common::npy_bytes::{f32_bytes, labels, logits, with_header};
+use crate::common::npy_bytes::{f32_bytes, labels, logits, with_header};
 
 /// Reads the bytes as either kind of array.
 fn read(bytes: &[u8]) -> Result<(), TestCaseError> {

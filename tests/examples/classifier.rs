@@ -1,11 +1,9 @@
 //! The example `classifier`: both learn, their gradients are right, and the chart is drawn.
 
-mod common;
-
 use std::fs;
 use std::path::Path;
 
-use common::example::{Run, run};
+use crate::common::example::{Run, run};
 
 fn classifier(folder: &Path, options: &[&str]) -> Run {
     let chart = folder.join("chart.svg");

@@ -2,12 +2,10 @@
 
 #![expect(clippy::float_cmp, reason = "distances of neighbours are exact")]
 
-mod common;
-
 use core::f64::consts::LN_2;
 
-use common::reference;
-use common::ulp::{error, error_at, flushed, flushed_share, size};
+use crate::common::reference;
+use crate::common::ulp::{error, error_at, flushed, flushed_share, size};
 
 const SMALLEST_SUBNORMAL: f32 = f32::from_bits(1);
 

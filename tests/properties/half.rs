@@ -1,11 +1,10 @@
 //! Views of bf16 and f16: what is read has the results of the same numbers as f32, and what is written is the f32 result,
 //! rounded; in every operation, on every backend.
 
-mod common;
-
-use common::buffer::{Buffer, Half};
-use common::writers::{Inputs, Outputs, WRITERS, sized};
-use common::{assert_same_bits, backends, same_bits};
+use crate::common;
+use crate::common::buffer::{Buffer, Half};
+use crate::common::writers::{Inputs, Outputs, WRITERS, sized};
+use crate::common::{assert_same_bits, backends, same_bits};
 use half::{bf16, f16};
 use xent::{
     Backend, Element, Error, Linear, LinearCrossEntropy, LinearGradients, LinearResults, LogSumExp,

@@ -1,13 +1,11 @@
 //! The example `score` and everything that can be wrong with its input: one line on standard error, exit
 //! code 2, nothing written.
 
-mod common;
-
 use std::fs;
 use std::path::Path;
 
-use common::example::run;
-use common::npy_bytes::{f32_bytes, labels, logits, npy, with_header};
+use crate::common::example::run;
+use crate::common::npy_bytes::{f32_bytes, labels, logits, npy, with_header};
 
 /// Scores files of these bytes, none where there are none, and expects one line that contains `says`.
 #[track_caller]

@@ -1,13 +1,11 @@
 //! The statistics of rows against the f64 reference, on every backend.
 
-mod common;
-
-use common::composite::{Composite, Target};
-use common::property::for_all;
-use common::reference;
-use common::statistics::Inspected;
-use common::strategies::{Logits, all_logits, labels};
-use common::{assert_same_bits, backends, contract};
+use crate::common::composite::{Composite, Target};
+use crate::common::property::for_all;
+use crate::common::reference;
+use crate::common::statistics::Inspected;
+use crate::common::strategies::{Logits, all_logits, labels};
+use crate::common::{assert_same_bits, backends, contract};
 use proptest::prelude::*;
 use xent::{Backend, CrossEntropy, Error, Rows, Statistics, argmax, log_sum_exp};
 

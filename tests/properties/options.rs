@@ -1,15 +1,15 @@
 //! Any combination of the loss's options against the f64 reference, on every backend and by every path.
 
-mod common;
-
-use common::composite::{Composite, Target};
-use common::drawn::{Drawn, IGNORED, factor};
-use common::paths::{Axes, Layout, Strided, every_loss_path};
-use common::property::{Errors, Want, for_all};
-use common::reference;
-use common::statistics::Inspected;
-use common::strategies::{Logits, Matrix, all_logits, distributions, labels, logits_of, options, recipe};
-use common::{assert_same_bits, same_bits, ulp};
+use crate::common::composite::{Composite, Target};
+use crate::common::drawn::{Drawn, IGNORED, factor};
+use crate::common::paths::{Axes, Layout, Strided, every_loss_path};
+use crate::common::property::{Errors, Want, for_all};
+use crate::common::reference;
+use crate::common::statistics::Inspected;
+use crate::common::strategies::{
+    Logits, Matrix, all_logits, distributions, labels, logits_of, options, recipe,
+};
+use crate::common::{assert_same_bits, same_bits, ulp};
 use proptest::prelude::*;
 use xent::{Backend, CrossEntropy, Denominator, EmptyMean, Labels, Reduction, Targets};
 

@@ -1,0 +1,12 @@
+//! The examples, run as users run them.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod classifier;
+mod digits;
+mod score;
+mod score_errors;
+mod score_npy;
+mod server;
+mod soak;
