@@ -166,7 +166,7 @@ mod tests {
         for backend in crate::Backend::available() {
             for unit in [0, 1, 77, u32::MAX / 128] {
                 let got = backend.token().expect("available").run(Highest(stream, unit));
-                for (class, got) in (unit * 128..).zip(got.as_flattened()) {
+                for (got, class) in got.as_flattened().iter().zip((0..).map(|i| unit * 128 + i)) {
                     let highest = stream.bits(class) >> 48;
                     assert_eq!(got.to_bits() - BASE.to_bits(), low(highest), "{backend}, class {class}");
                 }
