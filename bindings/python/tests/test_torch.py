@@ -132,7 +132,12 @@ def check_16_bits(x, target, **options):
         (torch_cross_entropy, 8 * unit, 4 * unit),
     ):
         call = lambda f, x, t: f(x, t, **options)  # noqa: E731
-        same(both(xent.torch.cross_entropy, expected, [x, target], call), rtol, atol)
+        found = both(xent.torch.cross_entropy, expected, [x, target], call)
+        # Where PyTorch's own sums are too large for float16 it has nothing to compare with.
+        if not found[1][0].isinf().any():
+            same(found, rtol, atol)
+        else:
+            assert expected is torch_cross_entropy and x.dtype is torch.float16
 
 
 @pytest.mark.parametrize("dtype", HALVES, ids=str)
@@ -151,8 +156,7 @@ def test_the_samples_of_opinfo_of_16_bits(own, dtype):
 def test_options_of_16_bits(own, dtype, shape, reduction, dense):
     generator = torch.Generator().manual_seed(0)
     axis = 0 if len(shape) == 1 else 1
-    # With larger logits the sum that smoothing takes is more than PyTorch has float16 for: its loss is infinite.
-    x = torch.randn(shape, generator=generator).to(dtype).requires_grad_()
+    x = torch.randn(shape, generator=generator).mul_(3).to(dtype).requires_grad_()
     options = {"weight": torch.rand(shape[axis], generator=generator).add_(0.5).to(dtype), "reduction": reduction}
     if dense:
         target = torch.rand(shape, generator=generator).softmax(axis).to(dtype).requires_grad_()
