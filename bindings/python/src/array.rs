@@ -4,6 +4,7 @@ use dlpark::ffi::{DLDataType, DLDataTypeCode, DLDeviceType};
 use dlpark::python::consumer::exchange::ExchangeApi;
 use dlpark::python::{ImportedDlpack, from_dlpack};
 use dlpark::{DlpackElement, DlpackFlags, TensorRef};
+use half::{bf16, f16};
 use numpy::{PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods, npyffi};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -84,7 +85,11 @@ impl<'py> Array<'py> {
             _ => DLDataTypeCode(u8::MAX),
         };
         if code.0 == u8::MAX || descr.is_native_byteorder() == Some(false) {
-            return Err(wrong_type(what, &descr.str()?.to_string(), "float32, or integers for labels"));
+            return Err(wrong_type(
+                what,
+                &descr.str()?.to_string(),
+                &format!("{FLOATS}, or integers for labels"),
+            ));
         }
         let bits = u8::try_from(descr.itemsize() * 8).unwrap_or(u8::MAX);
         // SAFETY: it is an array, and the reference that is kept below keeps its memory.
@@ -265,23 +270,25 @@ impl<'py> Array<'py> {
             dtype if dtype.is::<f32>() => {
                 Rows::with_strides(unsafe { slice(self.data.cast::<f32>(), span) }, shape, strides)
             }
-            _ => return Err(self.wrong_type(&name(f32::DTYPE))),
+            dtype if dtype.is::<bf16>() => {
+                Rows::with_strides(unsafe { slice(self.data.cast::<bf16>(), span) }, shape, strides)
+            }
+            dtype if dtype.is::<f16>() => {
+                Rows::with_strides(unsafe { slice(self.data.cast::<f16>(), span) }, shape, strides)
+            }
+            _ => return Err(self.wrong_type(FLOATS)),
         };
         on_threads(rows)
     }
 
     /// As [`rows`](Self::rows), of a copy.
     pub(crate) fn copied_rows<'a>(&self, axis: usize, copied: &'a mut Copied<f32>) -> PyResult<Rows<'a>> {
-        *copied = match self.dtype {
-            dtype if dtype.is::<f32>() => self.copy()?,
-            _ => return Err(self.wrong_type(&name(f32::DTYPE))),
-        };
+        *copied = self.widened()?;
         on_threads(Rows::along_axis(&copied.0, &self.shape, axis))
     }
 
     /// The values as rows that results are written to.
     pub(crate) fn rows_mut(&mut self, axis: usize) -> PyResult<RowsMut<'_>> {
-        self.expect_type::<f32>()?;
         self.expect_writable()?;
         let Some((shape, strides, span)) = self.extent(axis) else {
             let Self { what, shape, strides, .. } = self;
@@ -291,8 +298,19 @@ impl<'py> Array<'py> {
             )));
         };
         // SAFETY: as for `rows`; that no input is written over has been checked by `expect_apart`.
-        let values = unsafe { slice_mut(self.data.cast::<f32>(), span) };
-        let rows = RowsMut::with_strides(values, shape, strides).map_err(to_py)?;
+        let rows = match self.dtype {
+            dtype if dtype.is::<bf16>() => {
+                RowsMut::with_strides(unsafe { slice_mut(self.data.cast::<bf16>(), span) }, shape, strides)
+            }
+            dtype if dtype.is::<f16>() => {
+                RowsMut::with_strides(unsafe { slice_mut(self.data.cast::<f16>(), span) }, shape, strides)
+            }
+            dtype if dtype.is::<f32>() => {
+                RowsMut::with_strides(unsafe { slice_mut(self.data.cast::<f32>(), span) }, shape, strides)
+            }
+            _ => return Err(self.wrong_type(FLOATS)),
+        };
+        let rows = rows.map_err(to_py)?;
         Ok(if is_alone() { rows.on_this_thread() } else { rows })
     }
 
@@ -303,8 +321,27 @@ impl<'py> Array<'py> {
             // SAFETY: as for `rows`.
             return Ok(unsafe { slice(self.data.cast::<T>(), self.len()) });
         }
-        *copied = self.copy()?;
+        *copied = self.copy(|value: T| value)?;
         Ok(&copied.0)
+    }
+
+    /// As [`values`](Self::values), of whatever type of floats they are: as f32.
+    pub(crate) fn floats<'a>(&'a self, copied: &'a mut Copied<f32>) -> PyResult<&'a [f32]> {
+        if self.dtype.is::<f32>() {
+            return self.values(copied);
+        }
+        *copied = self.widened()?;
+        Ok(&copied.0)
+    }
+
+    /// A copy as f32, in row-major order.
+    fn widened(&self) -> PyResult<Copied<f32>> {
+        match self.dtype {
+            dtype if dtype.is::<f32>() => self.copy(|value: f32| value),
+            dtype if dtype.is::<bf16>() => self.copy(bf16::to_f32),
+            dtype if dtype.is::<f16>() => self.copy(f16::to_f32),
+            _ => Err(self.wrong_type(FLOATS)),
+        }
     }
 
     /// As [`values`](Self::values), to be written to.
@@ -331,9 +368,8 @@ impl<'py> Array<'py> {
                         // SAFETY: as for `rows`.
                         return Ok(Labels::from(unsafe { slice(self.data.cast::<$type>(), self.len()) }));
                     }
-                    let values = self.copy::<$type>()?.0;
                     // Of a negative number its 64 bits: of the same sign as i64.
-                    copied.0 = values.into_iter().map(|value| value as u64).collect();
+                    *copied = self.copy(|value: $type| value as u64)?;
                     let unsigned = <$type>::MIN == 0;
                     // SAFETY: u64 and i64 have one layout.
                     let signed = unsafe { slice(copied.0.as_ptr().cast::<i64>(), copied.0.len()) };
@@ -342,7 +378,7 @@ impl<'py> Array<'py> {
             )+};
         }
         labels!(i64, i32, u8, u32, u16, u64, i16, i8);
-        Err(self.wrong_type("integers, or float32 for distributions"))
+        Err(self.wrong_type(&format!("integers, or {FLOATS} for distributions")))
     }
 
     /// The first and the last byte of all values, but for those of nothing.
@@ -373,7 +409,10 @@ impl<'py> Array<'py> {
 
     /// Whether both are the same values in the same order.
     pub(crate) fn is_same(&self, other: &Array<'_>) -> bool {
-        self.data == other.data && self.shape == other.shape && self.strides == other.strides
+        self.data == other.data
+            && self.dtype == other.dtype
+            && self.shape == other.shape
+            && self.strides == other.strides
     }
 
     fn is_contiguous(&self) -> bool {
@@ -405,8 +444,8 @@ impl<'py> Array<'py> {
         )))
     }
 
-    /// All values in row-major order, wherever they lie.
-    fn copy<T: Value>(&self) -> PyResult<Copied<T>> {
+    /// What is made of all values in row-major order, wherever they lie.
+    fn copy<T: Value, U>(&self, made: impl Fn(T) -> U) -> PyResult<Copied<U>> {
         let (len, mut values) = (self.len(), Vec::new());
         values.try_reserve_exact(len).map_err(|_| to_py(xent::Error::OutOfMemory { values: len }))?;
         let mut index = vec![0_usize; self.shape.len()];
@@ -414,7 +453,7 @@ impl<'py> Array<'py> {
         for _ in 0..len {
             // SAFETY: each index is within the shape, and the caller says that a value of this type, which is checked by the
             // caller of this function, lies there, aligned or not.
-            values.push(unsafe { self.data.offset(offset).cast::<T>().read_unaligned() });
+            values.push(made(unsafe { self.data.offset(offset).cast::<T>().read_unaligned() }));
             for (axis, at) in index.iter_mut().enumerate().rev() {
                 *at += 1;
                 offset += self.strides[axis];
@@ -428,6 +467,9 @@ impl<'py> Array<'py> {
         Ok(Copied(values))
     }
 }
+
+/// Types that rows can be of.
+const FLOATS: &str = "float32, float16 or bfloat16";
 
 /// # Safety
 ///

@@ -58,7 +58,7 @@ impl<'py> Head<'py> {
         let weights = self.weights.rows(1, &mut copies.weights)?;
         let mut linear = Linear::new(x, weights).map_err(crate::error::to_py)?;
         if let Some(bias) = &self.bias {
-            linear = linear.bias(bias.values(&mut copies.bias)?).map_err(crate::error::to_py)?;
+            linear = linear.bias(bias.floats(&mut copies.bias)?).map_err(crate::error::to_py)?;
         }
         Ok((options.loss(weight)?, targets, linear))
     }

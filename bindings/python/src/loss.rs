@@ -66,9 +66,9 @@ impl Drop for Scratch {
     }
 }
 
-/// Softmax cross-entropy of logits, float32, with their classes along an axis: in nats.
+/// Softmax cross-entropy of logits, floats of 32 or 16 bits, with their classes along an axis: in nats.
 ///
-/// Labels are class indices, integers of any type in the shape of the logits without that axis; or distributions, float32 in
+/// Labels are class indices, integers of any type in the shape of the logits without that axis; or distributions, floats in
 /// the shape of the logits. Options are those of PyTorch's `cross_entropy`, and `z_loss`, a factor of the squared log-sum-exp
 /// that is added; `soft_cap`, which makes `cap * tanh(x / cap)` of each logit; and `temperature`, which divides it.
 ///
@@ -295,7 +295,7 @@ pub(crate) fn upstream_of<'a>(
     array: &'a Array<'_>,
     copied: &'a mut Copied<f32>,
 ) -> PyResult<Upstream<'a>> {
-    let values = array.values(copied)?;
+    let values = array.floats(copied)?;
     Ok(if options.is_reduced() { values.first().copied().unwrap_or(0.0).into() } else { values.into() })
 }
 

@@ -115,7 +115,7 @@ impl<'py> Compared<'py> {
         } else {
             Targets::Sparse(self.labels.labels(&mut copies.indices)?)
         };
-        let weight = self.weight.as_ref().map(|weight| weight.values(&mut copies.weight)).transpose()?;
+        let weight = self.weight.as_ref().map(|weight| weight.floats(&mut copies.weight)).transpose()?;
         Ok((targets, weight))
     }
 

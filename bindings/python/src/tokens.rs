@@ -65,8 +65,7 @@ pub(crate) fn token_logprobs<'py>(
         (Copied::default(), Copied::default(), Copied::default(), Copied::default());
     let view = logits.rows(axis, &mut copied)?;
     let tokens = tokens.as_ref().map(|tokens| tokens.labels(&mut copied_tokens)).transpose()?;
-    let temperatures =
-        temperatures.as_ref().map(|t| t.values::<f32>(&mut copied_temperatures)).transpose()?;
+    let temperatures = temperatures.as_ref().map(|t| t.floats(&mut copied_temperatures)).transpose()?;
     let named = match &names {
         None => None,
         Some(names) => {

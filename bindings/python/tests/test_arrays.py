@@ -26,13 +26,13 @@ def unaligned(values):
 
 
 def strided(x):
-    wide = np.zeros((8, 12), np.float32)
+    wide = np.zeros((8, 12), x.dtype)
     wide[::2, 1::2] = x
     return wide[::2, 1::2]
 
 
 def packed(x):
-    records = np.zeros(x.shape, np.dtype([("tag", np.uint8), ("value", np.float32)]))
+    records = np.zeros(x.shape, np.dtype([("tag", np.uint8), ("value", x.dtype)]))
     records["value"] = x
     return records["value"]
 
@@ -66,6 +66,61 @@ def test_layouts_change_no_bit(made):
     assert np.array_equal(losses(X, made(dense)), losses(X, dense))
     weight = np.asarray(made(X**2 + 1))[1]
     assert np.array_equal(losses(X, weight=weight), losses(X, weight=np.array(weight)))
+
+
+@pytest.fixture(params=["float16", "bfloat16"])
+def half(request):
+    if request.param == "bfloat16":
+        return np.dtype(pytest.importorskip("ml_dtypes", reason="ml_dtypes is not installed").bfloat16)
+    return np.dtype(request.param)
+
+
+@pytest.mark.parametrize("made", [np.array, np.asfortranarray, strided, unaligned, packed, read_only], ids=lambda f: f.__name__)
+def test_inputs_of_16_bits_are_read_as_the_same_numbers(half, made):
+    x, weight, dense = (values.astype(half) for values in (X, X[0] ** 2 + 1, np.eye(6)[LABELS] * 0.75))
+    wide, wide_weight, wide_dense = (values.astype(np.float32) for values in (x, weight, dense))
+    for function in (xent.softmax, xent.log_softmax, xent.logsumexp):
+        given = function(made(x))
+        assert given.dtype == np.float32 and np.array_equal(given, function(wide))
+    for options in ({}, {"weight": weight}, {"label_smoothing": 0.1, "temperature": 2.0}):
+        expected = {**options, "weight": wide_weight} if "weight" in options else options
+        assert np.array_equal(losses(made(x), **options), losses(wide, **expected))
+        assert np.array_equal(losses(X, made(dense), **options), losses(X, wide_dense, **expected))
+        loss, gradient = xent.loss_and_grad(made(x), LABELS, **options)
+        assert gradient.dtype == np.float32
+        assert loss == xent.cross_entropy(wide, LABELS, **expected)
+        assert np.array_equal(gradient, xent.loss_and_grad(wide, LABELS, **expected)[1])
+    given = xent.token_logprobs(made(x), LABELS, top_k=3, entropy=True)
+    for mine, theirs in zip(given, xent.token_logprobs(wide, LABELS, top_k=3, entropy=True)):
+        assert mine is theirs is None or np.array_equal(mine, theirs)
+    assert xent.linear_cross_entropy(made(x), X, np.arange(4)) == xent.linear_cross_entropy(wide, X, np.arange(4))
+
+
+def test_results_of_16_bits_are_rounded_once(half):
+    x = X.astype(half)
+    wide = x.astype(np.float32)
+    other = np.dtype(np.int16) if half == np.float16 else np.dtype(np.float16)
+    gradient = lambda x, out, **options: xent.loss_and_grad(x, LABELS, out=out, **options)[1]  # noqa: E731
+    for function in (xent.softmax, xent.log_softmax, gradient):
+        for options in ({}, {"temperature": 2.0}):
+            expected = function(wide, out=None, **options).astype(half)
+            for over in (strided(x), np.empty_like(x)):
+                assert function(x, out=over, **options) is over and np.array_equal(over, expected)
+            over = x.copy()
+            assert function(over, out=over, **options) is over and np.array_equal(over, expected)
+        with pytest.raises(ValueError, match="shares memory with the logits"):
+            function(x, out=x.view(other))
+    assert np.array_equal(x, wide.astype(half))
+    with pytest.raises(TypeError, match="out has values of type b?float16; expected float32"):
+        xent.logsumexp(x, out=np.empty(4, half))
+    with pytest.raises(TypeError, match="weights"):
+        xent.linear_cross_entropy(X, x, LABELS[:1].repeat(4))
+
+
+def test_the_buffer_of_16_bits():
+    x = X.astype(np.float16)
+    assert memoryview(x).format == "e"
+    assert np.array_equal(losses(memoryview(x)), losses(x.astype(np.float32)))
 
 
 def test_many_uneven_axes():
@@ -128,8 +183,8 @@ def test_jax():
     assert np.array_equal(losses(jnp.asarray(X), jnp.asarray(LABELS)), LOSSES)
     with pytest.raises(ValueError, match="read-only"):
         xent.softmax(X, out=jnp.zeros_like(X))
-    with pytest.raises(TypeError, match="bfloat16"):
-        losses(jnp.asarray(X, jnp.bfloat16))
+    half = jnp.asarray(X, jnp.bfloat16)
+    assert np.array_equal(losses(half), losses(half.astype(jnp.float32)))
 
 
 def test_torch_tensors():
@@ -141,16 +196,16 @@ def test_torch_tensors():
     assert xent.softmax(x, out=out) is out and np.array_equal(out.numpy(), xent.softmax(X))
     with pytest.raises(TypeError, match="requires a gradient.*xent.torch"):
         losses(x.clone().requires_grad_())
-    for half, name in ((torch.bfloat16, "bfloat16"), (torch.float16, "float16")):
-        with pytest.raises(TypeError, match=f"the logits has values of type {name}; expected float32"):
-            losses(x.to(half))
+    for half in (x.bfloat16(), x.half()):
+        assert np.array_equal(losses(half), losses(half.float()))
+        assert torch.equal(xent.softmax(half, out=torch.empty_like(half)), xent.softmax(half.float(), out=out).to(half.dtype))
 
 
 @pytest.mark.parametrize(
     ("error", "message", "call"),
     [
         (TypeError, "float64; expected float32", lambda: losses(X.astype(np.float64))),
-        (TypeError, "float16; expected float32", lambda: losses(X.astype(np.float16))),
+        (TypeError, "complex64; expected float32, float16 or bfloat16", lambda: losses(X.astype(np.complex64))),
         (TypeError, ">f4", lambda: losses(X.astype(">f4"))),
         (TypeError, "bool; expected integers", lambda: losses(X, LABELS > 1)),
         (TypeError, "object", lambda: losses(X.astype(object))),

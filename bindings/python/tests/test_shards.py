@@ -62,7 +62,11 @@ def rank(index, ranks, store):
     )
     expected = xent.torch.cross_entropy(whole, target, reduction="none")
     torch.testing.assert_close(loss.reshape(-1), expected, rtol=5e-7, atol=0)
-    for bad in (logits.double(), logits.bfloat16()):
+    half = whole[:, first:last].bfloat16()
+    loss = xent.torch.vocab_parallel_cross_entropy(half, target, class_offset=first, total_classes=50, reduction="none")
+    expected = xent.torch.cross_entropy(whole.bfloat16(), target, reduction="none")
+    torch.testing.assert_close(loss, expected, rtol=2**-7, atol=0)
+    for bad in (logits.double(), logits.long()):
         try:
             xent.torch.vocab_parallel_cross_entropy(bad, target)
             raise AssertionError("taken")

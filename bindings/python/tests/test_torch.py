@@ -49,7 +49,7 @@ def both(function, expected, tensors, call):
     for f in (function, expected):
         leaves = [t.detach().clone().requires_grad_(t.requires_grad) if t is not None else None for t in tensors]
         loss = call(f, *leaves)
-        upstream = torch.linspace(0.5, 2.0, loss.numel()).reshape(loss.shape)
+        upstream = torch.linspace(0.5, 2.0, loss.numel()).reshape(loss.shape).to(loss.dtype)
         needed = [leaf for leaf in leaves if leaf is not None and leaf.requires_grad]
         found.append((loss, torch.autograd.grad(loss, needed, upstream)))
     return found
@@ -107,7 +107,98 @@ def test_the_samples_of_opinfo_without_gradients(own):
     assert own["xent"] == len(samples) and own["torch"] <= 1
 
 
-@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16], ids=str)
+HALVES = [torch.bfloat16, torch.float16]
+
+
+def widened(function):
+    """A function of floats as float32, whose loss and gradients are rounded to the type of the logits."""
+
+    def wide(*arguments, **options):
+        def float32(value):
+            return value.float() if torch.is_tensor(value) and value.is_floating_point() else value
+
+        loss = function(*map(float32, arguments), **{name: float32(value) for name, value in options.items()})
+        return loss.to(arguments[0].dtype)
+
+    return wide
+
+
+def check_16_bits(x, target, **options):
+    """Bit for bit the loss in float32, rounded; as close to PyTorch's in float32 as its type can be; near PyTorch's of that type."""
+    unit = torch.finfo(x.dtype).eps
+    for expected, rtol, atol in (
+        (widened(xent.torch.cross_entropy), 0, 0),
+        (widened(torch_cross_entropy), unit, 1e-5),
+        (torch_cross_entropy, 8 * unit, 4 * unit),
+    ):
+        call = lambda f, x, t: f(x, t, **options)  # noqa: E731
+        found = both(xent.torch.cross_entropy, expected, [x, target], call)
+        # Where PyTorch's own sums are too large for float16 it has nothing to compare with.
+        if not found[1][0].isinf().any():
+            same(found, rtol, atol)
+        else:
+            assert expected is torch_cross_entropy and x.dtype is torch.float16
+
+
+@pytest.mark.parametrize("dtype", HALVES, ids=str)
+def test_the_samples_of_opinfo_of_16_bits(own, dtype):
+    samples = op_samples("nn.functional.cross_entropy", dtype)
+    for sample in samples:
+        if not is_left(*sample.args, **sample.kwargs):
+            check_16_bits(sample.input, *sample.args, **sample.kwargs)
+    assert own["xent"] >= 4 * (len(samples) - 1)
+
+
+@pytest.mark.parametrize("dtype", HALVES, ids=str)
+@pytest.mark.parametrize("shape", [(5,), (7, 5), (3, 5, 4), (20, 5000)], ids=str)
+@pytest.mark.parametrize("reduction", ["none", "sum", "mean"])
+@pytest.mark.parametrize("dense", [False, True])
+def test_options_of_16_bits(own, dtype, shape, reduction, dense):
+    generator = torch.Generator().manual_seed(0)
+    axis = 0 if len(shape) == 1 else 1
+    x = torch.randn(shape, generator=generator).mul_(3).to(dtype).requires_grad_()
+    options = {"weight": torch.rand(shape[axis], generator=generator).add_(0.5).to(dtype), "reduction": reduction}
+    if dense:
+        target = torch.rand(shape, generator=generator).softmax(axis).to(dtype).requires_grad_()
+    else:
+        target = torch.randint(shape[axis], shape[:axis] + shape[axis + 1 :], generator=generator)
+        if target.numel() > 1:
+            target.view(-1)[1] = options["ignore_index"] = -7
+    for smoothing in (0.0, 0.3):
+        check_16_bits(x, target, label_smoothing=smoothing, **options)
+    assert own == {"xent": 8, "torch": 0}
+
+
+@pytest.mark.parametrize("dtype", HALVES, ids=str)
+def test_types_of_autocast_and_of_mixtures(own, dtype):
+    x, target = torch.randn(6, 4).to(dtype).requires_grad_(), torch.tensor([0, 1, 2, 3, 0, 1])
+    weight, dense = torch.rand(4) + 0.5, torch.rand(6, 4).softmax(1)
+    for t, w in ((target, None), (target, weight), (target, weight.to(dtype)), (dense, weight)):
+        with torch.autocast("cpu", torch.bfloat16):
+            same(both(xent.torch.cross_entropy, torch_cross_entropy, [x], lambda f, x, t=t, w=w: f(x, t, w)), 1e-2, 1e-5)
+            with torch.no_grad():
+                assert xent.torch.cross_entropy(x, t, w).dtype is torch.float32
+    assert own == {"xent": 8, "torch": 0}
+    # PyTorch takes some mixtures, of which xent has none.
+    assert xent.torch.cross_entropy(x, dense).dtype is torch.float32
+    with pytest.raises(RuntimeError, match="scalar type"):
+        xent.torch.cross_entropy(x, target, weight)
+    linear = xent.torch.linear_cross_entropy(x, torch.randn(5, 4, dtype=dtype), target)
+    assert linear.dtype is dtype and own["xent"] == 8
+
+
+@pytest.mark.parametrize("dtype", HALVES, ids=str)
+def test_second_derivatives_of_16_bits(dtype):
+    x, target = torch.randn(4, 6).to(dtype).requires_grad_(), torch.tensor([0, 1, 2, 3])
+    found = []
+    for function in (xent.torch.cross_entropy, widened(torch_cross_entropy)):
+        gradient = torch.autograd.grad(function(x, target), x, create_graph=True)[0]
+        found.append(torch.autograd.grad(gradient.square().sum(), x)[0])
+    assert found[0].dtype is dtype
+    torch.testing.assert_close(*found)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64], ids=str)
 def test_other_types_are_left_to_pytorch(own, dtype):
     samples = op_samples("nn.functional.cross_entropy", dtype)
     for sample in samples:

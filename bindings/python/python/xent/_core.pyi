@@ -7,7 +7,8 @@ class _DLPack(Protocol):
     def __dlpack__(self, **options: Any) -> Any: ...
     def __dlpack_device__(self) -> tuple[int, int]: ...
 
-# With DLPack or the buffer protocol; the latter cannot be named before Python 3.12.
+# With DLPack or the buffer protocol; the latter cannot be named before Python 3.12. Floats are float32, float16 or bfloat16. What is
+# given as `out` is what is returned, of whatever type of floats where it has the shape of the logits, and float32 elsewhere.
 _Array: TypeAlias = _DLPack | np.ndarray | memoryview | Any
 _Reduction: TypeAlias = Literal["none", "sum", "mean"]
 

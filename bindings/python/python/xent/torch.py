@@ -1,6 +1,6 @@
 """PyTorch's cross-entropies on the CPU by xent: the signatures, semantics and gradients of `torch.nn.functional`.
 
-What xent has no kernel for is left to PyTorch: other devices and types than float32, forward-mode differentiation, `torch.func`,
+What xent has no kernel for is left to PyTorch: other devices, other types than float32, bfloat16 and float16, forward-mode differentiation, `torch.func`,
 `torch.compile`, tensor subclasses, and whatever PyTorch refuses, so that its own error is raised.
 """
 
@@ -22,14 +22,15 @@ _torch_linear_cross_entropy = getattr(F, "linear_cross_entropy", None)
 _core.backend()
 
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
+_FLOATS = (torch.float32, torch.bfloat16, torch.float16)
 _LABELS = (torch.int64, torch.uint8)
 
 
 def _is_plain(tensor):
-    """Whether a tensor is one of float32 in the memory of the CPU, and nothing else."""
+    """Whether a tensor is one of floats of 32 or 16 bits in the memory of the CPU, and nothing else."""
     return (
         type(tensor) in _PLAIN
-        and tensor.dtype is torch.float32
+        and tensor.dtype in _FLOATS
         and tensor.is_cpu
         and tensor.layout is torch.strided
         and not tensor.is_neg()
@@ -48,13 +49,20 @@ def _is_eager():
     )
 
 
-def _takes(target, weight, ignore_index):
-    """Whether xent takes labels, or distributions, of which none can be ignored, and the weights of classes. Shapes are its own concern."""
-    if weight is not None and not (_is_plain(weight) and not weight.requires_grad):
+def _takes(target, weight, ignore_index, dtype):
+    """Whether xent takes labels, or distributions, of which none can be ignored, and the weights of classes. Shapes are its own concern.
+
+    Floats are of the type of the logits: only under autocast, where all of them become float32, does PyTorch take others.
+    """
+
+    def is_taken(floats):
+        return _is_plain(floats) and (floats.dtype is dtype or torch.is_autocast_enabled("cpu"))
+
+    if weight is not None and not (is_taken(weight) and not weight.requires_grad):
         return False
     if type(target) is torch.Tensor and target.dtype in _LABELS:
         return target.is_cpu
-    return _is_plain(target) and ignore_index < 0
+    return is_taken(target) and ignore_index < 0
 
 
 # From so many classes on 32 bytes of each row are kept. Shorter rows are summed once more, which takes less time.
@@ -71,7 +79,7 @@ class _CrossEntropy(torch.autograd.Function):
         ctx.sums = _core.forward(logits, target, weight, *options, loss, is_long)
         ctx.save_for_backward(logits, target, weight)
         ctx.options = options
-        return loss
+        return _in_type_of(logits, loss)
 
     @staticmethod
     def backward(ctx, upstream):
@@ -79,9 +87,9 @@ class _CrossEntropy(torch.autograd.Function):
         needs_logits, needs_target = ctx.needs_input_grad[:2]
         if torch.is_grad_enabled():
             # The gradient is to be differentiated once more: PyTorch's own can be.
-            loss = _torch_loss(logits, target, weight, *ctx.options[:3])
+            loss = _torch_loss(*map(_widened, (logits, target, weight)), *ctx.options[:3])
             wanted = [t for t, needs in ((logits, needs_logits), (target, needs_target)) if needs]
-            gradients = list(torch.autograd.grad(loss, wanted, upstream, create_graph=True))
+            gradients = list(torch.autograd.grad(loss, wanted, upstream.float(), create_graph=True))
             gradient = gradients.pop(0) if needs_logits else None
             return gradient, gradients.pop() if needs_target else None, None, None
         gradient = _like(logits) if needs_logits else None
@@ -97,6 +105,11 @@ def _torch_loss(logits, target, weight, ignore_index, reduction, label_smoothing
     )
 
 
+def _widened(tensor):
+    """Floats as float32, in which the gradient is computed here."""
+    return tensor.float() if tensor is not None and tensor.is_floating_point() else tensor
+
+
 def _like(tensor):
     """The tensor that a gradient is written to: laid out as what it is the gradient of, where that can be written to as it lies."""
     dims = tensor.dim()
@@ -106,11 +119,16 @@ def _like(tensor):
 
 
 def _loss(logits, reduction, axis):
-    """The tensor that a loss is written to."""
+    """The tensor that a loss is written to, whatever the type of the logits."""
     if reduction != "none":
         return torch.empty((), dtype=torch.float32)
     shape = logits.shape
     return torch.empty(shape[:axis] + shape[axis + 1 :], dtype=torch.float32)
+
+
+def _in_type_of(logits, loss):
+    """The loss, rounded to the type that PyTorch's has: that of the logits, or float32 under autocast."""
+    return loss if torch.is_autocast_enabled("cpu") else loss.to(logits.dtype)
 
 
 def cross_entropy(
@@ -125,12 +143,13 @@ def cross_entropy(
 ):
     """`torch.nn.functional.cross_entropy`, whose backward pass needs at most 32 bytes of each row, and no softmax.
 
-    Differs from PyTorch's in that results are rounded once: losses and gradients are within 3 units in the last place; and in that
+    Differs from PyTorch's in that results are rounded once: losses and gradients are within 3 units in the last place, and those of
+    bfloat16 and float16 are the float32 ones, rounded to the nearest number; and in that
     classes with a logit of ``-inf`` get no mass by label smoothing, where PyTorch's loss is infinite.
     """
     if size_average is not None or reduce is not None:
         reduction = _reduction.legacy_get_string(size_average, reduce)
-    if _is_eager() and _is_plain(input) and _takes(target, weight, ignore_index) and (dims := input.dim()):
+    if _is_eager() and _is_plain(input) and _takes(target, weight, ignore_index, input.dtype) and (dims := input.dim()):
         options = (ignore_index, reduction, label_smoothing, 0 if dims == 1 else 1)
         # PyTorch has words of its own for what is wrong, and takes some of it.
         try:
@@ -138,7 +157,7 @@ def cross_entropy(
                 return _CrossEntropy.apply(input, target, weight, options)
             loss = _loss(input, reduction, options[3])
             _core.forward(input, target, weight, *options, loss, False)
-            return loss
+            return _in_type_of(input, loss)
         except (TypeError, ValueError):
             pass
     return _torch_loss(input, target, weight, ignore_index, reduction, label_smoothing)
@@ -186,12 +205,12 @@ def linear_cross_entropy(
     """`torch.nn.functional.linear_cross_entropy` of PyTorch 2.15 without its logits, in tiles that the processor's caches hold.
 
     `input` is (N, features) or (features), `linear_weight` (classes, features). `options` are PyTorch's, which it leaves alone.
-    Weights of more dimensions, and targets that require a gradient, are left to PyTorch.
+    Other types than float32, weights of more dimensions, and targets that require a gradient, are left to PyTorch.
     """
     tensors = [input, linear_weight] if linear_bias is None else [input, linear_weight, linear_bias]
     if (
         _is_eager()
-        and all(_is_plain(t) for t in tensors)
+        and all(_is_plain(t) and t.dtype is torch.float32 for t in tensors)
         and input.dim() in (1, 2)
         and linear_weight.dim() == 2
         and input.shape[-1] == linear_weight.shape[1]
@@ -200,7 +219,7 @@ def linear_cross_entropy(
         index = -100 if ignore_index is None else ignore_index
         # Where there are distributions PyTorch refuses every index.
         is_refused = ignore_index is not None and type(target) is torch.Tensor and target.is_floating_point()
-        if not is_refused and _takes(target, weight, index):
+        if not is_refused and _takes(target, weight, index, input.dtype):
             with contextlib.suppress(TypeError, ValueError):
                 options_of_loss = (index, reduction, label_smoothing)
                 return _LinearCrossEntropy.apply(
@@ -236,7 +255,7 @@ class _VocabParallelCrossEntropy(torch.autograd.Function):
         ctx.merged = _core.shard_forward(gathered, target, place, loss)
         ctx.save_for_backward(logits, target)
         ctx.place = place
-        return loss
+        return _in_type_of(logits, loss)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
@@ -260,8 +279,8 @@ def vocab_parallel_cross_entropy(
 ):
     """The cross-entropy of rows whose classes are shared by the processes of a group of `torch.distributed`, such as one of gloo.
 
-    `logits` (..., classes of this rank) are float32 in the memory of the CPU, `target` (...) classes of all ranks, the same on all of
-    them. Ranks have equally many classes in their order, unless `class_offset` and `total_classes` say which are here. There is one
+    `logits` (..., classes of this rank) are floats of 32 or 16 bits in the memory of the CPU, `target` (...) classes of all ranks, the same on
+    all of them. Ranks have equally many classes in their order, unless `class_offset` and `total_classes` say which are here. There is one
     all-gather, of 32 bytes for each row and each 16,384 classes of a rank; all ranks then have the loss, and the backward pass
     gives each the gradient of its logits without another message. Where ranks have a multiple of 16,384 classes, or the last has
     fewer, losses and gradients have the bits of `cross_entropy` with all classes in one process.
@@ -269,7 +288,9 @@ def vocab_parallel_cross_entropy(
     Differentiates once. Megatron-LM and others take three all-reduces for the same.
     """
     if not (_is_eager() and _is_plain(logits) and logits.dim()):
-        raise TypeError("the logits are no float32 tensor in the memory of the CPU, outside of transforms; expected one")
+        raise TypeError(
+            "the logits are no tensor of float32, bfloat16 or float16 in the memory of the CPU, outside of transforms; expected one"
+        )
     classes = logits.shape[-1]
     # Where ranks may have unequal numbers of classes they still send equally much.
     runs = _core.shard_runs(classes) if class_offset is None and total_classes is None else 1
