@@ -140,40 +140,38 @@ fn argmax<S: Simd, const NAN: bool>(simd: S, row: &[f32]) -> usize {
         }
     }
     let block = &row[start..];
-    start + first_index(&block[..block.len().min(BLOCK)], max)
+    start + first_index(simd, &block[..block.len().min(BLOCK)], max)
 }
 
-/// The index of the first logit of a block that equals `max`; 0 where none does.
+/// The index of the first logit of a block that equals `max`, its largest; 0 where none does.
 #[inline(always)]
 #[expect(clippy::float_cmp, reason = "the maximum is one of the logits")]
-#[expect(clippy::cast_possible_truncation, reason = "numbers of a block")]
-pub(super) fn first_index(block: &[f32], max: f32) -> usize {
-    const NONE: u32 = 1 << 20;
-    // Without an early exit, which nobody foresees: the first of each lane, from behind, then the first of all.
-    let (chunks, tail) = block.as_chunks::<LANES>();
-    let (mut at, mut number) = ([NONE; LANES], BLOCK as u32);
-    for (at, x) in at.iter_mut().zip(tail) {
-        *at = if *x == max { number } else { *at };
+pub(super) fn first_index<S: Simd>(simd: S, block: &[f32], max: f32) -> usize {
+    if max == f32::NEG_INFINITY {
+        return block.iter().position(|x| *x == max).unwrap_or(0);
     }
-    for chunk in chunks.iter().rev() {
-        number -= 1;
-        for (at, x) in at.iter_mut().zip(chunk) {
-            *at = if *x == max { number } else { *at };
+    let limit = simd.splat(max.next_down());
+    let (steps, tail) = block.as_chunks::<STEP>();
+    // Without an early exit, which nobody foresees: from behind, so that the first is what is left.
+    let (mut bits, mut start) = (0, 0);
+    for (i, chunk) in tail.chunks(LANES).enumerate() {
+        for part in 0..S::PARTS {
+            let above = simd.load_tail(chunk, part, f32::NEG_INFINITY).above(limit);
+            bits |= u64::from(above) << (i * LANES + part * LANES / S::PARTS);
+            start = steps.len() * STEP;
         }
     }
-    // What is before the first chunk was counted, too.
-    for (at, lane) in at.iter_mut().zip(0..) {
-        *at = (*at - number) * LANES as u32 + lane;
-    }
-    let mut width = LANES / 2;
-    while width > 0 {
-        for i in 0..width {
-            at[i] = if at[i + width] < at[i] { at[i + width] } else { at[i] };
+    for (number, step) in steps.iter().enumerate().rev() {
+        let mut own = 0;
+        for (i, chunk) in step.as_chunks().0.iter().enumerate() {
+            for part in 0..S::PARTS {
+                let above = simd.load(chunk, part).above(limit);
+                own |= u64::from(above) << (i * LANES + part * LANES / S::PARTS);
+            }
         }
-        width /= 2;
+        (bits, start) = if own == 0 { (bits, start) } else { (own, number * STEP) };
     }
-    let first = at[0] as usize;
-    if first < block.len() { first } else { 0 }
+    if bits == 0 { 0 } else { start + bits.trailing_zeros() as usize }
 }
 
 /// Whether a NaN or an infinity is among the logits: 0 times either is NaN.

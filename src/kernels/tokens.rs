@@ -123,7 +123,7 @@ impl Kernel for LeaveOut<'_> {
     fn eval<S: Simd>(self, simd: S) -> (usize, f64) {
         let Self { given, logits, spread, room } = self;
         let given = given.block(simd, spread.block, BLOCK, room);
-        let label = first_index(given, spread.given);
+        let label = first_index(simd, given, spread.given);
         let logits = logits.map_or(given, |logits| &logits[spread.block..][..given.len()]);
         let (logits, reference) = (Line::F32(logits), spread.reference);
         let (mut sum, mut seen) = (RowSum::EMPTY, [ROUNDER; LANES]);
