@@ -277,6 +277,16 @@ impl<'a> Call<'a> {
         next
     }
 
+    /// As [`collect`](Self::collect), of several groups; with how many have any rows.
+    pub(crate) fn collect_groups(&mut self, mut first: usize, groups: &mut [Group]) -> (usize, usize) {
+        let (rows, mut used) = (self.inputs.rows(), 0);
+        while first < rows && used < groups.len() {
+            first = self.collect(first, &mut groups[used], LANES);
+            used += usize::from(groups[used].len > 0);
+        }
+        (first, used)
+    }
+
     /// As [`collect`](Self::collect), row by row.
     fn choose(&mut self, first: usize, group: &mut Group, at_once: usize) -> usize {
         let (mut row, rows) = (first, self.inputs.rows());

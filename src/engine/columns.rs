@@ -45,11 +45,8 @@ pub(super) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch) -> T
     }
     let mut first = 0;
     while first < rows {
-        let mut used = 0;
-        while first < rows && used < at_once {
-            first = call.collect(first, &mut batch[used], LANES);
-            used += usize::from(batch[used].len > 0);
-        }
+        let used;
+        (first, used) = call.collect_groups(first, &mut batch[..at_once]);
         groups.columns(call, &mut batch[..used], at_once > 1, scratch);
     }
     scratch.groups = batch;

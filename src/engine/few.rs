@@ -125,11 +125,8 @@ pub(super) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch) -> T
     }
     let mut first = 0;
     while first < rows {
-        let mut used = 0;
-        while first < rows && used < at_once {
-            first = call.collect(first, &mut groups[used], LANES);
-            used += usize::from(groups[used].len > 0);
-        }
+        let used;
+        (first, used) = call.collect_groups(first, &mut groups[..at_once]);
         if used > 0 {
             few.batch(call, &mut groups[..used], scratch);
         }
