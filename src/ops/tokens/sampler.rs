@@ -65,8 +65,9 @@ fn valid(what: &'static str, given: f64, above: bool, expected: &'static str) ->
 /// `+inf`, and one of nothing but `-inf`, has no distribution: its token is [`NO_TOKEN`](crate::TokenLogProbs::NO_TOKEN), its
 /// log-probability NaN.
 ///
-/// Of all classes, a draw takes as long again as reading the row, because each class has a random number of its own; that of a
-/// truncated row takes as long as the largest logits do.
+/// Of all classes, a draw takes about three times as long as the row's log-sum-exp, because each class has a random number of
+/// its own; of the `k` largest, as long as these take. A nucleus of thousands of tokens, which only flat rows have, takes a
+/// hundred times as long, as all of them are put in order: a top-k beside the top-p bounds that.
 ///
 /// ```
 /// use xent::{Rows, Sampler, TokenLogProbs, Truncation};
