@@ -57,7 +57,7 @@ pub(super) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch) -> T
 }
 
 impl Groups {
-    /// Reads, settles and writes some groups, copied first or as they lie; in the way of all other rows where not all are ordinary neighbours.
+    /// Reads, settles and writes some groups, copied first or as they lie; in the way of all other rows where not all are ordinary.
     fn columns(&mut self, call: &mut Call<'_>, batch: &mut [Group], copied: bool, scratch: &mut Scratch) {
         if self.tame.wild || !self.read_columns(call, batch, copied, scratch) {
             for group in batch {
@@ -79,7 +79,7 @@ impl Groups {
         }
     }
 
-    /// Sums the terms of some groups, and keeps what results are made of; `false` where they are not ordinary neighbours.
+    /// Sums the terms of some groups, and keeps what results are made of; `false` where they are not ordinary.
     fn read_columns(
         &self,
         call: &Call<'_>,
@@ -89,12 +89,13 @@ impl Groups {
     ) -> bool {
         let Scratch { tiles, largest, lines, .. } = scratch;
         let (token, classes, logits) = (self.token, self.classes, call.inputs.logits.share());
-        let neighbours = |group: &Group| logits.has_columns(&group.rows, group.len);
-        if !batch.iter().all(|group| neighbours(group) && group.scales_are_ordinary()) {
+        if !batch.iter().all(Group::scales_are_ordinary) {
             return false;
         }
+        let neighbours = |group: &Group| logits.has_columns(&group.rows, group.len);
         let logarithms = call.inputs.work == Work::LogSoftmax;
-        let copied = copied || logarithms || !logits.is_of_f32();
+        // Rows with gaps between them, and fewer than sixteen, are copied one value at a time.
+        let copied = copied || logarithms || !logits.is_of_f32() || !batch.iter().all(neighbours);
         if copied || self.writes {
             tiles.resize(tiles.len().max(batch.len() * classes), [0.0; LANES]);
         }

@@ -1,9 +1,11 @@
 //! A row gives the same bits alone and in any batch, at any position, stride and alignment.
 
 use crate::case::{Case, LONG, assert_same, is_slow, lengths};
-use crate::common::backends;
+use xent::{CrossEntropy, Rows, RowsMut};
+
 use crate::common::paths::{Axes, Layout};
 use crate::common::property::for_all;
+use crate::common::{assert_same_bits, backends};
 
 const TIGHT: Layout = Layout::new(0, 0);
 
@@ -86,6 +88,33 @@ fn ordinary_rows_with_classes_along_another_axis_have_the_bits_of_rows() {
                 assert_same(&context, &case.outcomes(TIGHT.along(axes), backend), &expected);
             }
         }
+    }
+}
+
+#[test]
+fn ignored_rows_between_neighbours_change_no_bit_of_the_others() {
+    let (rows, classes) = (700, 400);
+    let case = Case::of_ordinary_rows(rows, classes);
+    let labels: Vec<i64> = (0..)
+        .zip(&case.labels)
+        .map(|(i, &label)| if i % 37 == 5 { -100 } else { i64::try_from(label).expect("a class") })
+        .collect();
+    let turned: Vec<f32> =
+        (0..classes * rows).map(|i| case.logits.values[i % rows * classes + i / rows]).collect();
+    let loss = CrossEntropy::new().ignore_index(-100);
+    for backend in backends().into_iter().filter(|backend| !is_slow(*backend)) {
+        let by_rows = Rows::new(&case.logits.values, rows, classes).expect("rows").with_backend(backend);
+        let by_columns =
+            Rows::along_axis(&turned, &[classes, rows], 0).expect("columns").with_backend(backend);
+        let (expected, gradient) = loss.loss_and_gradient(&labels, by_rows).expect("a valid call");
+        let mut losses = vec![0.0; rows];
+        let mut to = vec![0.0; rows * classes];
+        let results = RowsMut::along_axis(&mut to, &[classes, rows], 0).expect("columns");
+        loss.loss_and_gradient_into(&labels, by_columns, &mut losses, results).expect("a valid call");
+        let turned_back: Vec<f32> =
+            (0..rows * classes).map(|i| to[i % classes * rows + i / classes]).collect();
+        assert_same_bits("losses", &losses, &expected.rows);
+        assert_same_bits("gradient", &turned_back, &gradient);
     }
 }
 
