@@ -92,19 +92,20 @@ fn sixteen_in(rows: &TileRows<'_>, class: usize, to: &mut [[f32; LANES]]) {
     put(to, class, turn_sixteen(z));
 }
 
+/// Eight classes of two rows that are four apart. (A closure would not be inlined everywhere.)
+#[inline(always)]
+fn two(rows: &TileRows<'_>, row: usize, class: usize) -> __m512 {
+    // SAFETY: AVX-512 is here, and all rows have these eight classes.
+    unsafe {
+        let low = _mm512_castps256_ps512(_mm256_loadu_ps(rows.chunk(row, class, 8)));
+        _mm512_insertf32x8::<1>(low, _mm256_loadu_ps(rows.chunk(row + 4, class, 8)))
+    }
+}
+
 #[inline(always)]
 fn eight_in(rows: &TileRows<'_>, class: usize, to: &mut [[f32; LANES]]) {
-    // Rows that are four apart side by side.
-    let two = |row: usize| {
-        // SAFETY: AVX-512 is here, and all rows have these eight classes.
-        unsafe {
-            let (low, high) = (rows.chunk(row, class, 8), rows.chunk(row + 4, class, 8));
-            let low = _mm512_castps256_ps512(_mm256_loadu_ps(low));
-            _mm512_insertf32x8::<1>(low, _mm256_loadu_ps(high))
-        }
-    };
-    let a = turn_four([two(0), two(1), two(2), two(3)]);
-    let b = turn_four([two(8), two(9), two(10), two(11)]);
+    let a = turn_four([two(rows, 0, class), two(rows, 1, class), two(rows, 2, class), two(rows, 3, class)]);
+    let b = turn_four([two(rows, 8, class), two(rows, 9, class), two(rows, 10, class), two(rows, 11, class)]);
     let mut turned = [a[0]; 8];
     for j in 0..4 {
         proven!({
@@ -115,19 +116,22 @@ fn eight_in(rows: &TileRows<'_>, class: usize, to: &mut [[f32; LANES]]) {
     put(to, class, turned);
 }
 
+/// Four classes of four rows that are four apart each.
+#[inline(always)]
+fn four(rows: &TileRows<'_>, row: usize, class: usize) -> __m512 {
+    // SAFETY: AVX-512 is here, and all rows have these four classes.
+    unsafe {
+        let z = _mm512_castps128_ps512(_mm_loadu_ps(rows.chunk(row, class, 4)));
+        let z = _mm512_insertf32x4::<1>(z, _mm_loadu_ps(rows.chunk(row + 4, class, 4)));
+        let z = _mm512_insertf32x4::<2>(z, _mm_loadu_ps(rows.chunk(row + 8, class, 4)));
+        _mm512_insertf32x4::<3>(z, _mm_loadu_ps(rows.chunk(row + 12, class, 4)))
+    }
+}
+
 #[inline(always)]
 fn four_in(rows: &TileRows<'_>, class: usize, to: &mut [[f32; LANES]]) {
-    // SAFETY: AVX-512 is here, and all rows have these four classes.
-    let one = |row: usize| unsafe { _mm_loadu_ps(rows.chunk(row, class, 4)) };
-    let four = |row: usize| {
-        proven!({
-            let z = _mm512_castps128_ps512(one(row));
-            let z = _mm512_insertf32x4::<1>(z, one(row + 4));
-            let z = _mm512_insertf32x4::<2>(z, one(row + 8));
-            _mm512_insertf32x4::<3>(z, one(row + 12))
-        })
-    };
-    put(to, class, turn_four([four(0), four(1), four(2), four(3)]));
+    let turned = [four(rows, 0, class), four(rows, 1, class), four(rows, 2, class), four(rows, 3, class)];
+    put(to, class, turn_four(turned));
 }
 
 #[inline(always)]
