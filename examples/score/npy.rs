@@ -141,6 +141,7 @@ impl<'a> File<'a> {
     /// The same of f16, which the reader of values does not know.
     fn halves(&self) -> Result<Vec<f16>> {
         self.len_of(size_of::<f16>())?;
+        ensure!(self.dtype.starts_with(['<', '>']), "dtype {:?}; expected one with a byte order", self.dtype);
         let bytes = self.data.as_chunks().0.iter();
         Ok(if self.dtype.starts_with('>') {
             bytes.map(|bytes| f16::from_be_bytes(*bytes)).collect()
