@@ -1,6 +1,6 @@
 //! A call as data: what it reads, what it writes, and what becomes of each row.
 
-use super::options::{Outputs, Scale, Sums, Weights, set};
+use super::options::{Outputs, Scale, Weights, set};
 use crate::kernels::group::{Group, NO_LABEL};
 use crate::kernels::map::{Map, Mask};
 use crate::numbers::factor::TOO_LARGE;
@@ -219,8 +219,7 @@ impl<'a> Call<'a> {
             && dense.is_none()
             && map.is_none()
             && weights.classes.is_none()
-            && self.outputs.have_no_statistics()
-            && !matches!(self.outputs.sums, Sums::Save(_))
+            && self.outputs.write_only_losses()
             && !(self.writes() && self.inputs.may_be_large())
     }
 

@@ -31,10 +31,7 @@ pub(super) fn suits(call: &Call<'_>) -> bool {
 
 /// Runs such a call.
 pub(super) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch) -> Total {
-    // Tiles are not needed for what groups do with so many classes.
-    let tiles = core::mem::take(&mut scratch.tiles);
     let mut groups = Groups::new(token, call, None, scratch);
-    scratch.tiles = tiles;
     let (rows, classes) = (call.inputs.rows(), groups.classes);
     let far = call.all_rows.saturating_mul(classes) >= BEYOND_NEAR;
     let at_once = if far { (COPIED / classes).clamp(1, COLUMNS) } else { 1 };
@@ -50,10 +47,7 @@ pub(super) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch) -> T
         groups.columns(call, &mut batch[..used], at_once > 1, scratch);
     }
     scratch.groups = batch;
-    let tiles = core::mem::take(&mut scratch.tiles);
-    let total = groups.give_back(scratch);
-    scratch.tiles = tiles;
-    total
+    groups.give_back(scratch)
 }
 
 impl Groups {

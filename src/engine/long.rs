@@ -7,7 +7,7 @@ use crate::kernels::group::Group;
 use crate::kernels::rows::{PART, RowSum, SumRows};
 use crate::kernels::write::{Formula, WriteRow};
 use crate::numbers::exp::{ROUNDER, Reference, too_large};
-use crate::simd::half::{Line, LineRows};
+use crate::simd::half::Line;
 use crate::simd::{LANES, Token};
 
 /// One read of a part of a row.
@@ -29,18 +29,8 @@ impl Part<'_> {
         if sums.len() == 1 {
             let mut seen = [ROUNDER; LANES];
             let stride = if keep { terms.len() } else { 0 };
-            let (rows, bits);
             token.run(SumRows {
-                rows: match logits {
-                    Line::F32(row) => {
-                        rows = [row];
-                        LineRows::F32(&rows)
-                    }
-                    Line::Half(half, row) => {
-                        bits = [row];
-                        LineRows::Half(half, &bits)
-                    }
-                },
+                rows: logits.rows(),
                 labels: &[label],
                 references: &[reference],
                 terms,

@@ -169,6 +169,11 @@ impl Outputs<'_> {
         self.have_no_statistics() && matches!(self.sums, Sums::Discard)
     }
 
+    /// Whether losses are all that is written of rows, whose sums may be given.
+    pub(crate) fn write_only_losses(&self) -> bool {
+        self.have_no_statistics() && !matches!(self.sums, Sums::Save(_))
+    }
+
     /// Whether nothing is wanted of rows but losses, and perhaps their sums.
     pub(crate) fn have_no_statistics(&self) -> bool {
         self.log_sum_exp.is_empty()

@@ -101,8 +101,10 @@ impl Groups {
         sums.resize_with(LANES, || RowSum::EMPTY);
         let (inputs, classes) = (&call.inputs, call.inputs.classes());
         let writes = call.writes();
+        let mut tile = Vec::new();
         if classes <= FEW {
-            tiles.resize(classes, [0.0; LANES]);
+            tile = core::mem::take(tiles);
+            tile.resize(classes, [0.0; LANES]);
         }
         let slopes = writes && call.has_slopes();
         let source = inputs.logits.share();
@@ -137,7 +139,7 @@ impl Groups {
             tame: Tame::new(classes),
             ahead: [0; LANES],
             sums: core::mem::take(sums),
-            tile: core::mem::take(tiles),
+            tile,
             spare: core::mem::take(spare),
         }
     }
@@ -145,7 +147,9 @@ impl Groups {
     /// Gives buffers back, and the sum of all losses.
     pub(super) fn give_back(&mut self, scratch: &mut Scratch) -> Total {
         scratch.sums = core::mem::take(&mut self.sums);
-        scratch.tiles = core::mem::take(&mut self.tile);
+        if self.classes <= FEW {
+            scratch.tiles = core::mem::take(&mut self.tile);
+        }
         scratch.spare = core::mem::take(&mut self.spare);
         scratch.line = core::mem::take(&mut self.line);
         Total::of(&self.losses)

@@ -6,8 +6,8 @@
 //! Trick: nothing is turned. The four classes that a lane takes of a step go through the exponential together.
 
 use super::Kernel;
-use super::group::{Group, NO_LABEL};
-use super::rows::{BLOCK, PART, STEP, add, beyond, leave_out};
+use super::group::Group;
+use super::rows::{BLOCK, PART, STEP, add, beyond, class_bits, leave_out};
 use crate::numbers::exp::{Exp, LaneReference, Parts, ROUNDER, Reference, too_large};
 use crate::simd::strided::Columns;
 use crate::simd::{LANES, Lanes, Simd, Wide};
@@ -165,11 +165,4 @@ impl ColumnSums {
         }
         (self.high, self.low) = ([[0.0; LANES]; LANES], [[0.0; LANES]; LANES]);
     }
-}
-
-/// A class as the bits of an f32; none for [`NO_LABEL`].
-#[inline(always)]
-fn class_bits(class: usize) -> f32 {
-    #[expect(clippy::cast_possible_truncation, reason = "classes of columns are fewer")]
-    f32::from_bits(if class == NO_LABEL { u32::MAX } else { class as u32 })
 }

@@ -5,7 +5,7 @@
 
 use super::Kernel;
 use super::maximum::largest_lane;
-use super::rows::{NUMBERS, STEP, leave_out};
+use super::rows::{NUMBERS, STEP, class_bits, leave_out};
 use super::tiles::bias;
 use crate::numbers::exp::{Exp, LaneReference, Reference};
 use crate::simd::{LANES, Lanes, Simd};
@@ -32,8 +32,7 @@ impl Kernel for SumFew<'_> {
         for (i, (row, &label)) in self.rows.iter().zip(self.labels).enumerate() {
             let mut own = [0.0; STEP];
             let to = terms.next().unwrap_or(&mut own);
-            #[expect(clippy::cast_possible_truncation, reason = "a class, or none")]
-            let own = simd.splat(f32::from_bits(label as u32));
+            let own = simd.splat(class_bits(label));
             let mut x = [[f32::NEG_INFINITY; LANES]; STEP / LANES];
             let mut largest = [f32::NEG_INFINITY; LANES];
             for ((from, to), numbers) in row.chunks(LANES).zip(&mut x).zip(&NUMBERS) {

@@ -293,8 +293,7 @@ impl<S: Simd, const PIVOT: bool, const MASK: bool> Adder<S, PIVOT, MASK> {
             }
         }
         if MASK {
-            #[expect(clippy::cast_possible_truncation, reason = "a class of a block")]
-            let label = self.simd.splat(f32::from_bits(self.label.wrapping_sub(index * STEP) as u32));
+            let label = self.simd.splat(class_bits(self.label.wrapping_sub(index * STEP)));
             for (power, numbers) in power.iter_mut().zip(&NUMBERS) {
                 *power = power.zero_where_same(self.simd.load(numbers, self.part), label);
             }
@@ -332,6 +331,12 @@ pub(super) fn add<L: Lanes>(high: &mut L, low: &mut L, [a, b, c, d]: [L; 4], bey
         *low = *low + ((*high - (sum - part)) + (power - part));
         *high = sum;
     }
+}
+
+/// A class as the bits of an f32, to be compared with [`NUMBERS`] and the like: those of none where it is no class.
+#[inline(always)]
+pub(super) fn class_bits(class: usize) -> f32 {
+    f32::from_bits(u32::try_from(class).unwrap_or(u32::MAX))
 }
 
 /// Logits with -inf where their class is the label, given as bits.

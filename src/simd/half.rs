@@ -163,6 +163,14 @@ impl<'a> Line<'a> {
         }
     }
 
+    /// The values as rows, of which they are the only one.
+    pub(crate) const fn rows(&self) -> LineRows<'_> {
+        match self {
+            Self::F32(values) => LineRows::F32(core::slice::from_ref(values)),
+            Self::Half(half, bits) => LineRows::Half(*half, core::slice::from_ref(bits)),
+        }
+    }
+
     /// Whole steps of f32: four times sixteen; none of others.
     #[inline(always)]
     pub(crate) fn steps(self) -> &'a [[[f32; LANES]; 4]] {

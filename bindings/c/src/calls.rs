@@ -185,6 +185,29 @@ unsafe fn probabilities(
     })
 }
 
+/// Runs an operation that gives one result for each row.
+///
+/// # Safety
+///
+/// As `xent_log_sum_exp`, with results of this type.
+unsafe fn row_results<T>(
+    options: *const xent_options,
+    logits: *const xent_rows,
+    results: *mut T,
+    run: impl FnOnce(xent::Rows<'_>, &mut [T]) -> Result<(), xent::Error>,
+) -> xent_status {
+    guarded(|| {
+        let (mut memory, plain) = (Memory::default(), xent_options::default());
+        // SAFETY: the caller's word, in all of them.
+        let (logits, results) = unsafe {
+            let options = borrowed(options).unwrap_or(&plain);
+            let logits = placed(options, memory.rows("logits", read("logits", logits)?)?);
+            (logits, memory.slice_mut("results", results, logits.rows())?)
+        };
+        Ok(run(logits, results)?)
+    })
+}
+
 /// `ln sum e^x` of each row, without options but those of where it runs.
 ///
 /// # Safety
@@ -196,16 +219,8 @@ pub unsafe extern "C" fn xent_log_sum_exp(
     logits: *const xent_rows,
     results: *mut f32,
 ) -> xent_status {
-    guarded(|| {
-        let (mut memory, plain) = (Memory::default(), xent_options::default());
-        // SAFETY: the caller's word, in all of them.
-        let (logits, results) = unsafe {
-            let options = borrowed(options).unwrap_or(&plain);
-            let logits = placed(options, memory.rows("logits", read("logits", logits)?)?);
-            (logits, memory.slice_mut("results", results, logits.rows())?)
-        };
-        Ok(xent::log_sum_exp_into(logits, results)?)
-    })
+    // SAFETY: the caller's word.
+    unsafe { row_results(options, logits, results, xent::log_sum_exp_into) }
 }
 
 /// The class of each row's largest logit: of the first NaN, else of the first largest one.
@@ -219,16 +234,8 @@ pub unsafe extern "C" fn xent_argmax(
     logits: *const xent_rows,
     results: *mut usize,
 ) -> xent_status {
-    guarded(|| {
-        let (mut memory, plain) = (Memory::default(), xent_options::default());
-        // SAFETY: the caller's word, in all of them.
-        let (logits, results) = unsafe {
-            let options = borrowed(options).unwrap_or(&plain);
-            let logits = placed(options, memory.rows("logits", read("logits", logits)?)?);
-            (logits, memory.slice_mut("results", results, logits.rows())?)
-        };
-        Ok(xent::argmax_into(logits, results)?)
-    })
+    // SAFETY: the caller's word.
+    unsafe { row_results(options, logits, results, xent::argmax_into) }
 }
 
 /// What is read of the logits of tokens, in one pass. Each pointer may be NULL for what is not wanted.

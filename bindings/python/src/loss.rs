@@ -95,14 +95,7 @@ pub(crate) fn cross_entropy<'py>(
     out: Option<Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let options = Options { reduction, ignore_index, label_smoothing, z_loss, soft_cap, temperature };
-    let logits = Array::new("logits", logits)?;
-    let axis = logits.axis(axis)?;
-    let compared = Compared::new(
-        Array::new("labels", labels)?,
-        Array::option("class weights", weight)?,
-        logits.shape(),
-        axis,
-    )?;
+    let Pass { logits, compared, axis } = Pass::of_arrays(logits, labels, weight, axis)?;
     let (mut copied, mut copies) = (Copied::default(), ComparedCopies::default());
     let view = logits.rows(axis, &mut copied)?;
     let (targets, weight) = compared.views(axis, &mut copies)?;
@@ -150,14 +143,7 @@ pub(crate) fn loss_and_grad<'py>(
     out: Option<Bound<'py, PyAny>>,
 ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
     let options = Options { reduction, ignore_index, label_smoothing, z_loss, soft_cap, temperature };
-    let logits = Array::new("logits", logits)?;
-    let axis = logits.axis(axis)?;
-    let compared = Compared::new(
-        Array::new("labels", labels)?,
-        Array::option("class weights", weight)?,
-        logits.shape(),
-        axis,
-    )?;
+    let Pass { logits, compared, axis } = Pass::of_arrays(logits, labels, weight, axis)?;
     let mut gradient = Output::new::<f32>(py, "out", out, logits.shape())?;
     let in_place = gradient.array.is_same(&logits);
     if !in_place {
@@ -226,7 +212,7 @@ pub(crate) fn forward<'py>(
     out: &Bound<'py, PyAny>,
     save: bool,
 ) -> PyResult<Option<Saved>> {
-    let pass = Pass::new(logits, labels, weight, axis)?;
+    let pass = Pass::of_tensors(logits, labels, weight, axis)?;
     let mut out = Array::of_dlpack("out", out)?;
     let options = Options { reduction, ignore_index, label_smoothing, ..Options::default() };
     let (mut copied, mut copies) = (Copied::default(), ComparedCopies::default());
@@ -263,7 +249,7 @@ pub(crate) fn backward<'py>(
     out: Option<&Bound<'py, PyAny>>,
     labels_out: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<()> {
-    let pass = Pass::new(logits, labels, weight, axis)?;
+    let pass = Pass::of_tensors(logits, labels, weight, axis)?;
     let upstream = Array::of_dlpack("upstream gradient", upstream)?;
     let options = Options { reduction, ignore_index, label_smoothing, ..Options::default() };
     let (mut copied, mut copies, mut copied_upstream) =
@@ -299,7 +285,7 @@ pub(crate) fn upstream_of<'a>(
     Ok(if options.is_reduced() { values.first().copied().unwrap_or(0.0).into() } else { values.into() })
 }
 
-/// What both passes read: tensors, whether or not they require a gradient.
+/// What a pass reads.
 struct Pass<'py> {
     logits: Array<'py>,
     compared: Compared<'py>,
@@ -307,7 +293,22 @@ struct Pass<'py> {
 }
 
 impl<'py> Pass<'py> {
-    fn new(
+    /// Of whatever is an array.
+    fn of_arrays(
+        logits: &Bound<'py, PyAny>,
+        labels: &Bound<'py, PyAny>,
+        weight: Option<&Bound<'py, PyAny>>,
+        axis: isize,
+    ) -> PyResult<Self> {
+        let logits = Array::new("logits", logits)?;
+        let axis = logits.axis(axis)?;
+        let (labels, weight) = (Array::new("labels", labels)?, Array::option("class weights", weight)?);
+        let compared = Compared::new(labels, weight, logits.shape(), axis)?;
+        Ok(Self { logits, compared, axis })
+    }
+
+    /// Of tensors, whether or not they require a gradient.
+    fn of_tensors(
         logits: &Bound<'py, PyAny>,
         labels: &Bound<'py, PyAny>,
         weight: Option<&Bound<'py, PyAny>>,

@@ -20,7 +20,7 @@ pub(super) fn statistics(
     group: &mut Group,
     lines: &Lines<'_>,
 ) {
-    if outputs.have_no_statistics() && !matches!(outputs.sums, Sums::Save(_)) {
+    if outputs.write_only_losses() {
         return;
     }
     let wants_log = !(outputs.log_sum_exp.is_empty() && outputs.z_loss.is_empty());
