@@ -16,7 +16,7 @@ use core::f64::consts::LN_2;
 use super::Kernel;
 use super::gradient::sum_of;
 use super::group::Group;
-use super::group_rows::{GroupRows, GroupRowsMut};
+use super::group_rows::{GroupRows, GroupRowsMut, row_if_any, row_mut_if_any};
 use super::map::Mask;
 use crate::numbers::factor::narrow_normal;
 use crate::numbers::math::{excess, exp, ln, ln_1p, twice_relative_entropy};
@@ -59,12 +59,12 @@ impl Kernel for Compare<'_> {
     fn eval<S: Simd>(self, _simd: S) {
         let Self { group, classes, scale, mask, first, second, mut gradient, entropies, results } = self;
         for (i, result) in results.iter_mut().enumerate().take(group.len) {
-            let to = gradient.as_mut().map(|gradient| gradient.row_mut(group, i, classes));
+            let to = row_mut_if_any(gradient.as_mut(), group, i, classes);
             let row = Pair {
                 scale,
                 mask: mask.row(group.rows[i], classes),
                 first: first.row(group, i, classes),
-                second: second.map(|second| second.row(group, i, classes)),
+                second: row_if_any(second.as_ref(), group, i, classes),
             };
             *result = row.compare(to, group.labels[i], scale * group.scale[i], entropies);
         }

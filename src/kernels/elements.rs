@@ -6,7 +6,7 @@
 use super::Kernel;
 use super::gradient::sum_of;
 use super::group::Group;
-use super::group_rows::{GroupRows, GroupRowsMut};
+use super::group_rows::{GroupRows, GroupRowsMut, row_if_any, row_mut_if_any};
 use crate::numbers::factor::narrow;
 use crate::numbers::math::{exp, ln, ln_1p};
 use crate::simd::{LANES, Simd};
@@ -107,10 +107,10 @@ impl Elements<'_> {
             let (inputs, targets) = (self.inputs.row(group, i, classes), self.targets.row(group, i, classes));
             let [weights, positive, upstream] = [self.weights, self.positive, self.upstream].map(
                 #[inline(always)]
-                |rows| rows.map(|rows| rows.row(group, i, classes)),
+                |rows| row_if_any(rows.as_ref(), group, i, classes),
             );
-            let mut losses = to_losses.as_mut().map(|rows| rows.row_mut(group, i, classes));
-            let mut gradient = to_gradient.as_mut().map(|rows| rows.row_mut(group, i, classes));
+            let mut losses = row_mut_if_any(to_losses.as_mut(), group, i, classes);
+            let mut gradient = row_mut_if_any(to_gradient.as_mut(), group, i, classes);
             let mut sums = [0.0; LANES];
             for start in (0..classes).step_by(LANES) {
                 let len = (classes - start).min(LANES);

@@ -23,7 +23,7 @@ impl<'a> GroupRows<'a> {
     #[inline(always)]
     pub(crate) fn row(&self, group: &Group, i: usize, classes: usize) -> &'a [f32] {
         match self {
-            Self::InView(values) => row_of(values, group.rows[i]),
+            Self::InView(values) => values.row(group.rows[i]),
             Self::Copied(values) => &values[i * classes..][..classes],
         }
     }
@@ -34,21 +34,31 @@ impl GroupRowsMut<'_> {
     #[inline(always)]
     pub(crate) fn row_mut(&mut self, group: &Group, i: usize, classes: usize) -> &mut [f32] {
         match self {
-            Self::InView(values) => row_of_mut(values, group.rows[i]),
+            Self::InView(values) => values.row_mut(group.rows[i]),
             Self::Copied(values) => &mut values[i * classes..][..classes],
         }
     }
 }
 
-/// A row of a view. Out of line: the compiler would take its checks out of the loops over rows, also those of views that are
-/// not there.
+/// A row of those that there may be. Out of line: the compiler would take the checks of views out of the loops over rows, also
+/// of those that are not there.
 #[inline(never)]
-fn row_of<'a>(values: &Strided<'a>, row: usize) -> &'a [f32] {
-    values.row(row)
+pub(crate) fn row_if_any<'a>(
+    rows: Option<&GroupRows<'a>>,
+    group: &Group,
+    i: usize,
+    classes: usize,
+) -> Option<&'a [f32]> {
+    rows.map(|rows| rows.row(group, i, classes))
 }
 
-/// As [`row_of`].
+/// As [`row_if_any`], to be written.
 #[inline(never)]
-fn row_of_mut<'b>(values: &'b mut StridedMut<'_>, row: usize) -> &'b mut [f32] {
-    values.row_mut(row)
+pub(crate) fn row_mut_if_any<'b>(
+    rows: Option<&'b mut GroupRowsMut<'_>>,
+    group: &Group,
+    i: usize,
+    classes: usize,
+) -> Option<&'b mut [f32]> {
+    rows.map(|rows| rows.row_mut(group, i, classes))
 }

@@ -5,7 +5,7 @@
 use super::Kernel;
 use super::gradient::sum_of;
 use super::group::Group;
-use super::group_rows::{GroupRows, GroupRowsMut};
+use super::group_rows::{GroupRows, GroupRowsMut, row_if_any, row_mut_if_any};
 use super::likelihood::Likelihood;
 use crate::numbers::factor::narrow;
 use crate::numbers::log_sum_exp::weighed;
@@ -55,12 +55,12 @@ impl Kernel for RowLosses<'_> {
             let row = Row {
                 inputs: inputs.row(group, i, classes),
                 label: group.labels[i],
-                dense: dense.map(|dense| dense.row(group, i, classes)),
+                dense: row_if_any(dense.as_ref(), group, i, classes),
                 class_weights,
                 weight: group.weight[i],
                 scale: group.scale[i],
             };
-            let gradient = gradient.as_mut().map(|gradient| gradient.row_mut(group, i, classes));
+            let gradient = row_mut_if_any(gradient.as_mut(), group, i, classes);
             *loss = match formula {
                 RowFormula::Hinge(hinge) => hinge.row(row, gradient),
                 RowFormula::Likelihood(likelihood) => likelihood.row(row, gradient),
