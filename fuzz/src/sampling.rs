@@ -5,7 +5,7 @@ use xent::{Backend, Rows, Sampler, TokenLogProbs, TokenOutputs, Truncation};
 
 use super::logits::{Layout, ROWS, Row};
 use super::oracle::{CONTRACT, bound};
-use super::race::{candidates, score};
+use super::race::{candidates_of, score};
 use super::same::{Fused, UNTOUCHED, VALID, assert_same, in_pools};
 use super::{reference, ulp};
 
@@ -76,17 +76,17 @@ impl SamplingInput {
                 assert_eq!(read(alone, sampler).0[0], both[0].0[i], "alone, on {backend}");
                 let cuts = [(0, 1.0, 0.0), (self.top_k.into(), top_p, min_p)];
                 for ((ids, logs), cut) in both.iter().zip(cuts) {
-                    self.assert_row(backend, &logits, (position, cut), ids[i], logs[i]);
+                    self.assert_row(backend, [row, &logits], (position, cut), ids[i], logs[i]);
                 }
             }
         }
     }
 
-    /// Asserts what one row gives.
+    /// Asserts what one row gives: its logits are compared as they are given, and drawn as they are after the temperature.
     fn assert_row(
         &self,
         backend: Backend,
-        logits: &[f32],
+        [given, logits]: [&[f32]; 2],
         (position, (top_k, top_p, min_p)): (u64, (usize, f64, f64)),
         id: u32,
         log: f32,
@@ -99,8 +99,8 @@ impl SamplingInput {
         let want = reference::log_softmax(logits)[id as usize];
         assert!(ulp::error(log, want) <= bound(backend, CONTRACT), "{backend}: {log:e}, not {want:e}");
         // A mass is off by what rounding does to it, and next to a limit that can be one class more or less.
-        let least = candidates(logits, (top_k, top_p * (1.0 - 1e-5), min_p * (1.0 + 1e-5)));
-        let most = candidates(logits, (top_k, top_p * (1.0 + 1e-5), min_p * (1.0 - 1e-5)));
+        let least = candidates_of(given, logits, (top_k, top_p * (1.0 - 1e-5), min_p * (1.0 + 1e-5)));
+        let most = candidates_of(given, logits, (top_k, top_p * (1.0 + 1e-5), min_p * (1.0 - 1e-5)));
         assert!(most.contains(&(id as usize)), "{backend}: {id} is cut off");
         let of = |class: usize| score(logits[class], self.seed, position, u32::try_from(class).expect("few"));
         let best = least.into_iter().map(of).fold(f64::NEG_INFINITY, f64::max);

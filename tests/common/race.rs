@@ -37,9 +37,14 @@ pub fn score(logit: f32, seed: u64, position: u64, class: u32) -> f64 {
 /// The classes that can be drawn: of the `top_k` largest logits, unless that is 0, the fewest that have the share `top_p` of
 /// their mass; and of these, those with `min_p` times the probability of the first.
 pub fn candidates(logits: &[f32], truncation: (usize, f64, f64)) -> Vec<usize> {
+    candidates_of(logits, logits, truncation)
+}
+
+/// The same where a temperature has made equal logits of different ones: `given` says which is the larger.
+pub fn candidates_of(given: &[f32], logits: &[f32], truncation: (usize, f64, f64)) -> Vec<usize> {
     let (top_k, top_p, min_p) = truncation;
     let mut classes: Vec<usize> = (0..logits.len()).filter(|&i| logits[i] > f32::NEG_INFINITY).collect();
-    classes.sort_by(|&a, &b| logits[b].total_cmp(&logits[a]).then(a.cmp(&b)));
+    classes.sort_by(|&a, &b| given[b].total_cmp(&given[a]).then(a.cmp(&b)));
     if top_k > 0 {
         classes.truncate(top_k);
     }
