@@ -95,7 +95,7 @@ pub(crate) fn cross_entropy<'py>(
     out: Option<Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let options = Options { reduction, ignore_index, label_smoothing, z_loss, soft_cap, temperature };
-    let Pass { logits, compared, axis } = Pass::of_arrays(logits, labels, weight, axis)?;
+    let Pass { logits, compared, axis } = Pass::new(Array::new, logits, labels, weight, axis)?;
     let (mut copied, mut copies) = (Copied::default(), ComparedCopies::default());
     let view = logits.rows(axis, &mut copied)?;
     let (targets, weight) = compared.views(axis, &mut copies)?;
@@ -143,7 +143,7 @@ pub(crate) fn loss_and_grad<'py>(
     out: Option<Bound<'py, PyAny>>,
 ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
     let options = Options { reduction, ignore_index, label_smoothing, z_loss, soft_cap, temperature };
-    let Pass { logits, compared, axis } = Pass::of_arrays(logits, labels, weight, axis)?;
+    let Pass { logits, compared, axis } = Pass::new(Array::new, logits, labels, weight, axis)?;
     let mut gradient = Output::new::<f32>(py, "out", out, logits.shape())?;
     let in_place = gradient.array.is_same(&logits);
     if !in_place {
@@ -212,7 +212,7 @@ pub(crate) fn forward<'py>(
     out: &Bound<'py, PyAny>,
     save: bool,
 ) -> PyResult<Option<Saved>> {
-    let pass = Pass::of_tensors(logits, labels, weight, axis)?;
+    let pass = Pass::new(Array::of_dlpack, logits, labels, weight, axis.try_into()?)?;
     let mut out = Array::of_dlpack("out", out)?;
     let options = Options { reduction, ignore_index, label_smoothing, ..Options::default() };
     let (mut copied, mut copies) = (Copied::default(), ComparedCopies::default());
@@ -249,7 +249,7 @@ pub(crate) fn backward<'py>(
     out: Option<&Bound<'py, PyAny>>,
     labels_out: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<()> {
-    let pass = Pass::of_tensors(logits, labels, weight, axis)?;
+    let pass = Pass::new(Array::of_dlpack, logits, labels, weight, axis.try_into()?)?;
     let upstream = Array::of_dlpack("upstream gradient", upstream)?;
     let options = Options { reduction, ignore_index, label_smoothing, ..Options::default() };
     let (mut copied, mut copies, mut copied_upstream) =
@@ -293,31 +293,19 @@ struct Pass<'py> {
 }
 
 impl<'py> Pass<'py> {
-    /// Of whatever is an array.
-    fn of_arrays(
+    /// Of objects that `array` reads: [`Array::new`], or [`Array::of_dlpack`] for tensors, whether or not they require a
+    /// gradient.
+    fn new(
+        array: impl Fn(&'static str, &Bound<'py, PyAny>) -> PyResult<Array<'py>>,
         logits: &Bound<'py, PyAny>,
         labels: &Bound<'py, PyAny>,
         weight: Option<&Bound<'py, PyAny>>,
         axis: isize,
     ) -> PyResult<Self> {
-        let logits = Array::new("logits", logits)?;
+        let logits = array("logits", logits)?;
         let axis = logits.axis(axis)?;
-        let (labels, weight) = (Array::new("labels", labels)?, Array::option("class weights", weight)?);
-        let compared = Compared::new(labels, weight, logits.shape(), axis)?;
-        Ok(Self { logits, compared, axis })
-    }
-
-    /// Of tensors, whether or not they require a gradient.
-    fn of_tensors(
-        logits: &Bound<'py, PyAny>,
-        labels: &Bound<'py, PyAny>,
-        weight: Option<&Bound<'py, PyAny>>,
-        axis: usize,
-    ) -> PyResult<Self> {
-        let logits = Array::of_dlpack("logits", logits)?;
-        let axis = logits.axis(axis.try_into()?)?;
-        let labels = Array::of_dlpack("labels", labels)?;
-        let weight = weight.map(|weight| Array::of_dlpack("class weights", weight)).transpose()?;
+        let labels = array("labels", labels)?;
+        let weight = weight.map(|weight| array("class weights", weight)).transpose()?;
         let compared = Compared::new(labels, weight, logits.shape(), axis)?;
         Ok(Self { logits, compared, axis })
     }
