@@ -200,6 +200,10 @@ impl Few {
         tiles: &mut [[f32; LANES]],
         slopes: &mut Vec<[f64; LANES]>,
     ) {
+        // As in a row that is mapped.
+        if map.mask != Mask::None {
+            mask_tiles(map.mask, groups, tiles, self.classes);
+        }
         if self.slopes {
             slopes.resize(slopes.len().max(tiles.len()), [0.0; LANES]);
         }
@@ -211,9 +215,6 @@ impl Few {
             logits: tiles,
             slopes,
         });
-        if map.mask != Mask::None {
-            mask_tiles(map.mask, groups, tiles, self.classes);
-        }
     }
 
     /// Turns sums into losses, and into the coefficients of results.

@@ -110,13 +110,14 @@ impl Kernel for MapRow<'_> {
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
         let Self { map, row, classes, logits, slopes } = self;
+        // Before anything else: the slope of a masked class is 0 then, also where its logit is NaN.
+        map.mask.fill(row, &mut logits.as_flattened_mut()[..classes], f32::NEG_INFINITY);
         if map.makes_ties() {
             let mut slopes = slopes.iter_mut();
             for line in &mut *logits {
                 map_lanes(simd, map, line, slopes.next());
             }
         }
-        map.mask.fill(row, &mut logits.as_flattened_mut()[..classes], f32::NEG_INFINITY);
     }
 }
 

@@ -50,8 +50,8 @@ impl Composite<'_> {
         let map = |(&x, &keep): (&f32, &bool)| {
             let wide = f64::from(x);
             let (z, slope) = match self.cap {
-                // Infinities stay what they are.
-                Some(_) if x.is_infinite() => (wide, 0.0),
+                // Infinities stay what they are, and what a masked class holds does not matter.
+                Some(_) if x.is_infinite() || !keep => (wide, 0.0),
                 Some(cap) => (cap * (wide / cap).tanh(), (wide / cap).cosh().powi(-2)),
                 None => (wide, 1.0),
             };

@@ -1,8 +1,8 @@
 //! The edges of options, each with what it is in other libraries.
 
 use xent::{
-    CrossEntropy, Denominator, DenseGradient, EmptyMean, Error, Reduction, Rows, Smoothing, Statistics,
-    Targets,
+    CrossEntropy, Denominator, DenseGradient, EmptyMean, EmptyRows, Error, Reduction, Rows, Smoothing,
+    Statistics, Targets,
 };
 
 use crate::common::{assert_same_bits, backends};
@@ -115,6 +115,32 @@ fn a_masked_class_stays_one_after_a_cap() {
     gives(capped, (&[0_u8]).into(), &[0.0, INF, 0.0], 3, (&[NAN], &[NAN; 3]));
     // Far beyond the cap nothing is left of the slope.
     gives(capped, (&[0_u8]).into(), &[1e9, -1e9], 2, (&[2.061_153_7e-9], &[0.0, 0.0]));
+}
+
+#[test]
+fn what_a_masked_class_holds_does_not_matter_to_a_cap() {
+    let capped = CrossEntropy::new().soft_cap(10.0).expect("a cap").empty_rows(EmptyRows::Zero);
+    for classes in [3, 70, 1000] {
+        // Twenty rows, of which the last has no other class.
+        let mask: Vec<bool> = (0..20 * classes).map(|i| i < 19 * classes && i % classes != 1).collect();
+        let logits: Vec<f32> = (0..20 * classes).map(|i| if mask[i] { 0.25 } else { 0.0 }).collect();
+        let junk: Vec<f32> = logits.iter().map(|x| if *x == 0.0 { NAN } else { *x }).collect();
+        let per_row = capped.row_class_masks(&mask);
+        let shared = capped.class_mask(&mask[..classes]);
+        for backend in backends() {
+            for (masked, rows) in [(per_row, 20), (shared, 19)] {
+                let of = |values| {
+                    let view = Rows::new(values, rows, classes).expect("a matrix").with_backend(backend);
+                    masked.loss_and_gradient(&vec![0_u8; rows], view).expect("a valid call")
+                };
+                let ((want, gradient), (got, other)) =
+                    (of(&logits[..rows * classes]), of(&junk[..rows * classes]));
+                assert!(gradient.iter().all(|x| x.is_finite()), "{backend}");
+                assert_same_bits("losses", &got.rows, &want.rows);
+                assert_same_bits("gradient", &other, &gradient);
+            }
+        }
+    }
 }
 
 #[test]
