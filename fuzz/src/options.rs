@@ -364,10 +364,8 @@ impl Taken<'_> {
 
     /// Whether nothing of a row takes part: all logits are `-inf`, or become that, or are masked.
     fn is_empty(&self, row: usize, logits: &[f32]) -> bool {
-        let keep = self.of_row(row, logits.len(), false).keep;
-        let lost =
-            |x: f32| x == f32::NEG_INFINITY || ulp::round(f64::from(x) * self.scale) == f32::NEG_INFINITY;
-        logits.iter().zip(keep).all(|(&x, keep)| !keep || lost(x))
+        let (mapped, _) = self.of_row(row, logits.len(), false).mapped(logits);
+        mapped.iter().all(|&z| z == f32::NEG_INFINITY)
     }
 
     /// Whether the oracle can tell of these numbers in f64, naively.
