@@ -6,9 +6,10 @@ use super::rows::{BEYOND_NEAR, FEW, Groups, Lines};
 use super::scratch::Scratch;
 use super::settle;
 use super::total::Total;
-use crate::kernels::columns::SumColumns;
+use crate::kernels::columns::{ColumnSums, SumColumns};
 use crate::kernels::group::Group;
-use crate::kernels::tile_ends::LargestOfTiles;
+use crate::kernels::rows::PART;
+use crate::kernels::tile_ends::MaxOfTile;
 use crate::kernels::tiles::{COLUMNS, LoadTiles};
 use crate::kernels::write_tiles::WriteTiles;
 use crate::numbers::exp::Reference;
@@ -21,7 +22,8 @@ const COPIED: usize = 4096;
 /// Whether the rows of a call may be read as columns: of ordinary rows all that it asks for follows from their sums.
 pub(super) fn suits(call: &Call<'_>) -> bool {
     let (logits, classes) = (call.inputs.logits.share(), call.inputs.classes());
-    let logarithms = call.inputs.work == Work::LogSoftmax && settle::leaves_out_largest(classes);
+    // Whose sums are at hand lane by lane.
+    let logarithms = call.inputs.work == Work::LogSoftmax && classes <= PART;
     classes > FEW
         && logits.layout().stride == 1
         && logits.layout().class_step != 1
@@ -37,6 +39,7 @@ pub(super) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch) -> T
     let at_once = if far { (COPIED / classes).clamp(1, COLUMNS) } else { 1 };
     let mut batch = core::mem::take(&mut scratch.groups);
     batch.resize_with(batch.len().max(at_once), || Group::EMPTY);
+    scratch.column_sums.resize_with(scratch.column_sums.len().max(at_once), || ColumnSums::EMPTY);
     for group in &mut batch {
         group.len = 0;
     }
@@ -59,10 +62,10 @@ impl Groups {
             }
             return;
         }
-        let lines = Lines { logits: [&[]; LANES], halves: None, labels: None };
-        for group in &mut *batch {
-            group.max = [0.0; LANES];
+        for (i, group) in batch.iter_mut().enumerate() {
             group.ends.refer_to(&[Reference::TAME; LANES]);
+            let tile = scratch.tiles.get(i * self.classes..(i + 1) * self.classes).unwrap_or_default();
+            let lines = Lines { columns: Some((tile, &scratch.column_sums[i])), ..Lines::EMPTY };
             settle::settle(self, &call.inputs, &mut call.outputs, group, &lines, &[]);
         }
         let formula = settle::formula(&call.inputs, false);
@@ -81,7 +84,7 @@ impl Groups {
         copied: bool,
         scratch: &mut Scratch,
     ) -> bool {
-        let Scratch { tiles, largest, lines, .. } = scratch;
+        let Scratch { tiles, lines, column_sums: sums, .. } = scratch;
         let (token, classes, logits) = (self.token, self.classes, call.inputs.logits.share());
         if !batch.iter().all(Group::scales_are_ordinary) {
             return false;
@@ -96,14 +99,7 @@ impl Groups {
         if copied {
             token.run(LoadTiles { from: logits, groups: batch, tiles, lines });
         }
-        if logarithms {
-            largest.resize(largest.len().max(batch.len()), [0; LANES]);
-            token.run(LargestOfTiles { tiles, classes, to: largest });
-        }
         for (i, group) in batch.iter_mut().enumerate() {
-            if logarithms {
-                group.labels = largest[i];
-            }
             for (i, logit) in group.ends.logit.iter_mut().enumerate() {
                 let label = group.labels[i];
                 *logit = if label < classes { logits.get(group.rows[i], label) } else { f32::NEG_INFINITY };
@@ -111,7 +107,12 @@ impl Groups {
             let from = if copied { None } else { logits.columns(&group.rows, group.len) };
             let tile = tiles.get_mut(i * classes..(i + 1) * classes).unwrap_or_default();
             let keep = self.writes && !logarithms;
-            let tame = token.run(SumColumns { from, classes, group, tile, keep });
+            group.max = [0.0; LANES];
+            if logarithms {
+                token.run(MaxOfTile { tile, to: &mut group.max });
+            }
+            let sums = &mut sums[i];
+            let tame = token.run(SumColumns { from, classes, group, tile, keep, sums });
             if !tame || !(0..LANES).all(|i| self.tame.holds(group.ends.rest[i], group.ends.logit[i])) {
                 return false;
             }

@@ -5,7 +5,7 @@ mod rows;
 use self::rows::{log_sum_exp, map_labels, save, settle_empty, take_sums, write_special};
 use super::call::{Call, Work};
 use super::options::{Sums, set};
-use super::rows::{ENOUGH, FEW, make_room};
+use super::rows::{BEYOND_NEAR, ENOUGH, FEW, make_room};
 use super::scratch::Scratch;
 use super::settle::mark_special;
 use super::total::Total;
@@ -22,7 +22,7 @@ use crate::kernels::write::{Formula, WriteRows};
 use crate::kernels::write_tiles::WriteTiles;
 use crate::numbers::exp::Reference;
 use crate::numbers::log_sum_exp::Apart;
-use crate::simd::strided::Strided;
+use crate::simd::strided::{Ahead, Strided};
 use crate::simd::{LANES, Token};
 
 /// Class vectors that are on their way at once: these stay in the nearest cache.
@@ -75,6 +75,8 @@ struct Few {
     slopes: bool,
     saves: bool,
     writes: bool,
+    /// Where a batch's results go, and where the next one comes from, if that is far.
+    ahead: [Option<Ahead>; 2],
     losses: LossSum,
 }
 
@@ -106,8 +108,10 @@ pub(super) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch) -> T
         && matches!(call.outputs.sums, Sums::Discard);
     let lone = rows < ENOUGH && alone && slices() && call.inputs.map.is_none();
     let (losses, slopes) = (LossSum::EMPTY, writes && call.has_slopes());
-    let mut few = Few { token, classes, work, left_out, weighs, lone, slopes, saves, writes, losses };
+    let mut few =
+        Few { token, classes, work, left_out, weighs, lone, slopes, saves, writes, ahead: [None; 2], losses };
     let at_once = ((NEAR / classes).clamp(2, TILES) & !1).min(rows.div_ceil(LANES));
+    let far = call.all_rows.saturating_mul(classes) >= BEYOND_NEAR;
     let room = at_once * classes.max(if lone { LONE } else { 0 });
     scratch.tiles.resize(scratch.tiles.len().max(room), [0.0; LANES]);
     if weighs {
@@ -127,6 +131,10 @@ pub(super) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch) -> T
     while first < rows {
         let used;
         (first, used) = call.collect_groups(first, &mut groups[..at_once]);
+        if far {
+            let results = call.results.as_ref().and_then(|results| results.share().ahead(groups[0].rows[0]));
+            few.ahead = [results, call.inputs.logits.share().ahead(first)];
+        }
         if used > 0 {
             few.batch(call, &mut groups[..used], scratch);
         }
@@ -167,7 +175,8 @@ impl Few {
                 token.run(WeighTiles { groups, tiles, labels, classes, masses });
             }
             let keep = self.writes && self.work != Work::LogSoftmax;
-            token.run(SumTiles { groups, tiles, classes, labels: self.left_out != LeftOut::Nothing, keep });
+            let (labels, ahead) = (self.left_out != LeftOut::Nothing, self.ahead);
+            token.run(SumTiles { groups, tiles, classes, labels, keep, ahead });
         }
         if let Sums::Saved(sums) = &call.outputs.sums {
             take_sums(groups, sums);

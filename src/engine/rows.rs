@@ -15,7 +15,7 @@ use super::{columns, few, long, stream};
 use crate::kernels::gather::{Gather, Scatter};
 use crate::kernels::group::{Group, LossSum, NO_LABEL, Special};
 use crate::kernels::map::{MapRow, Multiply};
-use crate::kernels::rows::{RowSum, STEP};
+use crate::kernels::rows::{PART, RowSum, STEP};
 use crate::kernels::write::{Formula, WriteLogs, WriteRow, WriteRows};
 use crate::simd::half::Half;
 use crate::simd::strided::StridedMut;
@@ -26,6 +26,9 @@ pub(crate) const FEW: usize = 63;
 
 /// Logits of a group whose terms are kept: these stay in the nearest cache until results are written.
 const NEAR: usize = 4096;
+
+/// Logits of a group that are read again from the next cache, where no terms are kept.
+const NEAR_LOGITS: usize = 4 * NEAR;
 
 /// Logits of a group that is copied: these stay in the next cache.
 const COPIED: usize = 128 * 1024;
@@ -86,13 +89,15 @@ pub(super) struct Groups {
     pub(super) writes: bool,
     pub(super) losses: LossSum,
     pub(super) tame: Tame,
+    /// Whether `sums` are those of the group's rows, each read in one piece.
+    pub(super) sums_are_whole: bool,
     /// How far the places of results are from the logits of a group's rows, where they are asked for before they are needed.
     ahead: [usize; LANES],
-    sums: Vec<RowSum>,
+    pub(super) sums: Vec<RowSum>,
     /// Of rows of few classes.
     tile: Vec<[f32; LANES]>,
     /// For a row that is read by itself.
-    spare: Vec<Group>,
+    pub(super) spare: Vec<Group>,
 }
 
 impl Groups {
@@ -117,6 +122,8 @@ impl Groups {
         let columns = source.layout().class_step != 1 || (writes && call.destination_step() != 1);
         let at_once = if columns {
             (COPIED / classes).clamp(LANES / 4, LANES)
+        } else if inputs.work == Work::LogSoftmax && !copies {
+            (NEAR_LOGITS / classes).clamp(1, LANES)
         } else if writes || copies || copies_labels {
             (NEAR / classes).clamp(1, LANES)
         } else {
@@ -137,6 +144,7 @@ impl Groups {
             writes,
             losses: LossSum::EMPTY,
             tame: Tame::new(classes),
+            sums_are_whole: join.is_none() && classes <= PART,
             ahead: [0; LANES],
             sums: core::mem::take(sums),
             tile,
@@ -180,12 +188,12 @@ impl Groups {
             uniform = settle::make_labels(self, call, group, &logits, labels, masses);
         }
         let halves = self.half_lines(inputs, group);
-        let view = Lines { logits, halves, labels: self.label_lines(inputs, group, labels) };
+        let view = Lines { logits, columns: None, halves, labels: self.label_lines(inputs, group, labels) };
         if self.halves.is_none() && call.all_rows.saturating_mul(self.classes) >= BEYOND_NEAR {
             self.ask_for_results(call.results.as_ref(), group, &logits);
         }
         let of_logits = matches!(inputs.work, Work::LogSoftmax | Work::LabelGradient(_));
-        if of_logits && settle::leaves_out_largest(self.classes) {
+        if of_logits && self.classes <= FEW {
             settle::label_largest(self, group, &view.logits);
         }
         let keep = self.writes && !of_logits;

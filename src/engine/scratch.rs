@@ -2,6 +2,7 @@
 
 use super::settle::Masses;
 use super::tokens::Run;
+use crate::kernels::columns::ColumnSums;
 use crate::kernels::group::Group;
 use crate::kernels::rows::RowSum;
 use crate::kernels::tile_ends::TileMass;
@@ -34,6 +35,7 @@ pub(crate) struct Scratch {
     /// Sums of the rows of a group, and of the parts of a long row.
     pub(crate) sums: Vec<RowSum>,
     pub(crate) parts: Vec<RowSum>,
+    pub(crate) column_sums: Vec<ColumnSums>,
     pub(crate) masses: Vec<Masses>,
     /// What is large in a row, of each thread that reads a part of it, and the sums of its parts.
     pub(crate) runs: Vec<Run>,

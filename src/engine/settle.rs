@@ -9,7 +9,7 @@ mod statistics;
 
 pub(crate) use self::labels::Masses;
 pub(super) use self::labels::make_labels;
-pub(super) use self::logarithms::{label_largest, leaves_out_largest};
+pub(super) use self::logarithms::label_largest;
 use self::logarithms::{log_sum_exp, logarithms};
 use self::statistics::{entropy, save, statistics};
 pub(super) use self::statistics::{first_of_largest, saved};

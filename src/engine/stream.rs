@@ -37,6 +37,7 @@ struct Before {
 
 pub(super) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch) -> Total {
     let mut groups = Groups::new(token, call, None, scratch);
+    groups.sums_are_whole = false;
     let rows = call.inputs.rows();
     let stride = groups.stride;
     // Logarithms are made of logits, which are read again.
@@ -88,7 +89,7 @@ pub(super) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch) -> T
         group.ends.rest[0] = sum.total;
         group.max[0] = 0.0;
         let mut references = [Reference::TAME; LANES];
-        let mut lines = Lines { logits: [&[]; LANES], halves: None, labels: None };
+        let mut lines = Lines::EMPTY;
         lines.logits[0] = logits;
         if too_large(&seen) || !groups.tame.holds(sum.total, group.ends.logit[0]) {
             let kept = if of_logits { &mut [] } else { &mut *terms };

@@ -22,11 +22,12 @@ pub(crate) struct SumColumns<'a> {
     /// One array per class, where terms are kept, if they are.
     pub(crate) tile: &'a mut [[f32; LANES]],
     pub(crate) keep: bool,
+    pub(crate) sums: &'a mut ColumnSums,
 }
 
 /// The sums of sixteen rows: one vector of rows for each lane of `RowSum`.
 #[repr(align(64))]
-struct ColumnSums {
+pub(crate) struct ColumnSums {
     high: [[f32; LANES]; LANES],
     low: [[f32; LANES]; LANES],
     total: [f64; LANES],
@@ -37,14 +38,13 @@ impl Kernel for SumColumns<'_> {
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) -> bool {
-        let Self { from, classes, group, tile, keep } = self;
-        let zeros = [[0.0; LANES]; LANES];
-        let mut sums = ColumnSums { high: zeros, low: zeros, total: [0.0; LANES] };
+        let Self { from, classes, group, tile, keep, sums } = self;
+        *sums = ColumnSums::EMPTY;
         let mut all = Adder { simd, from, classes, group: &*group, seen: [ROUNDER; LANES] };
         if keep {
-            all.read::<true>(&mut sums, tile);
+            all.read::<true>(sums, tile);
         } else {
-            all.read::<false>(&mut sums, tile);
+            all.read::<false>(sums, tile);
         }
         let seen = all.seen;
         group.ends.rest = sums.total;
@@ -76,13 +76,16 @@ impl<S: Simd> Adder<'_, S> {
             }
             // As in rows of one block, labels are taken out of the powers; of more, out of the logits.
             let labelled = labels.iter().fold(false, |any, label| any | (label / STEP == start / STEP));
-            match (labelled, classes > BLOCK) {
-                (false, _) => self.step::<KEEP, false, false>(start, sums, tile),
-                (true, false) => self.step::<KEEP, true, false>(start, sums, tile),
-                (true, true) => self.step::<KEEP, false, true>(start, sums, tile),
+            match (classes - start >= STEP, labelled, classes > BLOCK) {
+                (false, _, false) => self.last_step::<KEEP, true, false>(start, sums, tile),
+                (false, _, true) => self.last_step::<KEEP, false, true>(start, sums, tile),
+                (true, false, _) => self.step::<KEEP, false, false>(start, sums, tile),
+                (true, true, false) => self.step::<KEEP, true, false>(start, sums, tile),
+                (true, true, true) => self.step::<KEEP, false, true>(start, sums, tile),
             }
         }
-        sums.close(self.simd);
+        // What the lanes hold stays at hand.
+        sums.total = sums.total(self.simd);
     }
 
     /// Notes the bits of the labels' terms.
@@ -96,7 +99,7 @@ impl<S: Simd> Adder<'_, S> {
         }
     }
 
-    /// Adds the terms of 64 classes, or of the last of a row.
+    /// Adds the terms of 64 classes.
     #[inline(always)]
     fn step<const KEEP: bool, const MASK: bool, const LEAVE_OUT: bool>(
         &mut self,
@@ -104,51 +107,90 @@ impl<S: Simd> Adder<'_, S> {
         sums: &mut ColumnSums,
         tile: &mut [[f32; LANES]],
     ) {
+        for lane in 0..LANES {
+            self.lane::<KEEP, MASK, LEAVE_OUT, 4>(start, lane, sums, tile);
+        }
+    }
+
+    /// Adds the terms of the classes after the last whole step: what there is of them for each lane.
+    #[inline(always)]
+    fn last_step<const KEEP: bool, const MASK: bool, const LEAVE_OUT: bool>(
+        &mut self,
+        start: usize,
+        sums: &mut ColumnSums,
+        tile: &mut [[f32; LANES]],
+    ) {
+        for lane in 0..LANES.min(self.classes - start) {
+            match (self.classes - start - lane).div_ceil(LANES) {
+                1 => self.lane::<KEEP, MASK, LEAVE_OUT, 1>(start, lane, sums, tile),
+                2 => self.lane::<KEEP, MASK, LEAVE_OUT, 2>(start, lane, sums, tile),
+                _ => self.lane::<KEEP, MASK, LEAVE_OUT, 4>(start, lane, sums, tile),
+            }
+        }
+    }
+
+    /// Adds the terms of up to `N` classes, sixteen apart, to the sums of a lane.
+    #[inline(always)]
+    fn lane<const KEEP: bool, const MASK: bool, const LEAVE_OUT: bool, const N: usize>(
+        &mut self,
+        start: usize,
+        lane: usize,
+        sums: &mut ColumnSums,
+        tile: &mut [[f32; LANES]],
+    ) {
         let (simd, from) = (self.simd, &self.from);
         let exp = Exp::new(simd);
-        let references = [LaneReference::splat(simd, Reference::TAME); 4];
+        let references = [LaneReference::splat(simd, Reference::TAME); N];
         let labels = self.group.labels.map(class_bits);
-        let none = simd.splat(f32::NEG_INFINITY);
-        for (lane, (high, low)) in sums.high.iter_mut().zip(&mut sums.low).enumerate() {
-            for part in 0..S::PARTS {
-                let label = simd.load(&labels, part);
-                let mut x = [none; 4];
-                for (i, x) in x.iter_mut().enumerate() {
-                    let class = start + i * LANES + lane;
-                    if class < self.classes {
-                        let column = if let Some(from) = from { from.at(class) } else { &tile[class] };
-                        *x = simd.load(column, part);
-                        if LEAVE_OUT {
-                            *x = leave_out(simd, *x, simd.splat(class_bits(class)), label);
-                        }
+        let (high, low) = (&mut sums.high[lane], &mut sums.low[lane]);
+        for part in 0..S::PARTS {
+            let label = simd.load(&labels, part);
+            let mut x = [simd.splat(f32::NEG_INFINITY); N];
+            for (i, x) in x.iter_mut().enumerate() {
+                let class = start + i * LANES + lane;
+                if class < self.classes {
+                    let column = if let Some(from) = from { from.at(class) } else { &tile[class] };
+                    *x = simd.load(column, part);
+                    if LEAVE_OUT {
+                        *x = leave_out(simd, *x, simd.splat(class_bits(class)), label);
                     }
                 }
-                let Parts { mut power, q, shifted } = exp.parts(x, &references);
-                let mut seen = simd.load(&self.seen, part);
-                for (i, shifted) in shifted.into_iter().enumerate() {
-                    seen = seen.or(shifted);
-                    let class = start + i * LANES + lane;
-                    if KEEP && let Some(to) = tile.get_mut(class) {
-                        power[i].mul_add(q[i], power[i]).store(to, part);
-                    }
-                    if MASK {
-                        power[i] = power[i].zero_where_same(simd.splat(class_bits(class)), label);
-                    }
-                }
-                seen.store(&mut self.seen, part);
-                let (mut a, mut b) = (simd.load(high, part), simd.load(low, part));
-                add(&mut a, &mut b, power, beyond(simd, &power, &q));
-                a.store(high, part);
-                b.store(low, part);
             }
+            let Parts { mut power, q, shifted } = exp.parts(x, &references);
+            let mut seen = simd.load(&self.seen, part);
+            for (i, shifted) in shifted.into_iter().enumerate() {
+                seen = seen.or(shifted);
+                let class = start + i * LANES + lane;
+                if KEEP && let Some(to) = tile.get_mut(class) {
+                    power[i].mul_add(q[i], power[i]).store(to, part);
+                }
+                if MASK {
+                    power[i] = power[i].zero_where_same(simd.splat(class_bits(class)), label);
+                }
+            }
+            seen.store(&mut self.seen, part);
+            let (mut a, mut b) = (simd.load(high, part), simd.load(low, part));
+            add(&mut a, &mut b, power, beyond(simd, &power, &q));
+            a.store(high, part);
+            b.store(low, part);
         }
     }
 }
 
 impl ColumnSums {
-    /// Adds what the lanes hold to the totals, in the order of [`Simd::sum_lanes`].
+    pub(crate) const EMPTY: Self =
+        Self { high: [[0.0; LANES]; LANES], low: [[0.0; LANES]; LANES], total: [0.0; LANES] };
+
+    /// Adds what the lanes hold to the totals.
     #[inline(always)]
     fn close<S: Simd>(&mut self, simd: S) {
+        *self = Self { total: self.total(simd), ..Self::EMPTY };
+    }
+
+    /// The totals and what the lanes hold, added in the order of [`Simd::sum_lanes`].
+    #[inline(always)]
+    pub(super) fn total<S: Simd>(&self, simd: S) -> [f64; LANES] {
+        let mut total = self.total;
         for part in 0..S::WIDE_PARTS {
             let mut all = [simd.splat_wide(0.0); LANES];
             for (all, (high, low)) in all.iter_mut().zip(self.high.iter().zip(&self.low)) {
@@ -161,8 +203,18 @@ impl ColumnSums {
                 }
                 width /= 2;
             }
-            (simd.load_wide(&self.total, part) + all[0]).store(&mut self.total, part);
+            (simd.load_wide(&self.total, part) + all[0]).store(&mut total, part);
         }
-        (self.high, self.low) = ([[0.0; LANES]; LANES], [[0.0; LANES]; LANES]);
+        total
+    }
+
+    /// What the lanes hold, to be added once more.
+    pub(super) fn of_lanes(&self) -> Self {
+        Self { high: self.high, low: self.low, total: [0.0; LANES] }
+    }
+
+    /// Replaces what one lane holds of a row.
+    pub(super) fn set(&mut self, lane: usize, row: usize, high: f32, low: f32) {
+        (self.high[lane][row], self.low[lane][row]) = (high, low);
     }
 }

@@ -216,3 +216,41 @@ impl Kernel for LargestOfRows<'_> {
         }
     }
 }
+
+/// The largest logits of rows, of those that are not NaN.
+pub(crate) struct MaxOfRows<'a> {
+    pub(crate) rows: &'a [&'a [f32]],
+    pub(crate) to: &'a mut [f32],
+}
+
+impl Kernel for MaxOfRows<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, simd: S) {
+        for (row, to) in self.rows.iter().zip(self.to) {
+            *to = largest(simd, row);
+        }
+    }
+}
+
+/// The first classes of some rows whose logits are the largest ones, which are known.
+pub(crate) struct FirstOfRows<'a> {
+    pub(crate) rows: &'a [&'a [f32]],
+    pub(crate) which: &'a [bool; LANES],
+    pub(crate) max: &'a [f32; LANES],
+    pub(crate) to: &'a mut [usize; LANES],
+}
+
+impl Kernel for FirstOfRows<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, simd: S) {
+        for (i, row) in self.rows.iter().enumerate() {
+            if self.which[i] {
+                self.to[i] = first_index(simd, row, self.max[i]);
+            }
+        }
+    }
+}

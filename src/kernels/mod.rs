@@ -12,6 +12,7 @@ pub(crate) mod gather;
 pub(crate) mod gradient;
 pub(crate) mod group;
 pub(crate) mod group_rows;
+pub(crate) mod leave_out;
 pub(crate) mod likelihood;
 pub(crate) mod map;
 pub(crate) mod masses;

@@ -88,7 +88,12 @@ impl Kernel for SumRows<'_> {
         if close {
             // Of all rows afterwards, so that none waits for what it has just stored.
             for sum in sums {
-                sum.close(simd);
+                if open {
+                    // What the lanes hold stays at hand.
+                    sum.total += simd.sum_lanes(&sum.high, &sum.low);
+                } else {
+                    sum.close(simd);
+                }
             }
         }
     }
@@ -100,6 +105,13 @@ impl RowSum {
     pub(super) fn close<S: Simd>(&mut self, simd: S) {
         self.total += simd.sum_lanes(&self.high, &self.low);
         (self.high, self.low) = ([0.0; LANES], [0.0; LANES]);
+    }
+
+    /// What the lanes hold once one is replaced.
+    #[inline(always)]
+    pub(super) fn with_lane<S: Simd>(mut self, simd: S, lane: usize, high: f32, low: f32) -> f64 {
+        (self.high[lane], self.low[lane]) = (high, low);
+        simd.sum_lanes(&self.high, &self.low)
     }
 }
 
@@ -191,7 +203,7 @@ impl<S: Simd> Row<'_, S> {
     ) {
         let simd = self.simd;
         let exp = Exp::new(simd);
-        let reference = [LaneReference::splat(simd, self.reference); 4];
+        let reference = LaneReference::splat(simd, self.reference);
         let whole = block.len() / STEP;
         let tail = block.part(whole * STEP, STEP);
         // Either are there.
@@ -206,9 +218,9 @@ impl<S: Simd> Row<'_, S> {
                 high: simd.load(&self.sum.high, part),
                 low: simd.load(&self.sum.low, part),
                 seen: simd.load(self.seen, part),
-                pending: [simd.splat(0.0); 4],
-                rest: simd.splat(0.0),
             };
+            let zero = simd.splat(0.0);
+            let mut pending = Pending { power: [zero; 4], beyond: zero };
             let mut lines = terms.as_chunks_mut::<STEP>().0.iter_mut();
             for i in 0..whole {
                 // The type is a branch that is always foreseen: the sums are compiled once for all.
@@ -224,7 +236,13 @@ impl<S: Simd> Row<'_, S> {
                     simd.load_step(copy, part)
                 };
                 let to = if KEEP { lines.next() } else { None };
-                add.step(x, i, to);
+                if i > 0 {
+                    add.add(&pending);
+                }
+                pending = add.step(x, i, to);
+            }
+            if whole > 0 {
+                add.add(&pending);
             }
             if tail.len() > 0 {
                 let mut room = [0.0; STEP];
@@ -235,14 +253,16 @@ impl<S: Simd> Row<'_, S> {
                 } else {
                     tail.block(simd, 0, STEP, &mut room)
                 };
-                let mut x = [simd.splat(f32::NEG_INFINITY); 4];
-                for (x, from) in x.iter_mut().zip(tail.chunks(LANES)) {
-                    *x = simd.load_tail(from, part, f32::NEG_INFINITY);
-                }
                 let to = if KEEP { lines.next() } else { None };
-                add.step(x, whole, to);
+                // Half a step where that is enough: what a whole one adds beyond it is nothing.
+                if tail.len() <= STEP / 2 {
+                    let last = add.step::<2>(load_tail(simd, tail, part), whole, to);
+                    add.add(&last);
+                } else {
+                    let last = add.step::<4>(load_tail(simd, tail, part), whole, to);
+                    add.add(&last);
+                }
             }
-            add.add_pending();
             add.high.store(&mut self.sum.high, part);
             add.low.store(&mut self.sum.low, part);
             add.seen.store(self.seen, part);
@@ -258,79 +278,109 @@ fn prefetch<S: Simd>(simd: S, step: &[[f32; LANES]; 4], ahead: usize) {
     }
 }
 
-/// Adds steps of four vectors.
+/// Loads what is left of a row after its last whole step.
+#[inline(always)]
+fn load_tail<S: Simd, const N: usize>(simd: S, tail: &[f32], part: usize) -> [S::Lanes; N] {
+    let mut x = [simd.splat(f32::NEG_INFINITY); N];
+    for (x, from) in x.iter_mut().zip(tail.chunks(LANES)) {
+        *x = simd.load_tail(from, part, f32::NEG_INFINITY);
+    }
+    x
+}
+
+/// Adds steps of up to four vectors.
 struct Adder<S: Simd, const PIVOT: bool, const MASK: bool> {
     label: usize,
     simd: S,
     exp: Exp<S>,
-    reference: [LaneReference<S>; 4],
+    reference: LaneReference<S>,
     part: usize,
     high: S::Lanes,
     low: S::Lanes,
     seen: S::Lanes,
-    /// The powers of the step before, and what its terms have beyond them: to add them at once would fill the processor's
-    /// window with what cannot start yet.
-    pending: [S::Lanes; 4],
-    rest: S::Lanes,
+}
+
+/// The powers of a step that are still to be added, and what its terms have beyond them: to add them at once would fill the
+/// processor's window with what cannot start yet.
+#[derive(Clone, Copy)]
+struct Pending<S: Simd, const N: usize> {
+    power: [S::Lanes; N],
+    beyond: S::Lanes,
 }
 
 impl<S: Simd, const PIVOT: bool, const MASK: bool> Adder<S, PIVOT, MASK> {
     #[inline(always)]
-    fn step(&mut self, mut x: [S::Lanes; 4], index: usize, to: Option<&mut [f32; STEP]>) {
+    fn step<const N: usize>(
+        &mut self,
+        mut x: [S::Lanes; N],
+        index: usize,
+        to: Option<&mut [f32; STEP]>,
+    ) -> Pending<S, N> {
         if PIVOT {
             for x in &mut x {
-                *x = *x - self.reference[0].pivot;
+                *x = *x - self.reference.pivot;
             }
         }
-        let Parts { mut power, q, shifted } = self.exp.parts(x, &self.reference);
-        self.add_pending();
+        let Parts { mut power, q, shifted } = self.exp.parts(x, &[self.reference; N]);
         for shifted in shifted {
             self.seen = self.seen.or(shifted);
         }
         if let Some(to) = to {
             for (i, to) in to.as_chunks_mut().0.iter_mut().enumerate() {
-                power[i].mul_add(q[i], power[i]).store(to, self.part);
+                let term = if i < N { power[i].mul_add(q[i], power[i]) } else { self.simd.splat(0.0) };
+                term.store(to, self.part);
             }
         }
         if MASK {
-            let label = self.simd.splat(class_bits(self.label.wrapping_sub(index * STEP)));
-            for (power, numbers) in power.iter_mut().zip(&NUMBERS) {
-                *power = power.zero_where_same(self.simd.load(numbers, self.part), label);
+            let label = self.label.wrapping_sub(index * STEP);
+            let start = if label < STEP { STEP - label } else { 0 };
+            let all = KEPT[start..].first_chunk::<STEP>().unwrap_or(&[0.0; STEP]);
+            for (power, kept) in power.iter_mut().zip(all.as_chunks().0) {
+                *power = power.and(self.simd.load(kept, self.part));
             }
         }
-        self.rest = beyond(self.simd, &power, &q);
-        self.pending = S::Lanes::in_step(power);
+        let beyond = beyond(self.simd, &power, &q);
+        Pending { power: S::Lanes::in_step(power), beyond }
     }
 
-    /// Adds the powers of the step before, and what their terms have beyond them.
     #[inline(always)]
-    fn add_pending(&mut self) {
-        add(&mut self.high, &mut self.low, self.pending, self.rest);
+    fn add<const N: usize>(&mut self, pending: &Pending<S, N>) {
+        add(&mut self.high, &mut self.low, pending.power, pending.beyond);
     }
 }
 
-/// What four terms have beyond their powers. A term that is added has not been rounded: the largest one's error would be
-/// that of the sum.
+/// What terms have beyond their powers. A term that is added has not been rounded: the largest one's error would be that
+/// of the sum.
 #[inline(always)]
-pub(super) fn beyond<S: Simd>(simd: S, power: &[S::Lanes; 4], q: &[S::Lanes; 4]) -> S::Lanes {
+pub(super) fn beyond<S: Simd, const N: usize>(simd: S, power: &[S::Lanes; N], q: &[S::Lanes; N]) -> S::Lanes {
     // Of masked classes it would be subnormal, which costs a hundred cycles, but for a number that no sum sees.
-    let least = simd.splat(NEGLIGIBLE);
-    let rest = power[1].mul_add(q[1], power[0].mul_add(q[0], least));
-    power[3].mul_add(q[3], power[2].mul_add(q[2], rest))
+    let mut sum = simd.splat(NEGLIGIBLE);
+    for (power, q) in power.iter().zip(q) {
+        sum = power.mul_add(*q, sum);
+    }
+    sum
 }
 
-/// Adds four powers, and what their terms have beyond them, to a sum in two parts.
+/// Adds powers, two at a time, and what their terms have beyond them, to a sum in two parts.
 #[inline(always)]
-pub(super) fn add<L: Lanes>(high: &mut L, low: &mut L, [a, b, c, d]: [L; 4], beyond: L) {
+pub(super) fn add<L: Lanes, const N: usize>(high: &mut L, low: &mut L, powers: [L; N], beyond: L) {
     *low = *low + beyond;
-    for power in [a + b, c + d] {
-        // Knuth's two-sum: either may be the larger one. (Of four, rounded twice, the sum of a row that one term
-        // dominates would be off by a unit, and a share by two.)
-        let sum = *high + power;
-        let part = sum - *high;
-        *low = *low + ((*high - (sum - part)) + (power - part));
-        *high = sum;
+    let (pairs, last) = powers.as_chunks();
+    for [a, b] in pairs {
+        add_power(high, low, *a + *b);
     }
+    for power in last {
+        add_power(high, low, *power);
+    }
+}
+
+/// Adds a number that is not negative, as the sum so far, and what is lost of the smaller of the two. (Of four, rounded twice,
+/// the sum of a row that one term dominates would be off by a unit, and a share by two.)
+#[inline(always)]
+fn add_power<L: Lanes>(high: &mut L, low: &mut L, power: L) {
+    let sum = *high + power;
+    *low = *low + (high.min(power) - (sum - high.max(power)));
+    *high = sum;
 }
 
 /// A class as the bits of an f32, to be compared with [`NUMBERS`] and the like: those of none where it is no class.
@@ -356,4 +406,11 @@ pub(super) static NUMBERS: [[f32; LANES]; 4] = {
         (i, bits) = (i + 1, bits + 1);
     }
     numbers
+};
+
+/// The bits of sixty-four classes and as many after them, all set but those of class 64.
+static KEPT: [f32; 2 * STEP] = {
+    let mut kept = [f32::from_bits(u32::MAX); 2 * STEP];
+    kept[STEP] = 0.0;
+    kept
 };

@@ -52,6 +52,27 @@ impl Kernel for LargestOfTiles<'_> {
     }
 }
 
+/// The largest logits of a tile's rows, of those that are not NaN.
+pub(crate) struct MaxOfTile<'a> {
+    pub(crate) tile: &'a [[f32; LANES]],
+    pub(crate) to: &'a mut [f32; LANES],
+}
+
+impl Kernel for MaxOfTile<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, simd: S) {
+        for part in 0..S::PARTS {
+            let mut max = simd.splat(f32::NEG_INFINITY);
+            for class in self.tile {
+                max = simd.load(class, part).max(max);
+            }
+            max.store(self.to, part);
+        }
+    }
+}
+
 /// Makes labels of 1 for the classes that take part: all but those of -inf.
 pub(crate) struct LabelAll<'a> {
     pub(crate) tiles: &'a [[f32; LANES]],

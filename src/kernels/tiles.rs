@@ -14,7 +14,7 @@ use super::gather::AnyColumns;
 use super::group::Group;
 use crate::numbers::exp::{Exp, LaneReference, ROUNDER, lane_reference};
 use crate::simd::half::{Line, widen};
-use crate::simd::strided::Strided;
+use crate::simd::strided::{Ahead, Strided};
 use crate::simd::tile::{TileRows, TileRowsMut};
 use crate::simd::{LANES, Lanes, Simd, Wide};
 
@@ -134,7 +134,7 @@ impl Kernel for SumLines<'_> {
             group.labels = largest(tile);
         }
         let (groups, keep) = (core::slice::from_mut(group), !terms.is_empty());
-        SumTiles { groups, tiles: tile, classes, labels: true, keep }.eval(simd);
+        SumTiles { groups, tiles: tile, classes, labels: true, keep, ahead: [None; 2] }.eval(simd);
         if keep {
             simd.turn_out(tile, &mut TileRowsMut::of_lines(terms, stride, 0, classes));
         }
@@ -163,6 +163,8 @@ pub(crate) struct SumTiles<'a> {
     pub(crate) classes: usize,
     pub(crate) labels: bool,
     pub(crate) keep: bool,
+    /// What is wanted next, and asked for meanwhile: where results go, and the tiles after these.
+    pub(crate) ahead: [Option<Ahead>; 2],
 }
 
 /// The sums of a tile's rows, and what they are relative to.
@@ -178,7 +180,8 @@ impl Kernel for SumTiles<'_> {
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
-        let Self { groups, tiles, classes, labels, keep } = self;
+        let Self { groups, tiles, classes, labels, keep, ahead } = self;
+        let ahead = ahead.map(|ahead| ahead.unwrap_or_else(|| Ahead::near(tiles, classes)));
         for (group, tile) in groups.iter_mut().zip(tiles.chunks_exact_mut(classes)) {
             // What an earlier call left there would count as the largest logit.
             group.ends.logit = [f32::NEG_INFINITY; LANES];
@@ -191,16 +194,18 @@ impl Kernel for SumTiles<'_> {
             refer(simd, group, sums, tile);
         }
         let pairs = tiles.chunks_mut(2 * classes);
-        for ((groups, sums), pair) in groups.chunks(2).zip(all.chunks_mut(2)).zip(pairs) {
+        for (number, ((groups, sums), pair)) in groups.chunks(2).zip(all.chunks_mut(2)).zip(pairs).enumerate()
+        {
+            let at = (classes, ahead.map(|ahead| ahead.from_tile(2 * number)));
             let pivots = groups
                 .iter()
                 .fold(0, |all, group| group.ends.pivot.iter().fold(all, |all, x| all | x.to_bits()))
                 != 0;
             match (pivots, keep) {
-                (false, false) => sum_pair::<S, false, false>(simd, groups, sums, pair, classes),
-                (false, true) => sum_pair::<S, false, true>(simd, groups, sums, pair, classes),
-                (true, false) => sum_pair::<S, true, false>(simd, groups, sums, pair, classes),
-                (true, true) => sum_pair::<S, true, true>(simd, groups, sums, pair, classes),
+                (false, false) => sum_pair::<S, false, false>(simd, groups, sums, pair, at),
+                (false, true) => sum_pair::<S, false, true>(simd, groups, sums, pair, at),
+                (true, false) => sum_pair::<S, true, false>(simd, groups, sums, pair, at),
+                (true, true) => sum_pair::<S, true, true>(simd, groups, sums, pair, at),
             }
         }
         for (group, sums) in groups.iter_mut().zip(&mut all) {
@@ -285,16 +290,16 @@ fn sum_pair<S: Simd, const PIVOT: bool, const KEEP: bool>(
     groups: &[Group],
     sums: &mut [Sums],
     pair: &mut [[f32; LANES]],
-    classes: usize,
+    (classes, ahead): (usize, [Ahead; 2]),
 ) {
     let (a, b) = pair.split_at_mut(classes);
     match (groups, sums) {
         ([ga, gb], [sa, sb]) if S::PARTS == 1 => {
-            columns::<S, 2, PIVOT, KEEP>(simd, [(ga, 0), (gb, 0)], [sa, sb], a, b);
+            columns::<S, 2, PIVOT, KEEP>(simd, [(ga, 0), (gb, 0)], [sa, sb], [a, b], &ahead);
         }
         ([ga, gb], [sa, sb]) => {
             for part in (0..S::PARTS).step_by(2) {
-                columns::<S, 4, PIVOT, KEEP>(simd, [(ga, part), (gb, part)], [sa, sb], a, b);
+                columns::<S, 4, PIVOT, KEEP>(simd, [(ga, part), (gb, part)], [sa, sb], [a, b], &ahead);
             }
         }
         ([ga], [sa, ..]) => {
@@ -312,8 +317,8 @@ fn columns<S: Simd, const N: usize, const PIVOT: bool, const KEEP: bool>(
     simd: S,
     [(ga, part), (gb, _)]: [(&Group, usize); 2],
     sums: [&mut Sums; 2],
-    a: &mut [[f32; LANES]],
-    b: &mut [[f32; LANES]],
+    [a, b]: [&mut [[f32; LANES]]; 2],
+    ahead: &[Ahead; 2],
 ) {
     let exp = Exp::new(simd);
     let zero = simd.splat(0.0);
@@ -327,7 +332,11 @@ fn columns<S: Simd, const N: usize, const PIVOT: bool, const KEEP: bool>(
             LaneReference::new(simd, simd.load(&ends.pivot, part), simd.load(&ends.exponent, part));
         high[i] = simd.load(&sums.high, part);
     }
-    for (a, b) in a.iter_mut().zip(b) {
+    for (class, (a, b)) in a.iter_mut().zip(b).enumerate() {
+        for ahead in ahead {
+            simd.prefetch(ahead.line(0, class));
+            simd.prefetch(ahead.line(1, class));
+        }
         let mut x = [zero; N];
         for (i, x) in x.iter_mut().enumerate() {
             *x = simd.load(if i < N / 2 { a } else { b }, part + i % (N / 2));

@@ -274,6 +274,14 @@ impl Kernel for WriteRow<'_> {
 #[inline(always)]
 fn write<S: Simd>(simd: S, from: &[f32], to: &mut [f32], f: impl Fn(S::Lanes) -> S::Lanes) {
     let from = &from[..to.len()];
+    // Short rows have too few lines for the detour.
+    let (first, to) = to.split_at_mut(if to.len() < LINED { 0 } else { lead(to) });
+    let (from_first, from) = from.split_at(first.len());
+    if !first.is_empty() {
+        for part in 0..S::PARTS {
+            f(simd.load_tail(from_first, part, 0.0)).store_tail(first, part);
+        }
+    }
     let (steps, tail) = to.as_chunks_mut::<STEP>();
     let (from_steps, from_tail) = from.as_chunks::<STEP>();
     for (from, to) in from_steps.iter().zip(steps) {
@@ -288,6 +296,15 @@ fn write<S: Simd>(simd: S, from: &[f32], to: &mut [f32], f: impl Fn(S::Lanes) ->
             f(simd.load_tail(from, part, 0.0)).store_tail(to, part);
         }
     }
+}
+
+/// From so many values on results are stored in whole cache lines.
+const LINED: usize = 4 * STEP;
+
+/// How many values there are before the first whole cache line: a store across two of them costs as much as two.
+#[inline(always)]
+fn lead(to: &[f32]) -> usize {
+    to.as_ptr().align_offset(64).min(to.len()) % LANES
 }
 
 /// As [`write`], narrowed.
@@ -325,12 +342,12 @@ fn write_past<S: Simd>(
 ) {
     /// f32 of a page.
     const PAGE: usize = 1024;
-    let lead = to.as_ptr().align_offset(64).min(to.len()) % LANES;
-    let (first, to) = to.split_at_mut(lead);
+    let from = &from[..to.len()];
+    let (first, to) = to.split_at_mut(lead(to));
+    let (from_first, from) = from.split_at(first.len());
     for part in 0..S::PARTS {
-        f(simd.load_tail(&from[..lead], part, 0.0)).store_tail(first, part);
+        f(simd.load_tail(from_first, part, 0.0)).store_tail(first, part);
     }
-    let from = &from[lead..][..to.len()];
     let (lines, tail) = to.as_chunks_mut::<LANES>();
     let (from_lines, from_tail) = from.as_chunks::<LANES>();
     for (i, (from, to)) in from_lines.iter().zip(lines).enumerate() {

@@ -305,6 +305,16 @@ impl Lanes for Eight {
     }
 
     #[inline(always)]
+    fn min(self, other: Self) -> Self {
+        proven!(Self(_mm256_min_ps(self.0, other.0)))
+    }
+
+    #[inline(always)]
+    fn and(self, other: Self) -> Self {
+        proven!(Self(_mm256_and_ps(self.0, other.0)))
+    }
+
+    #[inline(always)]
     fn or(self, other: Self) -> Self {
         proven!(Self(_mm256_or_ps(self.0, other.0)))
     }

@@ -309,6 +309,16 @@ impl Lanes for Sixteen {
     }
 
     #[inline(always)]
+    fn min(self, other: Self) -> Self {
+        proven!(Self(_mm512_min_ps(self.0, other.0)))
+    }
+
+    #[inline(always)]
+    fn and(self, other: Self) -> Self {
+        proven!(Self(_mm512_castsi512_ps(_mm512_and_si512(self.integers(), other.integers()))))
+    }
+
+    #[inline(always)]
     fn or(self, other: Self) -> Self {
         proven!(Self(_mm512_castsi512_ps(_mm512_or_si512(self.integers(), other.integers()))))
     }

@@ -177,6 +177,10 @@ pub(crate) trait Lanes: Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Out
     fn mul_add(self, factor: Self, addend: Self) -> Self;
     /// `self > other ? self : other`, lane by lane.
     fn max(self, other: Self) -> Self;
+    /// `self < other ? self : other`, lane by lane.
+    fn min(self, other: Self) -> Self;
+    /// The bits that both have.
+    fn and(self, other: Self) -> Self;
     /// The bits of both.
     fn or(self, other: Self) -> Self;
     /// The float whose bits are this one's shifted left.

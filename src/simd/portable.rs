@@ -138,6 +138,21 @@ impl Lanes for Four {
     }
 
     #[inline(always)]
+    fn min(self, other: Self) -> Self {
+        if cfg!(target_arch = "x86_64") {
+            // `minps` is `a < b ? a : b`.
+            Self(self.0.fast_min(other.0))
+        } else {
+            Self(self.0.simd_lt(other.0).bitselect(self.0, other.0))
+        }
+    }
+
+    #[inline(always)]
+    fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    #[inline(always)]
     fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }

@@ -110,6 +110,16 @@ impl Lanes for One {
     }
 
     #[inline(always)]
+    fn min(self, other: Self) -> Self {
+        if self.0 < other.0 { self } else { other }
+    }
+
+    #[inline(always)]
+    fn and(self, other: Self) -> Self {
+        Self(f32::from_bits(self.0.to_bits() & other.0.to_bits()))
+    }
+
+    #[inline(always)]
     fn or(self, other: Self) -> Self {
         Self(f32::from_bits(self.0.to_bits() | other.0.to_bits()))
     }

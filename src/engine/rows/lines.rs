@@ -2,6 +2,7 @@
 
 use super::{Groups, make_room};
 use crate::engine::call::Inputs;
+use crate::kernels::columns::ColumnSums;
 use crate::kernels::gather::Copy;
 use crate::kernels::group::Group;
 use crate::simd::LANES;
@@ -9,13 +10,18 @@ use crate::simd::half::{Half, Line, LineRows};
 
 /// The logits, and labels that are distributions, of a group's rows.
 pub(in crate::engine) struct Lines<'a> {
-    /// Empty where they are read as halves.
+    /// Empty where they are read as halves, or as columns.
     pub(in crate::engine) logits: [&'a [f32]; LANES],
+    /// Where they are read as columns: a tile of them, if there is one, and its sums.
+    pub(in crate::engine) columns: Option<(&'a [[f32; LANES]], &'a ColumnSums)>,
     pub(in crate::engine) halves: Option<(Half, [&'a [u16]; LANES])>,
     pub(in crate::engine) labels: Option<[&'a [f32]; LANES]>,
 }
 
 impl Lines<'_> {
+    pub(in crate::engine) const EMPTY: Self =
+        Self { logits: [&[]; LANES], columns: None, halves: None, labels: None };
+
     /// The logits of some rows.
     pub(in crate::engine) fn rows(&self, rows: core::ops::Range<usize>) -> LineRows<'_> {
         match &self.halves {

@@ -160,7 +160,7 @@ impl Groups {
     ) -> bool {
         let mut seen = [ROUNDER; LANES];
         let keep = !terms.is_empty();
-        let sums = &mut self.sums[..rows.len()];
+        let sums = &mut self.sums[rows.clone()];
         self.token.run(SumRows {
             rows: lines.rows(rows.clone()),
             labels: &group.labels[rows.clone()],
@@ -279,7 +279,7 @@ impl Groups {
         group.len = 1;
         group.labels[0] = label;
         group.ends.logit[0] = logits.get(label).copied().unwrap_or(f32::NEG_INFINITY);
-        let mut lines = Lines { logits: [&[]; LANES], halves: None, labels: None };
+        let mut lines = Lines::EMPTY;
         lines.logits[0] = logits;
         let mut references = [reference; LANES];
         if self.classes <= FEW {

@@ -1,22 +1,15 @@
 //! Logarithms of sums, and what is next to 0 of them.
 
 use super::{NEAR_ZERO, reference};
-use crate::engine::rows::{Groups, Lines};
+use crate::engine::rows::{FEW, Groups, Lines};
 use crate::kernels::finish::Finish;
 use crate::kernels::group::{Group, LossSum, NO_LABEL};
-use crate::kernels::maximum::LargestOfRows;
+use crate::kernels::leave_out::{LeaveOut, Summed};
+use crate::kernels::maximum::{FirstOfRows, LargestOfRows, MaxOfRows};
+use crate::kernels::tile_ends::LargestOfTiles;
 use crate::numbers::factor::{narrow, narrow_normal};
 use crate::simd::LANES;
 use crate::simd::half::Line;
-
-/// From so many classes on log-probabilities are made of whole sums: rows come from afar then, and to look for the largest
-/// logit first would cost more than to sum again the few rows that one class leads.
-const MANY: usize = 1024;
-
-/// Whether the largest logits are left out of sums, as labels are: their losses are what is next to 0.
-pub(in crate::engine) fn leaves_out_largest(classes: usize) -> bool {
-    classes < MANY
-}
 
 /// Takes the classes of the largest logits for labels.
 pub(in crate::engine) fn label_largest(groups: &Groups, group: &mut Group, logits: &[&[f32]; LANES]) {
@@ -24,38 +17,92 @@ pub(in crate::engine) fn label_largest(groups: &Groups, group: &mut Group, logit
     groups.token.run(LargestOfRows { rows, to });
 }
 
-/// Log-probabilities: the logarithms of sums, and, next to 0, the loss of the largest logit.
+/// Log-probabilities: the logarithms of sums, and, next to 0, the loss of the largest logit. Of few classes all sums are made
+/// without it; of more, those of the rows that it leads.
 pub(super) fn logarithms(groups: &mut Groups, group: &mut Group, lines: &Lines<'_>) {
-    let (left_out, mut unused) = (leaves_out_largest(groups.classes), LossSum::EMPTY);
+    let (few, mut unused) = (groups.classes <= FEW, LossSum::EMPTY);
     groups.token.run(Finish {
         groups: core::slice::from_mut(group),
-        labels: left_out,
-        losses: left_out.then_some(&mut unused),
-        logs: !left_out,
+        labels: few,
+        losses: few.then_some(&mut unused),
+        logs: !few,
         factors: false,
     });
-    if !left_out {
-        label_largest(groups, group, &lines.logits);
+    let mut leads = [few; LANES];
+    if !few {
+        let mut largest = group.max;
+        if lines.columns.is_none() {
+            groups.token.run(MaxOfRows { rows: &lines.logits[..group.len], to: &mut largest });
+        }
+        for (i, leads) in leads.iter_mut().enumerate().take(group.len) {
+            let below = f64::from(group.ends.pivot[i]) + group.log[i] - f64::from(largest[i]);
+            *leads = below < NEAR_ZERO;
+        }
+        if leads != [false; LANES] {
+            leave_out_largest(groups, group, lines, &leads, &largest);
+        }
     }
-    for i in 0..group.len {
-        let pivot = f64::from(group.ends.pivot[i]);
-        let (log, loss) = if left_out {
-            ((f64::from(group.ends.logit[i]) - pivot) + group.loss[i], group.loss[i])
-        } else {
-            let log = group.log[i];
-            let below = pivot + log - f64::from(lines.logits[i][group.labels[i]]);
-            let near = below < NEAR_ZERO;
-            (log, if near { groups.of_largest(lines.logits[i], reference(group, i)).1 } else { below })
-        };
+    for (i, leads) in leads.into_iter().enumerate().take(group.len) {
+        let (loss, mut log) = (group.loss[i], group.log[i]);
+        if leads {
+            log = (f64::from(group.ends.logit[i]) - f64::from(group.ends.pivot[i])) + loss;
+        }
         group.factors.high[i] = narrow(log);
         group.factors.low[i] = narrow(log - f64::from(group.factors.high[i]));
         group.subtract[i] = narrow(group.scale[i]);
-        if loss < NEAR_ZERO {
+        if leads && loss < NEAR_ZERO {
             group.at_label[i] = 0.0 - narrow_normal(loss * group.scale[i]);
         } else {
             group.labels[i] = NO_LABEL;
         }
     }
+}
+
+/// Takes the largest logits of some rows for their labels, and their losses from sums that are made without them.
+fn leave_out_largest(
+    groups: &mut Groups,
+    group: &mut Group,
+    lines: &Lines<'_>,
+    which: &[bool; LANES],
+    max: &[f32; LANES],
+) {
+    let (token, classes) = (groups.token, groups.classes);
+    let mut labels = [NO_LABEL; LANES];
+    let rows = &lines.logits[..group.len];
+    if let Some((tiles, _)) = lines.columns {
+        token.run(LargestOfTiles { tiles, classes, to: core::slice::from_mut(&mut labels) });
+    } else {
+        token.run(FirstOfRows { rows, which, max, to: &mut labels });
+    }
+    for (label, wanted) in labels.iter_mut().zip(which) {
+        *label = if *wanted { *label } else { NO_LABEL };
+    }
+    for i in (0..group.len).filter(|i| which[*i]) {
+        (group.labels[i], group.ends.logit[i]) = (labels[i], max[i]);
+    }
+    let summed = match lines.columns {
+        Some((tile, sums)) => Summed::Columns(tile, sums),
+        None if groups.sums_are_whole => Summed::Rows(rows, &groups.sums[..group.len]),
+        None => {
+            for i in (0..group.len).filter(|i| which[*i]) {
+                group.loss[i] = groups.of_largest(rows[i], reference(group, i)).1;
+            }
+            return;
+        }
+    };
+    let mut spare = core::mem::take(&mut groups.spare);
+    spare.resize_with(1, || Group::EMPTY);
+    let own = &mut spare[0];
+    (own.len, own.labels) = (group.len, labels);
+    (own.ends.pivot, own.ends.exponent, own.ends.logit) =
+        (group.ends.pivot, group.ends.exponent, group.ends.logit);
+    let (pivot, exponent, rest) = (&group.ends.pivot, &group.ends.exponent, &mut own.ends.rest);
+    token.run(LeaveOut { summed, classes, labels: &labels, pivot, exponent, rest });
+    let mut unused = LossSum::EMPTY;
+    let losses = Some(&mut unused);
+    token.run(Finish { groups: &mut spare[..1], labels: true, losses, logs: false, factors: false });
+    group.loss = spare[0].loss;
+    groups.spare = spare;
 }
 
 /// The log-sum-exp of a row, of which the whole sum is known.
