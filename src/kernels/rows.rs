@@ -333,7 +333,8 @@ impl<S: Simd, const PIVOT: bool, const MASK: bool> Adder<S, PIVOT, MASK> {
         }
         if MASK {
             let label = self.label.wrapping_sub(index * STEP);
-            let start = if label < STEP { STEP - label } else { 0 };
+            // From the start of all for a label of another step.
+            let start = STEP - label.min(STEP);
             let all = KEPT[start..].first_chunk::<STEP>().unwrap_or(&[0.0; STEP]);
             for (power, kept) in power.iter_mut().zip(all.as_chunks().0) {
                 *power = power.and(self.simd.load(kept, self.part));

@@ -196,7 +196,7 @@ impl Kernel for SumTiles<'_> {
         let pairs = tiles.chunks_mut(2 * classes);
         for (number, ((groups, sums), pair)) in groups.chunks(2).zip(all.chunks_mut(2)).zip(pairs).enumerate()
         {
-            let at = (classes, ahead.map(|ahead| ahead.from_tile(2 * number)));
+            let at = (classes, ahead.map(|ahead| ahead.since(2 * number)));
             let pivots = groups
                 .iter()
                 .fold(0, |all, group| group.ends.pivot.iter().fold(all, |all, x| all | x.to_bits()))

@@ -186,7 +186,7 @@ impl Ahead {
 
     /// The same from a tile on.
     #[inline(always)]
-    pub(crate) fn from_tile(self, tile: usize) -> Self {
+    pub(crate) fn since(self, tile: usize) -> Self {
         Self { first: self.line(tile, 0), ..self }
     }
 
