@@ -18,7 +18,7 @@ use crate::kernels::tile_ends::{
     FinishDense, FinishLogs, FinishSmoothed, FinishSquared, LabelAll, LargestOfTiles, TileMass, WeighTiles,
 };
 use crate::kernels::tiles::{LINES, LoadTiles, SumTiles, TILES};
-use crate::kernels::write::{Formula, WriteRows};
+use crate::kernels::write::{Formula, WriteFrom, WriteRows};
 use crate::kernels::write_tiles::WriteTiles;
 use crate::numbers::exp::Reference;
 use crate::numbers::log_sum_exp::Apart;
@@ -296,9 +296,9 @@ impl Few {
         let Some(results) = call.destination() else { return };
         let mut results = results.reborrow();
         if self.lone {
-            let from = tiles.as_flattened();
             for group in &*groups {
-                self.token.run(WriteRows { group, from, stride: STEP, results: results.reborrow() });
+                let from = WriteFrom::Terms(tiles.as_flattened(), STEP);
+                self.token.run(WriteRows { group, from, results: results.reborrow() });
             }
         } else {
             let formula = match self.work {

@@ -87,21 +87,21 @@ pub(super) fn read(
     }
 }
 
-/// Writes the results of the one row of a group.
+/// Writes the results of the one row of a group; of what is there, where they are made of nothing else.
 pub(super) fn write(
     token: Token,
     join: Join,
     group: &Group,
     formula: Formula,
-    from: &[f32],
+    from: Option<&[f32]>,
     labels: &[f32],
     to: &mut [f32],
 ) {
     let half = to.len().div_ceil(PART) / 2 * PART;
     if half == 0 {
-        return token.run(WriteRow { group, row: 0, formula, from: Some(from), labels, to, stream: None });
+        return token.run(WriteRow { group, row: 0, formula, from, labels, to, stream: None });
     }
-    let (from, other_from) = from.split_at(half);
+    let (from, other_from) = from.map(|from| from.split_at(half)).unzip();
     let (labels, other_labels) = labels.split_at(half.min(labels.len()));
     let (to, other_to) = to.split_at_mut(half);
     both(

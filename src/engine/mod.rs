@@ -3,6 +3,7 @@
 pub(crate) mod call;
 mod columns;
 mod few;
+mod into;
 mod long;
 mod maxima;
 pub(crate) mod options;

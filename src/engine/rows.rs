@@ -11,12 +11,12 @@ use super::parallel::Join;
 use super::scratch::Scratch;
 use super::settle::{self, Masses};
 use super::total::Total;
-use super::{columns, few, long, stream};
+use super::{columns, few, into, long, stream};
 use crate::kernels::gather::{Gather, Scatter};
 use crate::kernels::group::{Group, LossSum, NO_LABEL, Special};
 use crate::kernels::map::{MapRow, Multiply};
 use crate::kernels::rows::{PART, RowSum, STEP};
-use crate::kernels::write::{Formula, WriteLogs, WriteRow, WriteRows};
+use crate::kernels::write::{Formula, WriteFrom, WriteRow, WriteRows};
 use crate::simd::half::Half;
 use crate::simd::strided::StridedMut;
 use crate::simd::{LANES, Token};
@@ -25,7 +25,7 @@ use crate::simd::{LANES, Token};
 pub(crate) const FEW: usize = 63;
 
 /// Logits of a group whose terms are kept: these stay in the nearest cache until results are written.
-const NEAR: usize = 4096;
+pub(super) const NEAR: usize = 4096;
 
 /// Logits of a group that are read again from the next cache, where no terms are kept.
 const NEAR_LOGITS: usize = 4 * NEAR;
@@ -50,6 +50,9 @@ pub(crate) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch, join
     }
     if columns::suits(call) && join.is_none() {
         return columns::run(token, call, scratch);
+    }
+    if into::suits(call) {
+        return into::run(token, call, scratch, join);
     }
     let mut groups = Groups::new(token, call, join, scratch);
     let mut group = core::mem::take(&mut scratch.groups);
@@ -330,8 +333,8 @@ impl Groups {
         let narrows = destination.half_slices().is_some() && !self.slopes;
         let plain = formula == Formula::Scaled && (!self.copies_results || narrows) && self.join.is_none();
         if plain && group.special[..group.len].iter().all(|special| *special == Special::No) {
-            let (from, stride) = (terms, self.stride);
-            self.token.run(WriteRows { group, from, stride, results: destination });
+            let from = WriteFrom::Terms(terms, self.stride);
+            self.token.run(WriteRows { group, from, results: destination });
             return true;
         }
         if let (Formula::Logs, Some(values), false, false) =
@@ -343,7 +346,7 @@ impl Groups {
             for (to, row) in rows.iter_mut().zip(group.rows).take(group.len) {
                 *to = values.row(row);
             }
-            self.token.run(WriteLogs { group, rows: &rows, results: destination });
+            self.token.run(WriteRows { group, from: WriteFrom::Logits(&rows), results: destination });
             return true;
         }
         let line = |i: usize| i * self.stride..i * self.stride + self.classes;
@@ -372,8 +375,8 @@ impl Groups {
                 settle::write_special(formula, group, i, from, labels, to);
                 continue;
             }
-            match (self.join, from) {
-                (Some(join), Some(from)) if group.len == 1 => {
+            match self.join {
+                Some(join) if group.len == 1 && from.is_some() => {
                     long::write(self.token, join, group, formula, from, labels, to);
                 }
                 _ => self.token.run(WriteRow { group, row: i, formula, from, labels, to, stream: None }),

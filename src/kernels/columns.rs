@@ -6,8 +6,9 @@
 //! Trick: nothing is turned. The four classes that a lane takes of a step go through the exponential together.
 
 use super::Kernel;
+use super::classes::{class_bits, leave_out};
 use super::group::Group;
-use super::rows::{BLOCK, PART, STEP, add, beyond, class_bits, leave_out};
+use super::rows::{BLOCK, PART, STEP, add, beyond};
 use crate::numbers::exp::{Exp, LaneReference, Parts, ROUNDER, Reference, too_large};
 use crate::simd::strided::Columns;
 use crate::simd::{LANES, Lanes, Simd, Wide};

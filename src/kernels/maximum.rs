@@ -100,7 +100,7 @@ impl Kernel for Argmax<'_> {
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) -> usize {
-        argmax::<S, true>(simd, self.row)
+        argmax(simd, self.row)
     }
 }
 
@@ -118,19 +118,18 @@ impl Kernel for GroupArgmax<'_> {
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
         for i in 0..self.group.len {
-            self.to[i] = argmax::<S, true>(simd, self.logits.row(self.group, i, self.classes));
+            self.to[i] = argmax(simd, self.logits.row(self.group, i, self.classes));
         }
     }
 }
 
-/// As [`Argmax`]; a NaN is found only with `NAN`.
+/// As [`Argmax`].
 #[inline(always)]
-fn argmax<S: Simd, const NAN: bool>(simd: S, row: &[f32]) -> usize {
+fn argmax<S: Simd>(simd: S, row: &[f32]) -> usize {
     let (mut max, mut start) = (f32::NEG_INFINITY, 0);
     for (index, block) in row.chunks(BLOCK).enumerate() {
         let block_max = largest(simd, block);
-        if NAN
-            && may_hold_nan(simd, block)
+        if may_hold_nan(simd, block)
             && let Some(nan) = block.iter().position(|x| x.is_nan())
         {
             return index * BLOCK + nan;
@@ -198,23 +197,6 @@ fn may_hold_nan<S: Simd>(simd: S, logits: &[f32]) -> bool {
     }
     // Sums of zeros are zero, others NaN.
     all.iter().fold(0, |bits, lane| bits | lane.to_bits()) << 1 != 0
-}
-
-/// The classes of the first of the largest logits of rows, of those that are not NaN.
-pub(crate) struct LargestOfRows<'a> {
-    pub(crate) rows: &'a [&'a [f32]],
-    pub(crate) to: &'a mut [usize],
-}
-
-impl Kernel for LargestOfRows<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn eval<S: Simd>(self, simd: S) {
-        for (row, to) in self.rows.iter().zip(self.to) {
-            *to = argmax::<S, false>(simd, row);
-        }
-    }
 }
 
 /// The largest logits of rows, of those that are not NaN.

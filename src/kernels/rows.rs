@@ -10,6 +10,7 @@
 //! part without having been rounded to a term.
 
 use super::Kernel;
+use super::classes::kept;
 use crate::numbers::exp::{Exp, LaneReference, NEGLIGIBLE, Parts, Reference};
 use crate::simd::half::{Line, LineRows};
 use crate::simd::{LANES, Lanes, Simd};
@@ -332,11 +333,7 @@ impl<S: Simd, const PIVOT: bool, const MASK: bool> Adder<S, PIVOT, MASK> {
             }
         }
         if MASK {
-            let label = self.label.wrapping_sub(index * STEP);
-            // From the start of all for a label of another step.
-            let start = STEP - label.min(STEP);
-            let all = KEPT[start..].first_chunk::<STEP>().unwrap_or(&[0.0; STEP]);
-            for (power, kept) in power.iter_mut().zip(all.as_chunks().0) {
+            for (power, kept) in power.iter_mut().zip(kept(self.label.wrapping_sub(index * STEP))) {
                 *power = power.and(self.simd.load(kept, self.part));
             }
         }
@@ -383,35 +380,3 @@ fn add_power<L: Lanes>(high: &mut L, low: &mut L, power: L) {
     *low = *low + (high.min(power) - (sum - high.max(power)));
     *high = sum;
 }
-
-/// A class as the bits of an f32, to be compared with [`NUMBERS`] and the like: those of none where it is no class.
-#[inline(always)]
-pub(super) fn class_bits(class: usize) -> f32 {
-    f32::from_bits(u32::try_from(class).unwrap_or(u32::MAX))
-}
-
-/// Logits with -inf where their class is the label, given as bits.
-#[inline(always)]
-pub(super) fn leave_out<S: Simd>(simd: S, x: S::Lanes, class: S::Lanes, label: S::Lanes) -> S::Lanes {
-    let none = simd.splat(f32::NEG_INFINITY);
-    let kept = none.zero_where_same(class, label);
-    x.zero_where_same(class, label).or(none.zero_where_same(kept, none))
-}
-
-/// The bits of 0 to 63.
-pub(super) static NUMBERS: [[f32; LANES]; 4] = {
-    let mut numbers = [[0.0; LANES]; 4];
-    let (mut i, mut bits) = (0, 0);
-    while i < STEP {
-        numbers[i / LANES][i % LANES] = f32::from_bits(bits);
-        (i, bits) = (i + 1, bits + 1);
-    }
-    numbers
-};
-
-/// The bits of sixty-four classes and as many after them, all set but those of class 64.
-static KEPT: [f32; 2 * STEP] = {
-    let mut kept = [f32::from_bits(u32::MAX); 2 * STEP];
-    kept[STEP] = 0.0;
-    kept
-};

@@ -55,6 +55,13 @@ impl<S: Simd> RowFactors<S> {
         }
     }
 
+    /// [`apply`](Self::apply) as a function.
+    #[inline(always)]
+    fn of_terms(self) -> impl Fn(S::Lanes) -> S::Lanes {
+        #[inline(always)]
+        move |term| self.apply(term)
+    }
+
     /// `f t`: compare, two multiplications, an addition to the exponent.
     #[inline(always)]
     pub(crate) fn apply(&self, term: S::Lanes) -> S::Lanes {
@@ -90,17 +97,31 @@ impl<S: Simd> LogFactors<S> {
         }
     }
 
+    /// [`apply`](Self::apply) as a function.
+    #[inline(always)]
+    fn of_logits(self) -> impl Fn(S::Lanes) -> S::Lanes {
+        #[inline(always)]
+        move |x| self.apply(x)
+    }
+
     #[inline(always)]
     pub(super) fn apply(&self, x: S::Lanes) -> S::Lanes {
         x - self.pivot - self.high - self.low
     }
 }
 
-/// Writes `f t` for the terms of a group's rows, `stride` apart, to rows of f32 or of 16 bits.
+/// What the results of a group's rows are made of.
+pub(crate) enum WriteFrom<'a> {
+    /// Terms, in lines of so many values.
+    Terms(&'a [f32], usize),
+    /// Logits, of which logarithms are taken off.
+    Logits(&'a [&'a [f32]; LANES]),
+}
+
+/// Writes the results of a group's rows: of terms to rows of f32 or of 16 bits, of logits to rows of f32.
 pub(crate) struct WriteRows<'a> {
     pub(crate) group: &'a Group,
-    pub(crate) from: &'a [f32],
-    pub(crate) stride: usize,
+    pub(crate) from: WriteFrom<'a>,
     pub(crate) results: StridedMut<'a>,
 }
 
@@ -109,61 +130,27 @@ impl Kernel for WriteRows<'_> {
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
-        let Self { group, from, stride, mut results } = self;
-        for (i, from) in from.chunks(stride).enumerate().take(group.len) {
-            let factors = RowFactors::splat(simd, &group.factors, i);
-            if let Some((half, to)) = results.half_row_mut(group.rows[i]) {
-                write_halves(
-                    simd,
-                    from,
-                    (half, to),
-                    #[inline(always)]
-                    |term| factors.apply(term),
-                );
-                if let Some(to) = to.get_mut(group.labels[i]) {
-                    *to = half.narrow(group.at_label[i]);
+        let Self { group, from, mut results } = self;
+        for i in 0..group.len {
+            let row = group.rows[i];
+            match from {
+                WriteFrom::Terms(terms, stride) => {
+                    let (from, factors) = (&terms[i * stride..], RowFactors::splat(simd, &group.factors, i));
+                    if let Some((half, to)) = results.half_row_mut(row) {
+                        write_halves(simd, from, (half, to), factors.of_terms());
+                        if let Some(to) = to.get_mut(group.labels[i]) {
+                            *to = half.narrow(group.at_label[i]);
+                        }
+                        continue;
+                    }
+                    write(simd, from, results.row_mut(row), factors.of_terms());
                 }
-                continue;
+                WriteFrom::Logits(rows) => {
+                    let logs = LogFactors::splat(simd, group, i);
+                    write(simd, rows[i], results.row_mut(row), logs.of_logits());
+                }
             }
-            let to = results.row_mut(group.rows[i]);
-            write(
-                simd,
-                from,
-                to,
-                #[inline(always)]
-                |term| factors.apply(term),
-            );
-            if let Some(to) = to.get_mut(group.labels[i]) {
-                *to = group.at_label[i];
-            }
-        }
-    }
-}
-
-/// Writes `(x - pivot) - log` for the logits of a group's rows.
-pub(crate) struct WriteLogs<'a> {
-    pub(crate) group: &'a Group,
-    pub(crate) rows: &'a [&'a [f32]; LANES],
-    pub(crate) results: StridedMut<'a>,
-}
-
-impl Kernel for WriteLogs<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn eval<S: Simd>(self, simd: S) {
-        let Self { group, rows, mut results } = self;
-        for (i, from) in rows.iter().enumerate().take(group.len) {
-            let to = results.row_mut(group.rows[i]);
-            let logs = LogFactors::splat(simd, group, i);
-            write(
-                simd,
-                from,
-                to,
-                #[inline(always)]
-                |x| logs.apply(x),
-            );
-            if let Some(to) = to.get_mut(group.labels[i]) {
+            if let Some(to) = results.row_mut(row).get_mut(group.labels[i]) {
                 *to = group.at_label[i];
             }
         }
@@ -176,7 +163,7 @@ pub(crate) struct WriteRow<'a> {
     /// Which of the group's rows it is.
     pub(crate) row: usize,
     pub(crate) formula: Formula,
-    /// Terms, or logits; `None` for logits that are where results go.
+    /// Terms, or logits; `None` for those that are where results go.
     pub(crate) from: Option<&'a [f32]>,
     pub(crate) labels: &'a [f32],
     pub(crate) to: &'a mut [f32],
@@ -195,29 +182,9 @@ impl Kernel for WriteRow<'_> {
         let logs = LogFactors::splat(simd, group, row);
         let minus = simd.splat(0.0) - subtract;
         match (formula, from, stream) {
-            (Formula::Scaled, Some(from), None) => write(
-                simd,
-                from,
-                to,
-                #[inline(always)]
-                |term| factors.apply(term),
-            ),
-            (Formula::Scaled, Some(from), Some(next)) => write_past(
-                simd,
-                from,
-                to,
-                next,
-                #[inline(always)]
-                |term| factors.apply(term),
-            ),
-            (Formula::Logs, Some(from), Some(next)) => write_past(
-                simd,
-                from,
-                to,
-                next,
-                #[inline(always)]
-                |x| logs.apply(x),
-            ),
+            (Formula::Scaled, Some(from), None) => write(simd, from, to, factors.of_terms()),
+            (Formula::Scaled, Some(from), Some(next)) => write_past(simd, from, to, next, factors.of_terms()),
+            (Formula::Logs, Some(from), Some(next)) => write_past(simd, from, to, next, logs.of_logits()),
             (Formula::Less, Some(from), _) => write(
                 simd,
                 from,
@@ -244,13 +211,7 @@ impl Kernel for WriteRow<'_> {
                     (share * (subtract - (x - logs.pivot))).zero_where_zero(share)
                 },
             ),
-            (Formula::Logs, Some(from), None) => write(
-                simd,
-                from,
-                to,
-                #[inline(always)]
-                |x| logs.apply(x),
-            ),
+            (Formula::Logs, Some(from), None) => write(simd, from, to, logs.of_logits()),
             (Formula::ScaledLogs, Some(from), _) => write(
                 simd,
                 from,
@@ -258,13 +219,9 @@ impl Kernel for WriteRow<'_> {
                 #[inline(always)]
                 |x| logs.apply(x) * subtract,
             ),
-            (Formula::Logs, None, _) => write_over(
-                simd,
-                to,
-                #[inline(always)]
-                |x| logs.apply(x),
-            ),
-            // Logits are overwritten by no other formula.
+            (Formula::Logs, None, _) => write_over(simd, to, logs.of_logits()),
+            (Formula::Scaled, None, _) => write_over(simd, to, factors.of_terms()),
+            // Nothing else is written over what it is made of.
             (_, None, _) => {}
         }
     }
@@ -402,6 +359,10 @@ fn write_two<S: Simd>(
 /// As [`write`], over the values.
 #[inline(always)]
 fn write_over<S: Simd>(simd: S, to: &mut [f32], f: impl Fn(S::Lanes) -> S::Lanes) {
+    let (first, to) = to.split_at_mut(lead(to));
+    for part in 0..S::PARTS {
+        f(simd.load_tail(first, part, 0.0)).store_tail(first, part);
+    }
     let (lines, tail) = to.as_chunks_mut::<LANES>();
     for line in lines {
         for part in 0..S::PARTS {

@@ -2,10 +2,10 @@
 #![allow(unsafe_code, reason = "intrinsics; each use is behind the token")]
 
 use core::arch::x86_64::*;
-use core::ops::{Add, Div, Mul, Sub};
 
 use super::half::Half;
 use super::tile::{TileRows, TileRowsMut};
+use super::x86::{bit_operations, bits, operations, operators, proven};
 use super::{Kernel, LANES, Lanes, Simd, Wide};
 
 /// Proof that AVX2, FMA and F16C are here.
@@ -26,14 +26,6 @@ pub(crate) struct Eight(__m256);
 
 /// Lanes of a vector.
 const WIDTH: usize = 8;
-
-/// Runs a value intrinsic.
-macro_rules! proven {
-    ($body:expr) => {
-        // SAFETY: an `Avx2`, or a vector made with one, exists only where detection found the features.
-        unsafe { $body }
-    };
-}
 
 /// All ones in the lanes of a part that `len` values reach.
 #[inline(always)]
@@ -192,66 +184,14 @@ impl Simd for Avx2 {
 #[derive(Clone, Copy)]
 pub(crate) struct FourWide(pub(super) __m256d);
 
-/// A lane-by-lane method of two vectors.
-macro_rules! operation {
-    ($method:ident, $intrinsic:ident) => {
-        #[inline(always)]
-        fn $method(self, other: Self) -> Self {
-            proven!(Self($intrinsic(self.0, other.0)))
-        }
-    };
-}
-
-/// A lane-by-lane operation of two vectors.
-macro_rules! binary {
-    ($vector:ident, $trait:ident, $method:ident, $intrinsic:ident) => {
-        impl $trait for $vector {
-            type Output = Self;
-            operation!($method, $intrinsic);
-        }
-    };
-}
-
-binary!(Eight, Add, add, _mm256_add_ps);
-binary!(Eight, Sub, sub, _mm256_sub_ps);
-binary!(Eight, Mul, mul, _mm256_mul_ps);
-binary!(FourWide, Add, add, _mm256_add_pd);
-binary!(FourWide, Sub, sub, _mm256_sub_pd);
-binary!(FourWide, Mul, mul, _mm256_mul_pd);
-binary!(FourWide, Div, div, _mm256_div_pd);
-
-impl FourWide {
-    #[inline(always)]
-    fn integers(self) -> __m256i {
-        proven!(_mm256_castpd_si256(self.0))
-    }
-
-    #[inline(always)]
-    fn of(integers: __m256i) -> Self {
-        proven!(Self(_mm256_castsi256_pd(integers)))
-    }
-}
+operators!(Eight Add add _mm256_add_ps, Sub sub _mm256_sub_ps, Mul mul _mm256_mul_ps);
+operators!(FourWide Add add _mm256_add_pd, Sub sub _mm256_sub_pd, Mul mul _mm256_mul_pd, Div div _mm256_div_pd);
+bits!(Eight as __m256i by _mm256_castps_si256 and _mm256_castsi256_ps);
+bits!(FourWide as __m256i by _mm256_castpd_si256 and _mm256_castsi256_pd);
 
 impl Wide for FourWide {
-    operation!(max, _mm256_max_pd);
-    operation!(and, _mm256_and_pd);
-    operation!(or, _mm256_or_pd);
-    operation!(xor, _mm256_xor_pd);
-
-    #[inline(always)]
-    fn mul_low(self, other: Self) -> Self {
-        Self::of(proven!(_mm256_mul_epu32(self.integers(), other.integers())))
-    }
-
-    #[inline(always)]
-    fn add_bits(self, other: Self) -> Self {
-        Self::of(proven!(_mm256_add_epi64(self.integers(), other.integers())))
-    }
-
-    #[inline(always)]
-    fn sub_bits(self, other: Self) -> Self {
-        Self::of(proven!(_mm256_sub_epi64(self.integers(), other.integers())))
-    }
+    operations!(max _mm256_max_pd, and _mm256_and_pd, or _mm256_or_pd, xor _mm256_xor_pd);
+    bit_operations!(mul_low _mm256_mul_epu32, add_bits _mm256_add_epi64, sub_bits _mm256_sub_epi64);
 
     #[inline(always)]
     fn shift_left<const N: i32>(self) -> Self {
@@ -286,47 +226,18 @@ impl Wide for FourWide {
     }
 }
 
-impl Eight {
-    #[inline(always)]
-    fn integers(self) -> __m256i {
-        proven!(_mm256_castps_si256(self.0))
-    }
-}
-
 impl Lanes for Eight {
     #[inline(always)]
     fn mul_add(self, factor: Self, addend: Self) -> Self {
         proven!(Self(_mm256_fmadd_ps(self.0, factor.0, addend.0)))
     }
 
-    #[inline(always)]
-    fn max(self, other: Self) -> Self {
-        proven!(Self(_mm256_max_ps(self.0, other.0)))
-    }
-
-    #[inline(always)]
-    fn min(self, other: Self) -> Self {
-        proven!(Self(_mm256_min_ps(self.0, other.0)))
-    }
-
-    #[inline(always)]
-    fn and(self, other: Self) -> Self {
-        proven!(Self(_mm256_and_ps(self.0, other.0)))
-    }
-
-    #[inline(always)]
-    fn or(self, other: Self) -> Self {
-        proven!(Self(_mm256_or_ps(self.0, other.0)))
-    }
+    operations!(max _mm256_max_ps, min _mm256_min_ps, and _mm256_and_ps, or _mm256_or_ps);
+    bit_operations!(add_bits _mm256_add_epi32);
 
     #[inline(always)]
     fn shift_left<const N: i32>(self) -> Self {
         proven!(Self(_mm256_castsi256_ps(_mm256_slli_epi32::<N>(self.integers()))))
-    }
-
-    #[inline(always)]
-    fn add_bits(self, other: Self) -> Self {
-        proven!(Self(_mm256_castsi256_ps(_mm256_add_epi32(self.integers(), other.integers()))))
     }
 
     #[inline(always)]

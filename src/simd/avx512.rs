@@ -2,11 +2,11 @@
 #![allow(unsafe_code, reason = "intrinsics; each use is behind the token")]
 
 use core::arch::x86_64::*;
-use core::ops::{Add, Div, Mul, Sub};
 
 use super::avx2::Aligned;
 use super::half::Half;
 use super::tile::{TileRows, TileRowsMut};
+use super::x86::{bit_operations, bits, operations, operators, proven};
 use super::{Kernel, LANES, Lanes, Simd, Wide};
 
 /// Proof that the AVX-512 of Ice Lake and later is here, and FMA and F16C.
@@ -36,14 +36,6 @@ impl Avx512 {
 
 #[derive(Clone, Copy)]
 pub(crate) struct Sixteen(__m512);
-
-/// Runs a value intrinsic.
-macro_rules! proven {
-    ($body:expr) => {
-        // SAFETY: an `Avx512`, or a vector made with one, exists only where detection found the features.
-        unsafe { $body }
-    };
-}
 
 /// The lanes that `len` values reach.
 #[inline(always)]
@@ -195,66 +187,14 @@ impl Simd for Avx512 {
 #[derive(Clone, Copy)]
 pub(crate) struct EightWide(__m512d);
 
-/// A lane-by-lane method of two vectors.
-macro_rules! operation {
-    ($method:ident, $intrinsic:ident) => {
-        #[inline(always)]
-        fn $method(self, other: Self) -> Self {
-            proven!(Self($intrinsic(self.0, other.0)))
-        }
-    };
-}
-
-/// A lane-by-lane operation of two vectors.
-macro_rules! binary {
-    ($vector:ident, $trait:ident, $method:ident, $intrinsic:ident) => {
-        impl $trait for $vector {
-            type Output = Self;
-            operation!($method, $intrinsic);
-        }
-    };
-}
-
-binary!(Sixteen, Add, add, _mm512_add_ps);
-binary!(Sixteen, Sub, sub, _mm512_sub_ps);
-binary!(Sixteen, Mul, mul, _mm512_mul_ps);
-binary!(EightWide, Add, add, _mm512_add_pd);
-binary!(EightWide, Sub, sub, _mm512_sub_pd);
-binary!(EightWide, Mul, mul, _mm512_mul_pd);
-binary!(EightWide, Div, div, _mm512_div_pd);
-
-impl EightWide {
-    #[inline(always)]
-    fn integers(self) -> __m512i {
-        proven!(_mm512_castpd_si512(self.0))
-    }
-
-    #[inline(always)]
-    fn of(integers: __m512i) -> Self {
-        proven!(Self(_mm512_castsi512_pd(integers)))
-    }
-}
+operators!(Sixteen Add add _mm512_add_ps, Sub sub _mm512_sub_ps, Mul mul _mm512_mul_ps);
+operators!(EightWide Add add _mm512_add_pd, Sub sub _mm512_sub_pd, Mul mul _mm512_mul_pd, Div div _mm512_div_pd);
+bits!(Sixteen as __m512i by _mm512_castps_si512 and _mm512_castsi512_ps);
+bits!(EightWide as __m512i by _mm512_castpd_si512 and _mm512_castsi512_pd);
 
 impl Wide for EightWide {
-    operation!(max, _mm512_max_pd);
-    operation!(and, _mm512_and_pd);
-    operation!(or, _mm512_or_pd);
-    operation!(xor, _mm512_xor_pd);
-
-    #[inline(always)]
-    fn mul_low(self, other: Self) -> Self {
-        Self::of(proven!(_mm512_mul_epu32(self.integers(), other.integers())))
-    }
-
-    #[inline(always)]
-    fn add_bits(self, other: Self) -> Self {
-        Self::of(proven!(_mm512_add_epi64(self.integers(), other.integers())))
-    }
-
-    #[inline(always)]
-    fn sub_bits(self, other: Self) -> Self {
-        Self::of(proven!(_mm512_sub_epi64(self.integers(), other.integers())))
-    }
+    operations!(max _mm512_max_pd, and _mm512_and_pd, or _mm512_or_pd, xor _mm512_xor_pd);
+    bit_operations!(mul_low _mm512_mul_epu32, add_bits _mm512_add_epi64, sub_bits _mm512_sub_epi64);
 
     #[inline(always)]
     fn shift_left<const N: i32>(self) -> Self {
@@ -290,48 +230,19 @@ impl Wide for EightWide {
     }
 }
 
-impl Sixteen {
-    #[inline(always)]
-    fn integers(self) -> __m512i {
-        proven!(_mm512_castps_si512(self.0))
-    }
-}
-
 impl Lanes for Sixteen {
     #[inline(always)]
     fn mul_add(self, factor: Self, addend: Self) -> Self {
         proven!(Self(_mm512_fmadd_ps(self.0, factor.0, addend.0)))
     }
 
-    #[inline(always)]
-    fn max(self, other: Self) -> Self {
-        proven!(Self(_mm512_max_ps(self.0, other.0)))
-    }
-
-    #[inline(always)]
-    fn min(self, other: Self) -> Self {
-        proven!(Self(_mm512_min_ps(self.0, other.0)))
-    }
-
-    #[inline(always)]
-    fn and(self, other: Self) -> Self {
-        proven!(Self(_mm512_castsi512_ps(_mm512_and_si512(self.integers(), other.integers()))))
-    }
-
-    #[inline(always)]
-    fn or(self, other: Self) -> Self {
-        proven!(Self(_mm512_castsi512_ps(_mm512_or_si512(self.integers(), other.integers()))))
-    }
+    operations!(max _mm512_max_ps, min _mm512_min_ps);
+    bit_operations!(and _mm512_and_si512, or _mm512_or_si512, add_bits _mm512_add_epi32);
 
     #[inline(always)]
     fn shift_left<const N: i32>(self) -> Self {
         // The shift that takes a count of 32 bits: the other one's is unsigned.
         proven!(Self(_mm512_castsi512_ps(_mm512_sll_epi32(self.integers(), _mm_cvtsi32_si128(N)))))
-    }
-
-    #[inline(always)]
-    fn add_bits(self, other: Self) -> Self {
-        proven!(Self(_mm512_castsi512_ps(_mm512_add_epi32(self.integers(), other.integers()))))
     }
 
     #[inline(always)]

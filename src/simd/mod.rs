@@ -38,6 +38,8 @@ mod portable;
 mod scalar;
 pub(crate) mod strided;
 pub(crate) mod tile;
+#[cfg(target_arch = "x86_64")]
+mod x86;
 
 use half::Half;
 

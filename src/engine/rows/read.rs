@@ -44,7 +44,7 @@ pub(in crate::engine) const ENOUGH: usize = 3;
 
 impl Groups {
     /// Sums the terms of a group's rows, all but the labels', and finds their references.
-    pub(super) fn read(
+    pub(in crate::engine) fn read(
         &mut self,
         sums: &Sums<'_>,
         group: &mut Group,

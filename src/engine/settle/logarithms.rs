@@ -5,7 +5,7 @@ use crate::engine::rows::{FEW, Groups, Lines};
 use crate::kernels::finish::Finish;
 use crate::kernels::group::{Group, LossSum, NO_LABEL};
 use crate::kernels::leave_out::{LeaveOut, Summed};
-use crate::kernels::maximum::{FirstOfRows, LargestOfRows, MaxOfRows};
+use crate::kernels::maximum::{FirstOfRows, MaxOfRows};
 use crate::kernels::tile_ends::LargestOfTiles;
 use crate::numbers::factor::{narrow, narrow_normal};
 use crate::simd::LANES;
@@ -13,8 +13,9 @@ use crate::simd::half::Line;
 
 /// Takes the classes of the largest logits for labels.
 pub(in crate::engine) fn label_largest(groups: &Groups, group: &mut Group, logits: &[&[f32]; LANES]) {
-    let (rows, to) = (&logits[..group.len], &mut group.labels[..group.len]);
-    groups.token.run(LargestOfRows { rows, to });
+    let (rows, mut largest) = (&logits[..group.len], [0.0; LANES]);
+    groups.token.run(MaxOfRows { rows, to: &mut largest });
+    groups.token.run(FirstOfRows { rows, which: &[true; LANES], max: &largest, to: &mut group.labels });
 }
 
 /// Log-probabilities: the logarithms of sums, and, next to 0, the loss of the largest logit. Of few classes all sums are made

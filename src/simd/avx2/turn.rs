@@ -4,6 +4,7 @@ use core::arch::x86_64::*;
 
 use super::super::LANES;
 use super::super::tile::{TileRows, TileRowsMut, for_fours};
+use crate::simd::x86::proven;
 
 /// Four by four values turned in each half of four registers.
 #[inline(always)]

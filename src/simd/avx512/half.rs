@@ -5,6 +5,7 @@
 use core::arch::x86_64::*;
 
 use crate::simd::half::Half;
+use crate::simd::x86::proven;
 
 #[inline(always)]
 pub(super) fn widen(half: Half, bits: __m256i) -> __m512 {
