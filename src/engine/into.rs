@@ -48,8 +48,8 @@ pub(super) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch, join
 fn write(token: Token, join: Option<Join>, group: &Group, to: &mut [f32]) {
     let formula = Formula::Scaled;
     if group.special[0] != Special::No {
-        let terms = to.to_vec();
-        return settle::write_special(formula, group, 0, Some(&terms), &[], to);
+        // Of no terms: nothing that results are multiplied by is large in a call like this.
+        return settle::write_special(formula, group, 0, None, &[], to);
     }
     if let Some(join) = join {
         long::write(token, join, group, formula, None, &[], to);
