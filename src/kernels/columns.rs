@@ -41,12 +41,8 @@ impl Kernel for SumColumns<'_> {
     fn eval<S: Simd>(self, simd: S) -> bool {
         let Self { from, classes, group, tile, keep, sums } = self;
         *sums = ColumnSums::EMPTY;
-        let mut all = Adder { simd, from, classes, group: &*group, seen: [ROUNDER; LANES] };
-        if keep {
-            all.read::<true>(sums, tile);
-        } else {
-            all.read::<false>(sums, tile);
-        }
+        let mut all = Adder { simd, from, classes, group: &*group, keep, seen: [ROUNDER; LANES] };
+        all.read(sums, tile);
         let seen = all.seen;
         group.ends.rest = sums.total;
         !too_large(&seen)
@@ -58,6 +54,7 @@ struct Adder<'a, S> {
     from: Option<Columns<'a, f32>>,
     classes: usize,
     group: &'a Group,
+    keep: bool,
     /// The bits of all that goes into terms.
     seen: [f32; LANES],
 }
@@ -65,7 +62,7 @@ struct Adder<'a, S> {
 impl<S: Simd> Adder<'_, S> {
     #[expect(clippy::needless_bitwise_bool, reason = "without an early exit it is a vector loop")]
     #[inline(always)]
-    fn read<const KEEP: bool>(&mut self, sums: &mut ColumnSums, tile: &mut [[f32; LANES]]) {
+    fn read(&mut self, sums: &mut ColumnSums, tile: &mut [[f32; LANES]]) {
         let classes = self.classes;
         let labels = self.group.labels;
         if classes > BLOCK {
@@ -77,12 +74,12 @@ impl<S: Simd> Adder<'_, S> {
             }
             // As in rows of one block, labels are taken out of the powers; of more, out of the logits.
             let labelled = labels.iter().fold(false, |any, label| any | (label / STEP == start / STEP));
-            match (classes - start >= STEP, labelled, classes > BLOCK) {
-                (false, _, false) => self.last_step::<KEEP, true, false>(start, sums, tile),
-                (false, _, true) => self.last_step::<KEEP, false, true>(start, sums, tile),
-                (true, false, _) => self.step::<KEEP, false, false>(start, sums, tile),
-                (true, true, false) => self.step::<KEEP, true, false>(start, sums, tile),
-                (true, true, true) => self.step::<KEEP, false, true>(start, sums, tile),
+            match (classes - start >= STEP && !S::SMALL, labelled, classes > BLOCK) {
+                (false, _, false) => self.last_step::<true, false>(start, sums, tile),
+                (false, _, true) => self.last_step::<false, true>(start, sums, tile),
+                (true, false, _) => self.step::<false, false>(start, sums, tile),
+                (true, true, false) => self.step::<true, false>(start, sums, tile),
+                (true, true, true) => self.step::<false, true>(start, sums, tile),
             }
         }
         // What the lanes hold stays at hand.
@@ -102,37 +99,38 @@ impl<S: Simd> Adder<'_, S> {
 
     /// Adds the terms of 64 classes.
     #[inline(always)]
-    fn step<const KEEP: bool, const MASK: bool, const LEAVE_OUT: bool>(
+    fn step<const MASK: bool, const LEAVE_OUT: bool>(
         &mut self,
         start: usize,
         sums: &mut ColumnSums,
         tile: &mut [[f32; LANES]],
     ) {
         for lane in 0..LANES {
-            self.lane::<KEEP, MASK, LEAVE_OUT, 4>(start, lane, sums, tile);
+            self.lane::<MASK, LEAVE_OUT, 4>(start, lane, sums, tile);
         }
     }
 
     /// Adds the terms of the classes after the last whole step: what there is of them for each lane.
     #[inline(always)]
-    fn last_step<const KEEP: bool, const MASK: bool, const LEAVE_OUT: bool>(
+    fn last_step<const MASK: bool, const LEAVE_OUT: bool>(
         &mut self,
         start: usize,
         sums: &mut ColumnSums,
         tile: &mut [[f32; LANES]],
     ) {
         for lane in 0..LANES.min(self.classes - start) {
-            match (self.classes - start - lane).div_ceil(LANES) {
-                1 => self.lane::<KEEP, MASK, LEAVE_OUT, 1>(start, lane, sums, tile),
-                2 => self.lane::<KEEP, MASK, LEAVE_OUT, 2>(start, lane, sums, tile),
-                _ => self.lane::<KEEP, MASK, LEAVE_OUT, 4>(start, lane, sums, tile),
+            let lines = if S::SMALL { 4 } else { (self.classes - start - lane).div_ceil(LANES) };
+            match lines {
+                1 => self.lane::<MASK, LEAVE_OUT, 1>(start, lane, sums, tile),
+                2 => self.lane::<MASK, LEAVE_OUT, 2>(start, lane, sums, tile),
+                _ => self.lane::<MASK, LEAVE_OUT, 4>(start, lane, sums, tile),
             }
         }
     }
 
     /// Adds the terms of up to `N` classes, sixteen apart, to the sums of a lane.
     #[inline(always)]
-    fn lane<const KEEP: bool, const MASK: bool, const LEAVE_OUT: bool, const N: usize>(
+    fn lane<const MASK: bool, const LEAVE_OUT: bool, const N: usize>(
         &mut self,
         start: usize,
         lane: usize,
@@ -162,7 +160,7 @@ impl<S: Simd> Adder<'_, S> {
             for (i, shifted) in shifted.into_iter().enumerate() {
                 seen = seen.or(shifted);
                 let class = start + i * LANES + lane;
-                if KEEP && let Some(to) = tile.get_mut(class) {
+                if self.keep && let Some(to) = tile.get_mut(class) {
                     power[i].mul_add(q[i], power[i]).store(to, part);
                 }
                 if MASK {

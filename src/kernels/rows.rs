@@ -72,18 +72,18 @@ impl Kernel for SumRows<'_> {
                 Line::F32(_) => ahead.next().copied().unwrap_or_default(),
                 Line::Half(..) => 0,
             };
-            let keep = lines.next();
             if open {
                 *sum = RowSum::EMPTY;
             }
             let mut row = Row { simd, logits, label, reference: *reference, sum, seen, ahead };
-            match (keep, reference.pivot != 0.0, ahead != 0) {
-                (None, false, false) => row.read::<false, false, false>(&mut []),
-                (None, false, true) => row.read::<false, false, true>(&mut []),
-                (None, true, _) => row.read::<true, false, false>(&mut []),
-                (Some(terms), false, false) => row.read::<false, true, false>(terms),
-                (Some(terms), false, true) => row.read::<false, true, true>(terms),
-                (Some(terms), true, _) => row.read::<true, true, false>(terms),
+            let terms = lines.next().unwrap_or_default();
+            match (!terms.is_empty() || S::SMALL, reference.pivot != 0.0 || S::SMALL, ahead != 0) {
+                (false, false, false) => row.read::<false, false, false>(&mut []),
+                (false, false, true) => row.read::<false, false, true>(&mut []),
+                (false, true, _) => row.read::<true, false, false>(&mut []),
+                (true, false, false) => row.read::<false, true, false>(terms),
+                (true, false, true) => row.read::<false, true, true>(terms),
+                (true, true, _) => row.read::<true, true, false>(terms),
             }
         }
         if close {
@@ -159,8 +159,7 @@ impl<S: Simd> Row<'_, S> {
             if start > 0 && start.is_multiple_of(PART) {
                 self.sum.close(self.simd);
             }
-            let terms =
-                if KEEP { &mut terms[start..(start + block.len()).next_multiple_of(STEP)] } else { &mut [] };
+            let terms = terms.get_mut(start..(start + block.len()).next_multiple_of(STEP)).unwrap_or_default();
             let label = (self.label / STEP).wrapping_sub(start / STEP);
             self.block::<PIVOT, KEEP, AHEAD, false>(block, label, &copy, terms);
         }

@@ -84,7 +84,7 @@ impl Kernel for ReadPart<'_> {
                     part.begin(largest(simd, logits), largest(simd, &maxima), class);
                 }
             }
-            match (terms.is_empty(), part.spread.reference.pivot != 0.0) {
+            match (terms.is_empty() && !S::SMALL, part.spread.reference.pivot != 0.0 || S::SMALL) {
                 (true, false) => part.row(logits).read_block::<false, false, true>(&mut []),
                 (true, true) => part.row(logits).read_block::<true, false, true>(&mut []),
                 (false, false) => part.row(logits).read_block::<false, true, true>(terms),

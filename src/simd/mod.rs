@@ -68,6 +68,9 @@ pub(crate) trait Simd: Copy + Send + Sync {
 
     /// Whether [`Lanes::mul_add`] rounds once.
     const FUSED: bool;
+    /// Whether a loop is compiled once, with all that some of its rows need, and not once for those that need less: this
+    /// backend runs where no other can, and speed is not what its code is spent on.
+    const SMALL: bool = false;
     /// Vectors that sixteen lanes take.
     const PARTS: usize;
     /// Vectors that sixteen f64 take.

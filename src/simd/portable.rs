@@ -34,6 +34,8 @@ impl Simd for Portable {
 
     const FUSED: bool =
         cfg!(any(target_feature = "fma", all(target_arch = "aarch64", target_feature = "neon")));
+    // Processors of x86 that are still in use have another backend.
+    const SMALL: bool = cfg!(target_arch = "x86_64");
     const PARTS: usize = LANES / WIDTH;
     const WIDE_PARTS: usize = LANES / 4;
 

@@ -18,6 +18,7 @@ impl Simd for Scalar {
     type Table = [f32; 8];
 
     const FUSED: bool = true;
+    const SMALL: bool = true;
     const PARTS: usize = LANES;
     const WIDE_PARTS: usize = LANES / 4;
 
