@@ -160,7 +160,9 @@ impl<S: Simd> Adder<'_, S> {
             for (i, shifted) in shifted.into_iter().enumerate() {
                 seen = seen.or(shifted);
                 let class = start + i * LANES + lane;
-                if self.keep && let Some(to) = tile.get_mut(class) {
+                if self.keep
+                    && let Some(to) = tile.get_mut(class)
+                {
                     power[i].mul_add(q[i], power[i]).store(to, part);
                 }
                 if MASK {

@@ -54,6 +54,7 @@ pub(crate) struct Compared {
 
 impl Kernel for Compare<'_> {
     type Output = ();
+    const VECTORS: bool = false;
 
     #[inline(always)]
     fn eval<S: Simd>(self, _simd: S) {

@@ -46,16 +46,73 @@ pub(crate) struct Elements<'a> {
 
 impl Kernel for Elements<'_> {
     type Output = ();
+    const VECTORS: bool = false;
 
     #[inline(always)]
     fn eval<S: Simd>(self, _simd: S) {
-        match self.formula {
-            Formula::Binary => self.each(binary),
-            Formula::Squared => self.each(squared),
-            Formula::Divergence => self.each(divergence),
-            Formula::LogDivergence => self.each(log_divergence),
+        let Self { formula, group, classes, constant, .. } = self;
+        let (mut to_losses, mut to_gradient) = (self.losses, self.gradient);
+        for i in 0..group.len {
+            let (inputs, targets) = (self.inputs.row(group, i, classes), self.targets.row(group, i, classes));
+            let [weights, positive, upstream] = [self.weights, self.positive, self.upstream].map(
+                #[inline(always)]
+                |rows| row_if_any(rows.as_ref(), group, i, classes),
+            );
+            let mut losses = row_mut_if_any(to_losses.as_mut(), group, i, classes);
+            let mut gradient = row_mut_if_any(to_gradient.as_mut(), group, i, classes);
+            let mut sums = [0.0; LANES];
+            for start in (0..classes).step_by(LANES) {
+                let len = (classes - start).min(LANES);
+                let x = load(Some(inputs), start, len);
+                let t = load(Some(targets), start, len);
+                // 0 beyond the end of the row, which takes part in no sum.
+                let w = load(weights, start, len);
+                let c = load(positive, start, len);
+                let u = load(upstream, start, len);
+                let (mut of_losses, mut of_gradient) = ([0.0; LANES], [0.0; LANES]);
+                let [of_elements, slopes] = formula.of(&x, &t, &c);
+                for lane in 0..LANES {
+                    let (loss, slope) = (of_elements[lane], slopes[lane]);
+                    // A weight of 0 takes an element out, whatever it holds.
+                    let loss = if w[lane] == 0.0 { 0.0 } else { w[lane] * loss };
+                    let slope = if w[lane] == 0.0 { 0.0 } else { constant * u[lane] * (w[lane] * slope) };
+                    sums[lane] += loss;
+                    of_losses[lane] = narrow(loss);
+                    of_gradient[lane] = narrow(slope);
+                }
+                store(&of_losses, losses.as_deref_mut(), start, len);
+                store(&of_gradient, gradient.as_deref_mut(), start, len);
+            }
+            self.sums[i] = sum_of(sums);
         }
     }
+}
+
+impl Formula {
+    /// The losses of sixteen elements and their derivatives, of inputs, targets and the weights of positive ones.
+    #[inline(always)]
+    fn of(self, x: &[f64; LANES], t: &[f64; LANES], c: &[f64; LANES]) -> [[f64; LANES]; 2] {
+        match self {
+            Self::Binary => sixteen(x, t, c, binary),
+            Self::Squared => sixteen(x, t, c, squared),
+            Self::Divergence => sixteen(x, t, c, divergence),
+            Self::LogDivergence => sixteen(x, t, c, log_divergence),
+        }
+    }
+}
+
+#[inline(always)]
+fn sixteen(
+    x: &[f64; LANES],
+    t: &[f64; LANES],
+    c: &[f64; LANES],
+    formula: impl Fn(f64, f64, f64) -> (f64, f64),
+) -> [[f64; LANES]; 2] {
+    let [mut losses, mut slopes] = [[0.0; LANES]; 2];
+    for lane in 0..LANES {
+        (losses[lane], slopes[lane]) = formula(x[lane], t[lane], c[lane]);
+    }
+    [losses, slopes]
 }
 
 #[inline(always)]
@@ -95,47 +152,6 @@ fn log_divergence(x: f64, t: f64, _c: f64) -> (f64, f64) {
 #[inline(always)]
 fn nan_of(x: f64) -> f64 {
     if x.is_nan() { x } else { 0.0 }
-}
-
-impl Elements<'_> {
-    /// Goes through all elements. The formula gives the loss of one and its derivative.
-    #[inline(always)]
-    fn each(self, formula: impl Fn(f64, f64, f64) -> (f64, f64)) {
-        let Self { group, classes, constant, .. } = self;
-        let (mut to_losses, mut to_gradient) = (self.losses, self.gradient);
-        for i in 0..group.len {
-            let (inputs, targets) = (self.inputs.row(group, i, classes), self.targets.row(group, i, classes));
-            let [weights, positive, upstream] = [self.weights, self.positive, self.upstream].map(
-                #[inline(always)]
-                |rows| row_if_any(rows.as_ref(), group, i, classes),
-            );
-            let mut losses = row_mut_if_any(to_losses.as_mut(), group, i, classes);
-            let mut gradient = row_mut_if_any(to_gradient.as_mut(), group, i, classes);
-            let mut sums = [0.0; LANES];
-            for start in (0..classes).step_by(LANES) {
-                let len = (classes - start).min(LANES);
-                let x = load(Some(inputs), start, len);
-                let t = load(Some(targets), start, len);
-                // 0 beyond the end of the row, which takes part in no sum.
-                let w = load(weights, start, len);
-                let c = load(positive, start, len);
-                let u = load(upstream, start, len);
-                let (mut of_losses, mut of_gradient) = ([0.0; LANES], [0.0; LANES]);
-                for lane in 0..LANES {
-                    let (loss, slope) = formula(x[lane], t[lane], c[lane]);
-                    // A weight of 0 takes an element out, whatever it holds.
-                    let loss = if w[lane] == 0.0 { 0.0 } else { w[lane] * loss };
-                    let slope = if w[lane] == 0.0 { 0.0 } else { constant * u[lane] * (w[lane] * slope) };
-                    sums[lane] += loss;
-                    of_losses[lane] = narrow(loss);
-                    of_gradient[lane] = narrow(slope);
-                }
-                store(&of_losses, losses.as_deref_mut(), start, len);
-                store(&of_gradient, gradient.as_deref_mut(), start, len);
-            }
-            self.sums[i] = sum_of(sums);
-        }
-    }
 }
 
 /// Up to sixteen values of a row, or as many ones; 0 behind them.

@@ -47,6 +47,7 @@ pub(super) struct Row<'a> {
 
 impl Kernel for RowLosses<'_> {
     type Output = ();
+    const VECTORS: bool = false;
 
     #[inline(always)]
     fn eval<S: Simd>(self, _simd: S) {

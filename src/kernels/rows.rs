@@ -77,13 +77,11 @@ impl Kernel for SumRows<'_> {
             }
             let mut row = Row { simd, logits, label, reference: *reference, sum, seen, ahead };
             let terms = lines.next().unwrap_or_default();
-            match (!terms.is_empty() || S::SMALL, reference.pivot != 0.0 || S::SMALL, ahead != 0) {
-                (false, false, false) => row.read::<false, false, false>(&mut []),
-                (false, false, true) => row.read::<false, false, true>(&mut []),
-                (false, true, _) => row.read::<true, false, false>(&mut []),
-                (true, false, false) => row.read::<false, true, false>(terms),
-                (true, false, true) => row.read::<false, true, true>(terms),
-                (true, true, _) => row.read::<true, true, false>(terms),
+            match (reference.pivot != 0.0 || S::SMALL, terms.is_empty()) {
+                // Few rows: a loop for those whose terms are not kept would hardly run.
+                (true, _) => row.read::<true, true>(terms),
+                (false, true) => row.read::<false, false>(&mut []),
+                (false, false) => row.read::<false, true>(terms),
             }
         }
         if close {
@@ -133,9 +131,9 @@ impl<S: Simd> Row<'_, S> {
     const BLOCK: usize = if S::PARTS == 1 { PART } else { BLOCK };
 
     #[inline(always)]
-    fn read<const PIVOT: bool, const KEEP: bool, const AHEAD: bool>(&mut self, terms: &mut [f32]) {
+    fn read<const PIVOT: bool, const KEEP: bool>(&mut self, terms: &mut [f32]) {
         if self.logits.len() <= BLOCK {
-            return self.read_block::<PIVOT, KEEP, AHEAD>(terms);
+            return self.read_block::<PIVOT, KEEP>(terms);
         }
         let mut copy = [[f32::NEG_INFINITY; LANES]; 4];
         // In place of the label's logit there is -inf: its step is read from a copy.
@@ -159,25 +157,36 @@ impl<S: Simd> Row<'_, S> {
             if start > 0 && start.is_multiple_of(PART) {
                 self.sum.close(self.simd);
             }
-            let terms = terms.get_mut(start..(start + block.len()).next_multiple_of(STEP)).unwrap_or_default();
+            let terms =
+                terms.get_mut(start..(start + block.len()).next_multiple_of(STEP)).unwrap_or_default();
             let label = (self.label / STEP).wrapping_sub(start / STEP);
-            self.block::<PIVOT, KEEP, AHEAD, false>(block, label, &copy, terms);
+            self.block::<PIVOT, KEEP, false>(block, label, &copy, terms);
         }
     }
 
     /// Reads a row of one block, or the one that is there. It would wait for the copy: its label's term is taken out where
     /// it is.
     #[inline(always)]
-    pub(super) fn read_block<const PIVOT: bool, const KEEP: bool, const AHEAD: bool>(
-        &mut self,
-        terms: &mut [f32],
-    ) {
-        let (label, copy) = (self.label, [[f32::NEG_INFINITY; LANES]; 4]);
-        if label < self.logits.len() {
-            self.block::<PIVOT, KEEP, AHEAD, true>(self.logits, label, &copy, terms);
+    fn read_block<const PIVOT: bool, const KEEP: bool>(&mut self, terms: &mut [f32]) {
+        if self.label < self.logits.len() {
+            self.read_labelled::<PIVOT, KEEP>(terms);
         } else {
-            self.block::<PIVOT, KEEP, AHEAD, false>(self.logits, usize::MAX, &copy, terms);
+            self.read_unlabelled::<PIVOT, KEEP>(terms);
         }
+    }
+
+    /// As [`read_block`](Self::read_block), with a label that is one of the classes.
+    #[inline(always)]
+    pub(super) fn read_labelled<const PIVOT: bool, const KEEP: bool>(&mut self, terms: &mut [f32]) {
+        let copy = [[f32::NEG_INFINITY; LANES]; 4];
+        self.block::<PIVOT, KEEP, true>(self.logits, self.label, &copy, terms);
+    }
+
+    /// As [`read_block`](Self::read_block), with all classes.
+    #[inline(always)]
+    pub(super) fn read_unlabelled<const PIVOT: bool, const KEEP: bool>(&mut self, terms: &mut [f32]) {
+        let copy = [[f32::NEG_INFINITY; LANES]; 4];
+        self.block::<PIVOT, KEEP, false>(self.logits, usize::MAX, &copy, terms);
     }
 
     /// Notes the bits of the label's term.
@@ -194,7 +203,7 @@ impl<S: Simd> Row<'_, S> {
     /// Adds the terms of a block. The step with the label is that of the copy; or, with `MASK`, the label is a class, and
     /// its term is not added.
     #[inline(always)]
-    fn block<const PIVOT: bool, const KEEP: bool, const AHEAD: bool, const MASK: bool>(
+    fn block<const PIVOT: bool, const KEEP: bool, const MASK: bool>(
         &mut self,
         block: Line<'_>,
         label: usize,
@@ -225,12 +234,12 @@ impl<S: Simd> Row<'_, S> {
             for i in 0..whole {
                 // The type is a branch that is always foreseen: the sums are compiled once for all.
                 let x = if let Some(step) = steps.get(i) {
-                    if AHEAD {
+                    if self.ahead != 0 {
                         prefetch(simd, step, self.ahead);
                     }
                     // Chosen without a branch, which would be foreseen for one row and not for the next.
                     simd.load_step(if !MASK && i == label { copy } else { step }, part)
-                } else if let (Some((half, steps)), true) = (half_steps, !AHEAD && (MASK || i != label)) {
+                } else if let (Some((half, steps)), true) = (half_steps, MASK || i != label) {
                     simd.widen_step(half, &steps[i], part)
                 } else {
                     simd.load_step(copy, part)
@@ -248,8 +257,6 @@ impl<S: Simd> Row<'_, S> {
                 let mut room = [0.0; STEP];
                 let tail = if !MASK && whole == label {
                     &copy.as_flattened()[..tail.len()]
-                } else if AHEAD {
-                    tail.floats()
                 } else {
                     tail.block(simd, 0, STEP, &mut room)
                 };

@@ -201,7 +201,7 @@ impl Kernel for SumTiles<'_> {
                 .iter()
                 .fold(0, |all, group| group.ends.pivot.iter().fold(all, |all, x| all | x.to_bits()))
                 != 0;
-            match (pivots, keep) {
+            match (pivots || S::SMALL, keep) {
                 (false, false) => sum_pair::<S, false, false>(simd, groups, sums, pair, at),
                 (false, true) => sum_pair::<S, false, true>(simd, groups, sums, pair, at),
                 (true, false) => sum_pair::<S, true, false>(simd, groups, sums, pair, at),

@@ -84,11 +84,10 @@ impl Kernel for ReadPart<'_> {
                     part.begin(largest(simd, logits), largest(simd, &maxima), class);
                 }
             }
-            match (terms.is_empty() && !S::SMALL, part.spread.reference.pivot != 0.0 || S::SMALL) {
-                (true, false) => part.row(logits).read_block::<false, false, true>(&mut []),
-                (true, true) => part.row(logits).read_block::<true, false, true>(&mut []),
-                (false, false) => part.row(logits).read_block::<false, true, true>(terms),
-                (false, true) => part.row(logits).read_block::<true, true, true>(terms),
+            match (part.spread.reference.pivot != 0.0 || S::SMALL, terms.is_empty()) {
+                (true, _) => part.row(logits).read_unlabelled::<true, true>(terms),
+                (false, true) => part.row(logits).read_unlabelled::<false, false>(&mut []),
+                (false, false) => part.row(logits).read_unlabelled::<false, true>(terms),
             }
             if distances {
                 part.add_distances(logits, terms);
@@ -128,7 +127,7 @@ impl Kernel for LeaveOut<'_> {
         let (logits, reference) = (Line::F32(logits), spread.reference);
         let (mut sum, mut seen) = (RowSum::EMPTY, [ROUNDER; LANES]);
         let mut row = Row { simd, logits, label, reference, sum: &mut sum, seen: &mut seen, ahead: 0 };
-        row.read_block::<true, false, false>(&mut []);
+        row.read_labelled::<true, false>(&mut []);
         sum.close(simd);
         (spread.block + label, sum.total)
     }

@@ -181,6 +181,8 @@ impl Kernel for WriteRow<'_> {
         let subtract = simd.splat(group.subtract[row]);
         let logs = LogFactors::splat(simd, group, row);
         let minus = simd.splat(0.0) - subtract;
+        // Nothing goes past the caches where there is no instruction for it.
+        let stream = stream.filter(|_| !S::SMALL);
         match (formula, from, stream) {
             (Formula::Scaled, Some(from), None) => write(simd, from, to, factors.of_terms()),
             (Formula::Scaled, Some(from), Some(next)) => write_past(simd, from, to, next, factors.of_terms()),
@@ -232,7 +234,7 @@ impl Kernel for WriteRow<'_> {
 fn write<S: Simd>(simd: S, from: &[f32], to: &mut [f32], f: impl Fn(S::Lanes) -> S::Lanes) {
     let from = &from[..to.len()];
     // Short rows have too few lines for the detour.
-    let (first, to) = to.split_at_mut(if to.len() < LINED { 0 } else { lead(to) });
+    let (first, to) = to.split_at_mut(if to.len() < LINED || S::SMALL { 0 } else { lead(to) });
     let (from_first, from) = from.split_at(first.len());
     if !first.is_empty() {
         for part in 0..S::PARTS {
@@ -359,7 +361,7 @@ fn write_two<S: Simd>(
 /// As [`write`], over the values.
 #[inline(always)]
 fn write_over<S: Simd>(simd: S, to: &mut [f32], f: impl Fn(S::Lanes) -> S::Lanes) {
-    let (first, to) = to.split_at_mut(lead(to));
+    let (first, to) = to.split_at_mut(if S::SMALL { 0 } else { lead(to) });
     for part in 0..S::PARTS {
         f(simd.load_tail(first, part, 0.0)).store_tail(first, part);
     }

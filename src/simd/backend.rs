@@ -175,6 +175,7 @@ impl Token {
     pub(crate) fn run<K: Kernel>(self, kernel: K) -> K::Output {
         match self {
             Self::Scalar(simd) => simd.run(kernel),
+            Self::Portable(_) if !K::VECTORS => Scalar.run(kernel),
             Self::Portable(simd) => simd.run(kernel),
             #[cfg(target_arch = "x86_64")]
             Self::Avx2(simd) => simd.run(kernel),

@@ -55,6 +55,10 @@ pub(crate) const LANES: usize = 16;
 pub(crate) trait Kernel {
     type Output;
 
+    /// Whether there are vectors in it: one without is the same on every backend whose instructions the compiler may use
+    /// anywhere, and is compiled once for them.
+    const VECTORS: bool = true;
+
     /// The algorithm. Mark every implementation `#[inline(always)]`.
     fn eval<S: Simd>(self, simd: S) -> Self::Output;
 }
