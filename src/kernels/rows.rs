@@ -230,7 +230,7 @@ impl<S: Simd> Row<'_, S> {
             };
             let zero = simd.splat(0.0);
             let mut pending = Pending { power: [zero; 4], beyond: zero };
-            let mut lines = terms.as_chunks_mut::<STEP>().0.iter_mut();
+            let mut lines = terms.as_chunks_mut().0.as_chunks_mut().0.iter_mut();
             for i in 0..whole {
                 // The type is a branch that is always foreseen: the sums are compiled once for all.
                 let x = if let Some(step) = steps.get(i) {
@@ -321,7 +321,7 @@ impl<S: Simd, const PIVOT: bool, const MASK: bool> Adder<S, PIVOT, MASK> {
         &mut self,
         mut x: [S::Lanes; N],
         index: usize,
-        to: Option<&mut [f32; STEP]>,
+        to: Option<&mut [[f32; LANES]; 4]>,
     ) -> Pending<S, N> {
         if PIVOT {
             for x in &mut x {
@@ -333,10 +333,11 @@ impl<S: Simd, const PIVOT: bool, const MASK: bool> Adder<S, PIVOT, MASK> {
             self.seen = self.seen.or(shifted);
         }
         if let Some(to) = to {
-            for (i, to) in to.as_chunks_mut().0.iter_mut().enumerate() {
-                let term = if i < N { power[i].mul_add(q[i], power[i]) } else { self.simd.splat(0.0) };
-                term.store(to, self.part);
+            let mut terms = [self.simd.splat(0.0); 4];
+            for (term, (power, q)) in terms.iter_mut().zip(power.iter().zip(&q)) {
+                *term = power.mul_add(*q, *power);
             }
+            self.simd.store_step(terms, to, self.part);
         }
         if MASK {
             for (power, kept) in power.iter_mut().zip(kept(self.label.wrapping_sub(index * STEP))) {

@@ -93,6 +93,15 @@ pub(crate) trait Simd: Copy + Send + Sync {
             self.load(&from[3], part),
         ]
     }
+    /// As [`load_step`](Self::load_step), the other way.
+    #[inline(always)]
+    fn store_step(self, values: [Self::Lanes; 4], to: &mut [[f32; LANES]; 4], part: usize) {
+        let ([a, b, c, d], [to_a, to_b, to_c, to_d]) = (values, to);
+        a.store(to_a, part);
+        b.store(to_b, part);
+        c.store(to_c, part);
+        d.store(to_d, part);
+    }
     /// A part of up to sixteen values, `pad` in lanes past the end of the slice.
     fn load_tail(self, from: &[f32], part: usize, pad: f32) -> Self::Lanes;
     fn splat_wide(self, value: f64) -> Self::Wide;
