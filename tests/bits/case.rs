@@ -284,8 +284,13 @@ pub(crate) fn lengths() -> impl Iterator<Item = usize> {
 /// As [`lengths`], the long ones.
 pub(crate) const LONG: [usize; 6] = [16_383, 16_384, 16_385, 32_767, 32_768, 32_769];
 
-/// Whether a backend has no fused multiply-add of its own but calls a library's, which takes a hundred times as long. What
-/// does not depend on the backend, such as how work is cut, is tried on the others.
+/// Whether a backend is no CPU's first choice where this runs, and takes several times as long as those that are. What hardly
+/// depends on the backend, such as how work is cut, is tried on it with fewer cases.
 pub(crate) fn is_slow(backend: Backend) -> bool {
-    backend.name() == "scalar" && cfg!(target_arch = "x86_64")
+    match backend {
+        // It calls a library for each fused multiply-add.
+        Backend::Scalar => cfg!(target_arch = "x86_64"),
+        Backend::Portable => Backend::Avx2.is_available(),
+        _ => false,
+    }
 }

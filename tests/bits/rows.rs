@@ -78,9 +78,9 @@ fn the_stride_and_the_alignment_of_rows_change_no_bit() {
 /// enough to be copied in runs.
 #[test]
 fn ordinary_rows_with_classes_along_another_axis_have_the_bits_of_rows() {
-    let shapes = [(37, 64), (50, 81), (34, 511), (34, 513), (33, 1024), (17, 16_400), (350, 768)];
-    for backend in backends().into_iter().filter(|backend| !is_slow(*backend)) {
-        for (rows, classes) in shapes {
+    let shapes = [(37, 64), (50, 81), (34, 513), (34, 511), (33, 1024), (17, 16_400), (350, 768)];
+    for backend in backends() {
+        for (rows, classes) in shapes.into_iter().take(if is_slow(backend) { 3 } else { shapes.len() }) {
             let case = Case::of_ordinary_rows(rows, classes);
             let expected = case.outcomes(TIGHT, backend);
             for axes in [Axes::Columns, Axes::Images] {
@@ -102,7 +102,7 @@ fn ignored_rows_between_neighbours_change_no_bit_of_the_others() {
     let turned: Vec<f32> =
         (0..classes * rows).map(|i| case.logits.values[i % rows * classes + i / rows]).collect();
     let loss = CrossEntropy::new().ignore_index(-100);
-    for backend in backends().into_iter().filter(|backend| !is_slow(*backend)) {
+    for backend in backends() {
         let by_rows = Rows::new(&case.logits.values, rows, classes).expect("rows").with_backend(backend);
         let by_columns =
             Rows::along_axis(&turned, &[classes, rows], 0).expect("columns").with_backend(backend);

@@ -12,7 +12,7 @@ const THREADS: [usize; 4] = [1, 2, 3, 8];
 
 /// Shapes of more than 32 Ki logits, beyond which work leaves the calling thread, cut within and between
 /// the blocks that a task takes; and long rows, which threads share.
-const SHAPES: [(usize, usize); 6] = [(9000, 4), (701, 67), (67, 701), (3, 16_385), (1, 65_537), (3, 70_000)];
+const SHAPES: [(usize, usize); 6] = [(701, 67), (3, 16_385), (9000, 4), (67, 701), (1, 65_537), (3, 70_000)];
 
 fn in_pool<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
     ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(work)
@@ -22,7 +22,7 @@ fn in_pool<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
 fn no_number_of_threads_changes_a_bit() {
     for (i, (rows, classes)) in SHAPES.into_iter().enumerate() {
         let case = Case::of_rows(rows, classes);
-        for backend in backends().into_iter().filter(|backend| !is_slow(*backend)) {
+        for backend in backends().into_iter().filter(|backend| i < 2 || !is_slow(*backend)) {
             let expected = in_pool(1, || case.outcomes(Layout::new(1, 2), backend));
             // Another axis of classes for each shape and number of threads.
             for (j, threads) in THREADS[1..].iter().enumerate() {

@@ -115,9 +115,9 @@ impl Strided {
     /// Where each value is, row after row.
     fn places(&self) -> impl Iterator<Item = usize> + use<> {
         let ([outer, classes, inner], strides, start) = (self.shape, self.strides, self.start);
-        (0..outer * inner * classes).map(move |value| {
-            let (row, class) = (value / classes, value % classes);
-            start + row / inner * strides[0] + class * strides[1] + row % inner * strides[2]
+        (0..outer * inner).flat_map(move |row| {
+            let first = start + row / inner * strides[0] + row % inner * strides[2];
+            (0..classes).map(move |class| first + class * strides[1])
         })
     }
 
