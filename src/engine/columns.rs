@@ -8,7 +8,6 @@ use super::settle;
 use super::total::Total;
 use crate::kernels::columns::{ColumnSums, SumColumns};
 use crate::kernels::group::Group;
-use crate::kernels::rows::PART;
 use crate::kernels::tile_ends::MaxOfTile;
 use crate::kernels::tiles::{COLUMNS, LoadTiles};
 use crate::kernels::write_tiles::WriteTiles;
@@ -22,8 +21,8 @@ const COPIED: usize = 4096;
 /// Whether the rows of a call may be read as columns: of ordinary rows all that it asks for follows from their sums.
 pub(super) fn suits(call: &Call<'_>) -> bool {
     let (logits, classes) = (call.inputs.logits.share(), call.inputs.classes());
-    // Whose sums are at hand lane by lane.
-    let logarithms = call.inputs.work == Work::LogSoftmax && classes <= PART;
+    let logarithms =
+        matches!(call.inputs.work, Work::LogSoftmax | Work::LogSumExp) && call.inputs.map.is_none();
     classes > FEW
         && logits.layout().stride == 1
         && logits.layout().class_step != 1

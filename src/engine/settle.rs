@@ -68,12 +68,12 @@ pub(super) fn settle(
         Work::Softmax => {
             finish(groups, group, false, false, true);
         }
-        Work::LogSoftmax | Work::LabelGradient(_) => logarithms(groups, group, lines),
+        Work::LogSoftmax | Work::LabelGradient(_) => logarithms(groups, inputs, group, lines),
         Work::Entropy => entropies(groups, inputs, outputs, group, lines),
         Work::LogSumExp => {
             finish(groups, group, false, true, false);
             for i in 0..group.len {
-                let value = log_sum_exp(groups, group, i, lines.line(i));
+                let value = log_sum_exp(groups, inputs, group, i, lines);
                 set(outputs.log_sum_exp, group.rows[i], value);
             }
         }

@@ -103,10 +103,19 @@ impl Case {
         Self::from_logits(Matrix { rows, classes, values }, &mut Rng::with_seed(1))
     }
 
-    /// `rows` rows that are all ordinary: normal logits, some masked, a class that leads in some.
+    /// `rows` rows that are all ordinary: normal logits, some masked, a class that leads in some, and some that are
+    /// log-probabilities, with a log-sum-exp next to 0.
     pub(crate) fn of_ordinary_rows(rows: usize, classes: usize) -> Self {
         let recipe = |row: usize| Recipe { seed: row as u64, ..RECIPES[[0, 1, 3, 4][row % 4]] };
-        let values = (0..rows).flat_map(|row| recipe(row).cook(classes)).collect();
+        let cooked = |row: usize| {
+            let mut logits = recipe(row).cook(classes);
+            if row % 5 == 2 {
+                let log_sum_exp = logits.iter().map(|x| x.exp()).sum::<f32>().ln();
+                logits.iter_mut().for_each(|x| *x -= log_sum_exp);
+            }
+            logits
+        };
+        let values = (0..rows).flat_map(cooked).collect();
         Self::from_logits(Matrix { rows, classes, values }, &mut Rng::with_seed(2))
     }
 

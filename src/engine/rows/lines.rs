@@ -38,7 +38,7 @@ impl Lines<'_> {
 
 impl Groups {
     /// A row as f32: where it lies, or in the room.
-    pub(in crate::engine) fn floats<'b>(&self, line: Line<'b>, room: &'b mut Vec<f32>) -> &'b [f32] {
+    fn floats<'b>(&self, line: Line<'b>, room: &'b mut Vec<f32>) -> &'b [f32] {
         match line {
             Line::F32(values) => values,
             Line::Half(..) => {
@@ -47,6 +47,24 @@ impl Groups {
                 &room[..line.len()]
             }
         }
+    }
+
+    /// A row of a group as f32: where it lies, or in the room, also where rows are read as columns.
+    pub(in crate::engine) fn row<'b>(
+        &self,
+        inputs: &Inputs<'_>,
+        group: &Group,
+        i: usize,
+        lines: &'b Lines<'_>,
+        room: &'b mut Vec<f32>,
+    ) -> &'b [f32] {
+        if lines.columns.is_none() {
+            return self.floats(lines.line(i), room);
+        }
+        let source = inputs.logits.share();
+        room.clear();
+        room.extend((0..self.classes).map(|class| source.get(group.rows[i], class)));
+        room
     }
 
     pub(super) fn half_lines<'b>(

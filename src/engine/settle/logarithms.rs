@@ -1,6 +1,7 @@
 //! Logarithms of sums, and what is next to 0 of them.
 
 use super::{NEAR_ZERO, reference};
+use crate::engine::call::Inputs;
 use crate::engine::rows::{FEW, Groups, Lines};
 use crate::kernels::finish::Finish;
 use crate::kernels::group::{Group, LossSum, NO_LABEL};
@@ -9,7 +10,6 @@ use crate::kernels::maximum::{FirstOfRows, MaxOfRows};
 use crate::kernels::tile_ends::LargestOfTiles;
 use crate::numbers::factor::{narrow, narrow_normal};
 use crate::simd::LANES;
-use crate::simd::half::Line;
 
 /// Takes the classes of the largest logits for labels.
 pub(in crate::engine) fn label_largest(groups: &Groups, group: &mut Group, logits: &[&[f32]; LANES]) {
@@ -20,7 +20,7 @@ pub(in crate::engine) fn label_largest(groups: &Groups, group: &mut Group, logit
 
 /// Log-probabilities: the logarithms of sums, and, next to 0, the loss of the largest logit. Of few classes all sums are made
 /// without it; of more, those of the rows that it leads.
-pub(super) fn logarithms(groups: &mut Groups, group: &mut Group, lines: &Lines<'_>) {
+pub(super) fn logarithms(groups: &mut Groups, inputs: &Inputs<'_>, group: &mut Group, lines: &Lines<'_>) {
     let (few, mut unused) = (groups.classes <= FEW, LossSum::EMPTY);
     groups.token.run(Finish {
         groups: core::slice::from_mut(group),
@@ -40,7 +40,7 @@ pub(super) fn logarithms(groups: &mut Groups, group: &mut Group, lines: &Lines<'
             *leads = below < NEAR_ZERO;
         }
         if leads != [false; LANES] {
-            leave_out_largest(groups, group, lines, &leads, &largest);
+            leave_out_largest(groups, inputs, group, lines, &leads, &largest);
         }
     }
     for (i, leads) in leads.into_iter().enumerate().take(group.len) {
@@ -62,6 +62,7 @@ pub(super) fn logarithms(groups: &mut Groups, group: &mut Group, lines: &Lines<'
 /// Takes the largest logits of some rows for their labels, and their losses from sums that are made without them.
 fn leave_out_largest(
     groups: &mut Groups,
+    inputs: &Inputs<'_>,
     group: &mut Group,
     lines: &Lines<'_>,
     which: &[bool; LANES],
@@ -81,15 +82,18 @@ fn leave_out_largest(
     for i in (0..group.len).filter(|i| which[*i]) {
         (group.labels[i], group.ends.logit[i]) = (labels[i], max[i]);
     }
+    if !groups.sums_are_whole {
+        let mut own = core::mem::take(&mut groups.line);
+        for i in (0..group.len).filter(|i| which[*i]) {
+            let logits = groups.row(inputs, group, i, lines, &mut own);
+            group.loss[i] = groups.of_largest(logits, reference(group, i)).1;
+        }
+        groups.line = own;
+        return;
+    }
     let summed = match lines.columns {
         Some((tile, sums)) => Summed::Columns(tile, sums),
-        None if groups.sums_are_whole => Summed::Rows(rows, &groups.sums[..group.len]),
-        None => {
-            for i in (0..group.len).filter(|i| which[*i]) {
-                group.loss[i] = groups.of_largest(rows[i], reference(group, i)).1;
-            }
-            return;
-        }
+        None => Summed::Rows(rows, &groups.sums[..group.len]),
     };
     let mut spare = core::mem::take(&mut groups.spare);
     spare.resize_with(1, || Group::EMPTY);
@@ -109,7 +113,14 @@ fn leave_out_largest(
 /// The log-sum-exp of a row, of which the whole sum is known.
 ///
 /// Identity: `m + ln(1 + R / e^m)`: next to 0 the sum itself, next to 1, would have no digits left.
-pub(super) fn log_sum_exp(groups: &mut Groups, group: &Group, i: usize, logits: Line<'_>) -> f32 {
+pub(super) fn log_sum_exp(
+    groups: &mut Groups,
+    inputs: &Inputs<'_>,
+    group: &Group,
+    i: usize,
+    lines: &Lines<'_>,
+) -> f32 {
+    let logits = lines.line(i);
     if let (1, Some(logit)) = (logits.len(), logits.get(0)) {
         return logit;
     }
@@ -124,7 +135,7 @@ pub(super) fn log_sum_exp(groups: &mut Groups, group: &Group, i: usize, logits: 
         return narrow(value);
     }
     let mut own = core::mem::take(&mut groups.line);
-    let logits = groups.floats(logits, &mut own);
+    let logits = groups.row(inputs, group, i, lines, &mut own);
     let (class, loss, _) = groups.of_largest(logits, reference(group, i));
     let value = narrow(f64::from(logits[class]) + loss);
     groups.line = own;

@@ -10,7 +10,6 @@ use crate::kernels::masses::Spread as Distances;
 use crate::kernels::maximum::Argmax;
 use crate::numbers::factor::{narrow, narrow_normal};
 use crate::numbers::log_sum_exp::{Apart, z_loss};
-use crate::simd::half::Line;
 
 /// Writes the statistics of a group that are wanted.
 pub(super) fn statistics(
@@ -45,7 +44,9 @@ pub(super) fn statistics(
                 // Of all classes, as the operation has it.
                 let mut whole = groups.whole(logits, reference(group, i));
                 whole.max[0] = group.max[i];
-                let value = log_sum_exp(groups, &whole, 0, Line::F32(logits));
+                let mut own = Lines::EMPTY;
+                own.logits[0] = logits;
+                let value = log_sum_exp(groups, inputs, &whole, 0, &own);
                 let exact = f64::from(whole.ends.pivot[0]) + whole.log[0];
                 (value, if value.is_finite() { exact } else { value.into() })
             };
