@@ -210,7 +210,7 @@ impl Shard<'_> {
         let nothing = Rows::with_stride(&[0.0], rows, 1, 0)?;
         let mut loss = self.loss;
         loss.map = Map::default();
-        let mut inputs = loss.inputs(Source::Shared(nothing.values()), valid);
+        let mut inputs = loss.inputs(Source::Shared(nothing.values()), &valid);
         inputs.weights.first = self.first;
         let outputs = Outputs { losses: &mut *losses, sums: Sums::Merged(merged), ..Outputs::default() };
         let total = parallel::run(Call::new(inputs, None, outputs), self.execution)?;
@@ -275,7 +275,7 @@ impl Shard<'_> {
         let valid = self.validate(labels, layout.rows, Some(layout.classes))?;
         expect_rows("partial rows", merged.len(), layout.rows)?;
         self.expect_labels(&valid, merged)?;
-        let mut inputs = self.loss.inputs(logits, valid);
+        let mut inputs = self.loss.inputs(logits, &valid);
         inputs.weights.first = self.first;
         let outputs = Outputs { sums: Sums::Merged(merged), ..Outputs::default() };
         parallel::run(Call::new(inputs, results, outputs), execution).map(drop)

@@ -4,7 +4,11 @@
     reason = "a slice would hold values between those of the array, which may be somebody else's"
 )]
 
-use ndarray::{ArrayView, ArrayView3, ArrayViewMut, ArrayViewMut3, Axis, Dimension, ShapeBuilder};
+use core::marker::PhantomData;
+
+use ndarray::{
+    ArrayView, ArrayView1, ArrayView3, ArrayViewMut, ArrayViewMut3, Axis, Dimension, ShapeBuilder,
+};
 
 use super::strided::{Strided, StridedMut};
 use crate::views::layout::Layout;
@@ -93,6 +97,36 @@ impl<'a> StridedMut<'a> {
         let (shape, strides) = self.layout().axes();
         // SAFETY: each value of the array is one of the layout's, of this type, and no two of those are one.
         self.first().map(|first| unsafe { ArrayViewMut3::from_shape_ptr(shape.strides(strides), first) })
+    }
+}
+
+/// The values of an array with one axis, at any stride.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Spaced<'a, T> {
+    first: *const T,
+    len: usize,
+    step: isize,
+    borrow: PhantomData<&'a T>,
+}
+
+// SAFETY: as a shared reference to each of the values.
+unsafe impl<T: Sync> Send for Spaced<'_, T> {}
+// SAFETY: likewise.
+unsafe impl<T: Sync> Sync for Spaced<'_, T> {}
+
+impl<'a, T: Copy> Spaced<'a, T> {
+    #[expect(clippy::needless_pass_by_value, reason = "as views of arrays are passed")]
+    pub(crate) fn of_array(array: ArrayView1<'a, T>) -> Self {
+        Self { first: array.as_ptr(), len: array.len(), step: array.strides()[0], borrow: PhantomData }
+    }
+
+    pub(crate) const fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(crate) fn get(&self, index: usize) -> Option<T> {
+        // SAFETY: the value is one of the array's, which are borrowed as long; what is between them is not looked at.
+        (index < self.len).then(|| unsafe { *self.first.offset(index.cast_signed() * self.step) })
     }
 }
 

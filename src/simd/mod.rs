@@ -23,7 +23,7 @@
 use core::ops::{Add, Div, Mul, Sub};
 
 #[cfg(feature = "ndarray")]
-mod arrays;
+pub(crate) mod arrays;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]

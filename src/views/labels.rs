@@ -7,59 +7,84 @@
     reason = "a negative label, extended by its sign, is no class; a class fits"
 )]
 
+mod row_labels;
+
+pub(crate) use self::row_labels::{ELSEWHERE, RowLabels};
+use super::layout::Layout;
 use crate::kernels::group::NO_LABEL as IGNORED;
+#[cfg(feature = "ndarray")]
+use crate::simd::arrays::Spaced;
 use crate::{Error, Rows};
 
-/// Defines [`Labels`] and its conversions for the listed integer types.
+/// One class index per row (sparse labels), in the integer type that the caller has.
+///
+/// Made by `From` from slices, arrays and vectors of `u8`, `u16`, `u32`, `u64`, `usize`, `i8`, `i16`, `i32` and `i64`, or, where
+/// labels do not follow each other, [with strides](Self::with_strides). Nothing is copied.
+///
+/// ```
+/// use xent::Labels;
+///
+/// assert_eq!(Labels::from(&[3_u8, 1]).len(), 2);
+/// assert_eq!(Labels::from(&vec![-100_i64]).len(), 1);
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Labels<'a> {
+    values: Values<'a>,
+    /// Where they are among the values, as rows of one class each, from the origin on.
+    layout: Layout,
+    origin: usize,
+}
+
+/// Values of one type that labels are among.
+#[derive(Clone, Copy, Debug)]
+enum Run<'a, T> {
+    Slice(&'a [T]),
+    #[cfg(feature = "ndarray")]
+    Array(Spaced<'a, T>),
+}
+
+impl<T: Copy> Run<'_, T> {
+    fn get(&self, index: usize) -> Option<T> {
+        match self {
+            Self::Slice(values) => values.get(index).copied(),
+            #[cfg(feature = "ndarray")]
+            Self::Array(values) => values.get(index),
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Slice(values) => values.len(),
+            #[cfg(feature = "ndarray")]
+            Self::Array(values) => values.len(),
+        }
+    }
+}
+
+/// Defines [`Values`] and conversions of them for the listed integer types.
 macro_rules! labels {
     ($($variant:ident($type:ty)),+) => {
-        /// One class index per row (sparse labels), in the integer type that the caller has.
-        ///
-        /// Made by `From` from slices, arrays and vectors of `u8`, `u16`, `u32`, `u64`, `usize`,
-        /// `i8`, `i16`, `i32` and `i64`. Nothing is copied.
-        ///
-        /// ```
-        /// use xent::Labels;
-        ///
-        /// assert_eq!(Labels::from(&[3_u8, 1]).len(), 2);
-        /// assert_eq!(Labels::from(&vec![-100_i64]).len(), 1);
-        /// ```
         #[derive(Clone, Copy, Debug)]
-        #[non_exhaustive]
-        pub enum Labels<'a> {
-            $(
-                #[doc = concat!("Labels of type `", stringify!($type), "`.")]
-                $variant(&'a [$type]),
-            )+
+        enum Values<'a> {
+            $($variant(Run<'a, $type>),)+
+        }
+
+        impl Values<'_> {
+            fn len(&self) -> usize {
+                match self { $(Self::$variant(values) => values.len(),)+ }
+            }
+
+            fn get(&self, index: usize) -> Option<i128> {
+                match self { $(Self::$variant(values) => values.get(index).map(|label| label as i128),)+ }
+            }
         }
 
         impl<'a> Labels<'a> {
-            /// The number of labels.
-            #[must_use]
-            pub const fn len(&self) -> usize {
-                match self { $(Self::$variant(labels) => labels.len(),)+ }
-            }
-
-            /// The label of a row, `None` past the end.
-            #[must_use]
-            pub fn get(&self, row: usize) -> Option<i128> {
-                match self { $(Self::$variant(labels) => labels.get(row).map(|&label| label as i128),)+ }
-            }
-
-            /// The first `row` labels and the others. `row` is at most `self.len()`.
-            pub(crate) fn split_at(self, row: usize) -> (Self, Self) {
-                match self {
-                    $(Self::$variant(labels) => {
-                        let (a, b) = labels.split_at(row);
-                        (Self::$variant(a), Self::$variant(b))
-                    })+
-                }
-            }
-
             /// The first row whose label is neither a class nor ignored, with its label.
             fn first_bad(&self, classes: usize, ignored: Ignored<'_>) -> Option<(usize, i128)> {
-                match self {
-                    $(Self::$variant(labels) => {
+                match self.values {
+                    $(Values::$variant(Run::Slice(values)) if self.layout.is_a_run() => {
+                        let labels = self.among(values);
                         let row = match ignored {
                             Ignored::Several(all) => labels.iter().position(|&label| {
                                 !is_class(label as u64, classes) && !holds(all, label as i128)
@@ -86,21 +111,20 @@ macro_rules! labels {
                         };
                         row.map(|row| (row, labels[row] as i128))
                     })+
+                    _ => self.one_by_one().enumerate().find(|(_, label)| {
+                        !usize::try_from(*label).is_ok_and(|label| label < classes) && !ignored.holds(*label)
+                    }),
                 }
             }
 
             /// The classes of rows from `first` on, `IGNORED` for rows that are.
             #[inline(always)]
             fn classes(&self, first: usize, ignored: Ignored<'_>, to: &mut [usize]) {
-                match self {
+                match self.values {
                     // Validated, so that each is a class or ignored.
-                    $(Self::$variant(labels) => match ignored {
-                        Ignored::Several(all) => {
-                            for (to, &label) in to.iter_mut().zip(&labels[first..]) {
-                                *to = if holds(all, label as i128) { IGNORED } else { label as usize };
-                            }
-                        }
-                        _ => match ignored.one::<$type>() {
+                    $(Values::$variant(Run::Slice(values)) if self.layout.is_a_run() && !matches!(ignored, Ignored::Several(_)) => {
+                        let labels = self.among(values);
+                        match ignored.one::<$type>() {
                             Some(one) => {
                                 for (to, &label) in to.iter_mut().zip(&labels[first..]) {
                                     *to = if label == one { IGNORED } else { label as usize };
@@ -113,21 +137,25 @@ macro_rules! labels {
                             }
                         }
                     })+
+                    _ => {
+                        for (to, label) in to.iter_mut().zip(self.one_by_one().skip(first)) {
+                            *to = if ignored.holds(label) { IGNORED } else { label as usize };
+                        }
+                    }
                 }
             }
 
             /// How many labels are not ignored.
             fn used(&self, ignored: Ignored<'_>) -> usize {
-                match self {
-                    $(Self::$variant(labels) => match ignored {
-                        Ignored::None => labels.len(),
-                        Ignored::One(_) => ignored.one::<$type>().map_or(labels.len(), |one| {
+                match self.values {
+                    _ if ignored == Ignored::None => self.len(),
+                    $(Values::$variant(Run::Slice(values)) if self.layout.is_a_run() && !matches!(ignored, Ignored::Several(_)) => {
+                        let labels = self.among(values);
+                        ignored.one::<$type>().map_or(labels.len(), |one| {
                             labels.iter().filter(|&&label| label != one).count()
-                        }),
-                        Ignored::Several(all) => {
-                            labels.iter().filter(|&&label| !holds(all, label as i128)).count()
-                        }
+                        })
                     })+
+                    _ => self.one_by_one().filter(|label| !ignored.holds(*label)).count(),
                 }
             }
         }
@@ -135,19 +163,27 @@ macro_rules! labels {
         $(
             impl<'a> From<&'a [$type]> for Labels<'a> {
                 fn from(labels: &'a [$type]) -> Self {
-                    Self::$variant(labels)
+                    Self::all(Values::$variant(Run::Slice(labels)))
                 }
             }
 
             impl<'a, const N: usize> From<&'a [$type; N]> for Labels<'a> {
                 fn from(labels: &'a [$type; N]) -> Self {
-                    Self::$variant(labels)
+                    labels.as_slice().into()
                 }
             }
 
             impl<'a> From<&'a Vec<$type>> for Labels<'a> {
                 fn from(labels: &'a Vec<$type>) -> Self {
-                    Self::$variant(labels)
+                    labels.as_slice().into()
+                }
+            }
+
+            /// With any stride, also a negative one.
+            #[cfg(feature = "ndarray")]
+            impl<'a> From<ndarray::ArrayView1<'a, $type>> for Labels<'a> {
+                fn from(labels: ndarray::ArrayView1<'a, $type>) -> Self {
+                    Self::all(Values::$variant(labels.to_slice().map_or_else(|| Run::Array(Spaced::of_array(labels)), Run::Slice)))
                 }
             }
         )+
@@ -165,7 +201,7 @@ macro_rules! labels {
     message = "`{Self}` cannot serve as class indices",
     label = "expected integers, one for each row",
     note = "class indices are `&[u8]`, `&[i32]`, `&[i64]`, `&[usize]` and the like, or a reference to an array or a `Vec` of them",
-    note = "an ndarray of integers gives a slice by `as_slice()`; numbers of another type are converted first"
+    note = "of an ndarray of integers: `array.view()`, of one axis (feature `ndarray`); numbers of another type are converted first"
 )]
 pub trait IntoLabels<'a> {
     /// The labels.
@@ -246,11 +282,79 @@ const fn is_class(label: u64, classes: usize) -> bool {
 
 labels!(U8(u8), U16(u16), U32(u32), U64(u64), Usize(usize), I8(i8), I16(i16), I32(i32), I64(i64));
 
-impl Labels<'_> {
+impl<'a> Labels<'a> {
+    /// All of some values, in their order.
+    fn all(values: Values<'a>) -> Self {
+        Self { values, layout: Layout::run(values.len()), origin: 0 }
+    }
+
+    /// Outer × inner labels among those of a slice, with a stride for each: in the order of the rows of
+    /// [`Rows::with_strides`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::AxesLength`] where the slice ends before the last label; [`Error::AxesOverflow`].
+    ///
+    /// ```
+    /// use xent::{Labels, Rows, sparse_softmax_cross_entropy_with_logits};
+    ///
+    /// // Two sequences of three tokens of four. Each position predicts the token after it: the logits of the last and the
+    /// // first token of each sequence have no part.
+    /// let (logits, tokens) = ([0.0; 2 * 3 * 4], [1_u32, 0, 3, 2, 2, 1]);
+    /// let logits = Rows::with_strides(&logits, [2, 4, 2], [12, 1, 4])?;
+    /// let next = Labels::with_strides(&tokens[1..], [2, 2], [3, 1])?;
+    /// assert_eq!((0..4).map(|row| next.get(row)).collect::<Vec<_>>(), [Some(0), Some(3), Some(2), Some(1)]);
+    /// assert_eq!(sparse_softmax_cross_entropy_with_logits(next, logits)?, [4.0_f32.ln(); 4]);
+    /// # Ok::<(), xent::Error>(())
+    /// ```
+    pub fn with_strides<T>(labels: &'a [T], shape: [usize; 2], strides: [usize; 2]) -> Result<Self, Error>
+    where
+        &'a [T]: Into<Self>,
+    {
+        let (shape, strides) = ([shape[0], 1, shape[1]], [strides[0], 1, strides[1]]);
+        let (layout, expected) = Layout::of_axes(shape, strides)?;
+        let given = labels.len();
+        if given < expected {
+            return Err(Error::AxesLength { given, expected, shape, strides });
+        }
+        Ok(Self { layout, ..labels.into() })
+    }
+
+    /// The number of labels.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.layout.rows
+    }
+
     /// Whether there are no labels.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// The label of a row, `None` past the end.
+    #[must_use]
+    pub fn get(&self, row: usize) -> Option<i128> {
+        if row < self.len() { self.values.get(self.origin + self.layout.offset(row, 0)) } else { None }
+    }
+
+    /// The labels among values, where they follow each other.
+    fn among<T>(&self, values: &'a [T]) -> &'a [T] {
+        &values[self.origin..][..self.layout.rows]
+    }
+
+    /// The labels, whatever their type and their places.
+    fn one_by_one(&self) -> impl Iterator<Item = i128> {
+        (0..self.len()).filter_map(|row| self.get(row))
+    }
+
+    /// The first `row` labels and the others. `row` is at most `self.len()`.
+    pub(crate) fn split_at(self, row: usize) -> (Self, Self) {
+        let part = |from: usize, rows: usize| {
+            let (layout, shift) = self.layout.part(from, rows);
+            Self { layout, origin: self.origin + shift, ..self }
+        };
+        (part(0, row), part(row, self.len() - row))
     }
 
     /// Checks the number of labels and each of them.
@@ -262,76 +366,6 @@ impl Labels<'_> {
             Some((row, label)) => Err(Error::LabelOutOfRange { row, label, classes }),
             None => Ok(()),
         }
-    }
-}
-
-/// Labels that have been validated, and those that mark a row as ignored.
-#[derive(Clone, Copy)]
-pub(crate) struct RowLabels<'a> {
-    labels: Labels<'a>,
-    ignored: Ignored<'a>,
-    /// The classes at hand: the first, and the one after the last.
-    at_hand: (usize, usize),
-}
-
-/// Added to classes that are not at hand: far from any that is, and from what stands for none.
-pub(crate) const ELSEWHERE: usize = usize::MAX - usize::MAX / 2;
-
-impl<'a> RowLabels<'a> {
-    pub(crate) fn new(
-        labels: Labels<'a>,
-        rows: usize,
-        classes: usize,
-        ignored: Ignored<'a>,
-    ) -> Result<Self, Error> {
-        labels.validate(rows, classes, ignored)?;
-        Ok(Self { labels, ignored, at_hand: (0, usize::MAX) })
-    }
-
-    /// The same labels, where only the classes from `first` to `end` are at hand.
-    pub(crate) fn of_shard(self, first: usize, end: usize) -> Self {
-        Self { at_hand: (first, end), ..self }
-    }
-
-    pub(crate) fn split_at(self, row: usize) -> (Self, Self) {
-        let (first, rest) = self.labels.split_at(row);
-        (Self { labels: first, ..self }, Self { labels: rest, ..self })
-    }
-
-    /// The classes of rows from `first` on, counted from the first at hand; `IGNORED` for rows that are, and those that are not
-    /// at hand with [`ELSEWHERE`] added.
-    #[inline(always)]
-    pub(crate) fn classes(&self, first: usize, to: &mut [usize]) {
-        self.labels.classes(first, self.ignored, to);
-        let (start, end) = self.at_hand;
-        if (start, end) != (0, usize::MAX) {
-            for class in to.iter_mut().filter(|class| **class != IGNORED) {
-                *class = if (start..end).contains(class) { *class - start } else { *class + ELSEWHERE };
-            }
-        }
-    }
-
-    /// Whether rows can be ignored because of their labels.
-    pub(crate) fn may_ignore(&self) -> bool {
-        self.ignored != Ignored::None
-    }
-
-    /// The number of rows that are not ignored.
-    pub(crate) fn used(&self) -> usize {
-        self.labels.used(self.ignored)
-    }
-
-    /// Whether a row is not ignored.
-    pub(crate) fn is_used(&self, row: usize) -> bool {
-        self.labels.get(row).is_some_and(|label| !self.ignored.holds(label))
-    }
-
-    /// The rows that are not ignored, with their classes.
-    pub(crate) fn used_rows(&self) -> impl Iterator<Item = (usize, usize)> {
-        (0..self.labels.len()).filter_map(|row| {
-            let label = self.labels.get(row).filter(|&label| !self.ignored.holds(label))?;
-            Some((row, label as usize))
-        })
     }
 }
 

@@ -88,6 +88,16 @@ impl Layout {
         Ok(([outer, classes, inner], [classes.saturating_mul(inner), inner, 1]))
     }
 
+    /// Rows of one value each, one after the other.
+    pub(crate) const fn run(rows: usize) -> Self {
+        Self::even(rows, 1, 1, 1)
+    }
+
+    /// Whether rows of one value follow each other.
+    pub(crate) const fn is_a_run(&self) -> bool {
+        self.inner == usize::MAX && self.stride == 1
+    }
+
     const fn even(rows: usize, classes: usize, stride: usize, class_step: usize) -> Self {
         Self { rows, classes, stride, class_step, inner: usize::MAX, outer_stride: 0, skipped: 0 }
     }

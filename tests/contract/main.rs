@@ -9,6 +9,7 @@
 //! | weights, smoothing, masks, caps, denominators | `options.rs` |
 //! | no rows, no classes, more than 2^32 logits | `sizes.rs` |
 //! | the examples that the documents of this operation use | `literals.rs` |
+//! | what users of other libraries reported | `reported.rs` |
 //! | bits | the test crate `bits` |
 //!
 //! Random rows against the oracle are in the test crates `accuracy*` and `gradients`.
@@ -21,6 +22,7 @@ mod labels;
 mod literals;
 mod numbers;
 mod options;
+mod reported;
 mod sizes;
 mod special;
 

@@ -3,7 +3,7 @@
 use crate::common::assert_same_bits;
 use fastrand::Rng;
 use ndarray::{Array2, Array4, ArrayD, ArrayView, ArrayViewD, Axis, Dimension, Ix2, IxDyn, s};
-use xent::{CrossEntropy, Error, Rows, RowsMut, log_sum_exp, softmax_in_place, softmax_into};
+use xent::{CrossEntropy, Error, Labels, Rows, RowsMut, log_sum_exp, softmax_in_place, softmax_into};
 
 fn random(shape: &[usize], seed: u64) -> ArrayD<f32> {
     let mut rng = Rng::with_seed(seed);
@@ -128,4 +128,25 @@ fn arrays_without_values_have_no_rows() {
     let view = Rows::from_ndarray(empty, Axis(1)).unwrap();
     assert_eq!((view.rows(), view.classes()), (0, 3));
     assert_eq!(log_sum_exp(view).unwrap(), [0.0; 0]);
+}
+
+#[test]
+fn labels_are_any_array_of_one_axis() {
+    let table = Array2::from_shape_fn((20, 3), |(row, column)| ((row + 5 * column) % 4) as i64);
+    let logits = random(&[20, 4], 9);
+    let logits = Rows::from_ndarray(logits.view(), Axis(1)).unwrap();
+    let views = [table.column(1), table.column(2).slice_move(s![..;-1]), table.column(0)];
+    for labels in views {
+        let copied = labels.to_vec();
+        let (got, want) =
+            (CrossEntropy::new().loss(labels, logits), CrossEntropy::new().loss(&copied, logits));
+        assert_eq!(got.unwrap(), want.unwrap());
+    }
+    let whole = ndarray::arr1(&[0_u8, 1, 5, 1]);
+    let rows = Rows::new(&[0.0; 16], 4, 4).unwrap();
+    let error = CrossEntropy::new().loss(whole.view(), rows).err();
+    assert_eq!(error, Some(Error::LabelOutOfRange { row: 2, label: 5, classes: 4 }));
+    let every_second = CrossEntropy::new().loss(whole.slice(s![..;2]), Rows::new(&[0.0; 12], 2, 6).unwrap());
+    assert_eq!(every_second.unwrap().rows.len(), 2);
+    assert!(Labels::from(whole.slice(s![..0])).is_empty());
 }

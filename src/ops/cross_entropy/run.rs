@@ -58,7 +58,7 @@ impl CrossEntropy<'_> {
         let execution = buffers.execution();
         let (logits, results) = buffers.into_values();
         let totals = valid.totals;
-        let inputs = self.inputs(logits, valid);
+        let inputs = self.inputs(logits, &valid);
         let total = parallel::run(Call::new(inputs, results, outputs), execution)?;
         Ok((totals, total))
     }
@@ -81,13 +81,13 @@ impl CrossEntropy<'_> {
     }
 
     /// What a call reads.
-    pub(in crate::ops) fn inputs<'t>(&'t self, logits: Source<'t>, valid: Valid<'t>) -> Inputs<'t> {
+    pub(in crate::ops) fn inputs<'t>(&'t self, logits: Source<'t>, valid: &Valid<'t>) -> Inputs<'t> {
         let work = Work::Loss(LossWork {
             smoothing: self.smoothing,
             z_loss: self.z_loss,
             unit_mass: self.dense_gradient == DenseGradient::ProbabilitiesMinusLabels,
         });
-        let Valid { labels, dense, scale, .. } = valid;
+        let Valid { labels, dense, scale, .. } = *valid;
         let (map, weights, empty_is_zero) = (self.map, self.weights, self.zero_for_empty_rows());
         Inputs { work, logits, dense, labels, map, weights, scale, empty_is_zero }
     }

@@ -33,7 +33,12 @@ pub(super) struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
-    pub(super) fn new(loss: &'a CrossEntropy<'a>, valid: Valid<'a>, classes: usize, all_rows: usize) -> Self {
+    pub(super) fn new(
+        loss: &'a CrossEntropy<'a>,
+        valid: &Valid<'a>,
+        classes: usize,
+        all_rows: usize,
+    ) -> Self {
         let row_weights = loss.weights.rows;
         let counts = |row: usize| {
             row_weights.is_none_or(|weights| weights[row] != 0.0)
@@ -67,7 +72,7 @@ impl<'a> Batch<'a> {
             all
         });
         let counts = (!all && !leaves_out).then(|| (0..all_rows).map(counts).collect());
-        Self { loss, valid, kept, counts, labels, weights, upstream, rows, classes }
+        Self { loss, valid: *valid, kept, counts, labels, weights, upstream, rows, classes }
     }
 
     /// Whether losses follow from one value per row that parts of it can be merged into.
@@ -124,13 +129,13 @@ impl<'a> Batch<'a> {
     pub(super) fn inputs<'b>(&'b self, rows: Range<usize>, logits: Source<'b>) -> Result<Inputs<'b>, Error> {
         let labels = match &self.labels {
             Some(labels) => {
-                let labels = Labels::I64(&labels[rows.clone()]);
+                let labels = Labels::from(&labels[rows.clone()]);
                 Some(RowLabels::new(labels, rows.len(), self.classes, Ignored::One(IGNORED))?)
             }
             None => None,
         };
         let dense = self.valid.dense.map(|dense| dense.part(rows.start, rows.len()));
-        let mut inputs = self.loss.inputs(logits, Valid { labels, dense, ..self.valid });
+        let mut inputs = self.loss.inputs(logits, &Valid { labels, dense, ..self.valid });
         inputs.weights = Weights { rows: part(self.weights.as_ref(), &rows), ..inputs.weights };
         if let Some(upstream) = part(self.upstream.as_ref(), &rows) {
             inputs.scale.upstream = Upstream::PerRow(upstream);

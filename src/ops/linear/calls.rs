@@ -115,7 +115,7 @@ impl LinearCrossEntropy<'_> {
         parallel::token(linear.x.backend())?;
         let targets = Some(targets.into_targets());
         let batch =
-            Batch::new(&self.loss, self.loss.validate(targets, rows, classes, Some(saved))?, classes, rows);
+            Batch::new(&self.loss, &self.loss.validate(targets, rows, classes, Some(saved))?, classes, rows);
         let mut own = allocate(LogSumExp::EMPTY, batch.rows)?;
         for (row, to) in own.iter_mut().enumerate() {
             *to = saved[batch.row(row)];
@@ -146,7 +146,7 @@ impl LinearCrossEntropy<'_> {
         parallel::token(linear.x.backend())?;
         let valid = self.loss.validate(Some(targets), rows, classes, None)?;
         let totals = valid.totals;
-        let batch = Batch::new(&self.loss, valid, classes, rows);
+        let batch = Batch::new(&self.loss, &valid, classes, rows);
         let mut losses = allocate(0.0, batch.rows)?;
         let mut sums = allocate(LogSumExp::EMPTY, batch.rows)?;
         let total = if gradients.is_none() && batch.merges() {

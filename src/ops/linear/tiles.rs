@@ -198,7 +198,7 @@ fn read(
     inputs.map = batch.loss().map;
     inputs.map.mask = batch.mask(classes.clone());
     if let Some(labels) = labels {
-        let labels = Labels::I64(labels);
+        let labels = Labels::from(labels);
         inputs.labels = Some(RowLabels::new(labels, logits.rows(), logits.classes(), Ignored::One(-1))?);
     }
     let outputs = Outputs { sums: Sums::Save(sums), ..Outputs::default() };
