@@ -14,8 +14,7 @@ fn close(got: &[f32], want: &[f64], half: f64) {
     assert_eq!(got.len(), want.len());
     for (got, want) in got.iter().zip(want) {
         let bound = half + 3.0 * f64::from(f32::EPSILON) * want.abs();
-        let same = f64::from(*got) == *want || (f64::from(*got) - want).abs() <= bound;
-        assert!(same, "{got} is not {want}");
+        assert!((f64::from(*got) - want).abs() <= bound, "{got} is not {want}");
     }
 }
 
@@ -32,16 +31,16 @@ fn smoothing_over_the_others_where_the_label_takes_no_part() {
         };
         let row = [1.0, 2.0, -INF, 0.0];
         let (loss, gradient) = of(others(0.7), &row);
-        assert_eq!(loss, INF, "{backend}");
+        assert!(loss.is_infinite() && loss > 0.0, "{backend}");
         close(&gradient, &[0.011_4, 0.431_9, -0.3, -0.143_3], 5e-5);
         let (loss, gradient) = of(others(0.1), &row);
-        assert_eq!(loss, INF, "{backend}");
+        assert!(loss.is_infinite() && loss > 0.0, "{backend}");
         close(&gradient, &[0.211_4, 0.631_9, -0.9, 0.056_7], 5e-5);
         close(&[of(others(1.0), &row).0], &[1.407_606_0], 5e-8);
         // Masked, whatever it holds, it has no gradient either.
         let mask = [true, true, false, true];
         let (loss, gradient) = of(others(0.1).class_mask(&mask), &[1.0, 2.0, 3.0, 0.0]);
-        assert_eq!(loss, INF, "{backend}");
+        assert!(loss.is_infinite() && loss > 0.0, "{backend}");
         close(&gradient, &[0.211_4, 0.631_9, 0.0, 0.056_7], 5e-5);
         close(&[of(others(1.0).class_mask(&mask), &[1.0, 2.0, 3.0, 0.0]).0], &[1.407_606_0], 5e-8);
     }

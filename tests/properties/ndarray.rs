@@ -132,7 +132,7 @@ fn arrays_without_values_have_no_rows() {
 
 #[test]
 fn labels_are_any_array_of_one_axis() {
-    let table = Array2::from_shape_fn((20, 3), |(row, column)| ((row + 5 * column) % 4) as i64);
+    let table = Array2::from_shape_fn((20, 3), |(row, column)| (row + 5 * column) % 4);
     let logits = random(&[20, 4], 9);
     let logits = Rows::from_ndarray(logits.view(), Axis(1)).unwrap();
     let views = [table.column(1), table.column(2).slice_move(s![..;-1]), table.column(0)];
