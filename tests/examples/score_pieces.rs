@@ -28,7 +28,11 @@ struct File {
 /// The same logits in files of several kinds, rounded to what each can hold.
 fn files() -> [File; 4] {
     let mut random = fastrand::Rng::with_seed(7);
-    let values: Vec<f32> = (0..ROWS * CLASSES).map(|_| (random.f32() - 0.5) * 20.0).collect();
+    let mut values: Vec<f32> = (0..ROWS * CLASSES).map(|_| (random.f32() - 0.5) * 20.0).collect();
+    // The first sequence is the model's own, of another the last token.
+    for row in [2, 3, 489] {
+        values[row * CLASSES + row * row % CLASSES] = 15.0;
+    }
     let f16s: Vec<f16> = values.iter().map(|value| f16::from_f32(*value)).collect();
     let bf16s: Vec<bf16> = values.iter().map(|value| bf16::from_f32(*value)).collect();
     let shape = format!("({ROWS}, {CLASSES})");
