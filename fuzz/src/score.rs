@@ -201,7 +201,7 @@ impl Array {
     fn matrix(&self) -> Option<(usize, usize, Vec<u32>)> {
         let [rows, classes] = self.sizes()[..] else { return None };
         let float = matches!(self.kind, Kind::Float(_)) && matches!(self.width(), 2 | 4);
-        if !float || (self.fortran && rows.min(classes) > 1) {
+        if !float || (self.fortran && rows.min(classes) > 1) || (rows > 0 && classes == 0) {
             return None;
         }
         let values = if self.width() == 4 {
