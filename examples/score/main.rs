@@ -72,7 +72,7 @@ fn run(args: &Args) -> Result<()> {
         let count = rows_at_once.min(rows - first);
         let labels = labels.read(count).with_context(in_labels)?;
         let logits = logits.read(count).with_context(in_logits)?.with_backend(backend);
-        score.summary.add(labels, logits).map_err(|error| from(first, error)).with_context(in_labels)?;
+        score.summary.add(labels, logits).map_err(|error| in_file(first, error)).with_context(in_labels)?;
         score.add_options(labels, logits)?;
         bar.inc(count as u64);
     }
@@ -89,8 +89,8 @@ fn progress_bar(rows: usize, rows_at_once: usize) -> Result<ProgressBar> {
     Ok(ProgressBar::new(rows as u64).with_style(style))
 }
 
-/// The error of a piece that begins with this row, with the row of the file.
-fn from(first: usize, error: Error) -> Error {
+/// The error of a piece that begins with this row of the file, as one of the file.
+fn in_file(first: usize, error: Error) -> Error {
     match error {
         Error::LabelOutOfRange { row, label, classes } => {
             Error::LabelOutOfRange { row: first + row, label, classes }

@@ -19,14 +19,14 @@ pub(crate) fn among_top(k: usize, labels: Labels<'_>, logits: Rows<'_>) -> Resul
 /// The sequences that rows are cut into: from each offset up to the next.
 pub(crate) struct Sequences {
     offsets: Vec<usize>,
-    scores: Vec<Score>,
+    scores: Vec<Sequence>,
     /// How many rows have been scored.
     rows: usize,
 }
 
 /// What is known of a sequence, some of whose rows may be in later pieces.
 #[derive(Clone, Default)]
-struct Score {
+struct Sequence {
     sum: Sum,
     tokens: usize,
     has_others: bool,
@@ -39,14 +39,16 @@ impl Sequences {
         let offset = |index| offsets.get(index).and_then(|offset: i128| usize::try_from(offset).ok());
         let offsets: Option<Vec<usize>> = (0..offsets.len()).map(offset).collect();
         let offsets = offsets.context("an offset is negative; expected numbers of rows")?;
-        let before = [0].into_iter().chain(offsets.iter().copied());
-        let is_bad = |&(_, (before, &offset)): &(usize, (usize, &usize))| offset < before || offset > rows;
-        if let Some((index, (_, offset))) = before.zip(&offsets).enumerate().find(is_bad) {
-            let expected = "at least the one before, and at most the number of rows";
-            let (what, index) = ("sequence offset", Some(index));
-            return Err(Error::Option { what, index, given: offset.to_string(), expected }.into());
+        let mut before = 0;
+        for (index, &offset) in offsets.iter().enumerate() {
+            if offset < before || offset > rows {
+                let expected = "at least the one before, and at most the number of rows";
+                let (what, index) = ("sequence offset", Some(index));
+                return Err(Error::Option { what, index, given: offset.to_string(), expected }.into());
+            }
+            before = offset;
         }
-        let scores = vec![Score::default(); offsets.len().saturating_sub(1)];
+        let scores = vec![Sequence::default(); offsets.len().saturating_sub(1)];
         Ok(Self { offsets, scores, rows: 0 })
     }
 
