@@ -1,72 +1,25 @@
 //! `.npy` files: from bytes that nobody vouches for to arrays, without a panic and without an allocation
 //! that the bytes do not pay for.
 
-use std::io::Write;
+use std::io::{Read, Write};
 
 use anyhow::{Context, Result, bail, ensure};
-use half::{bf16, f16};
 use ndarray_npy::npy::header::{Header, Layout, ParseHeaderError, ReadHeaderError};
-use ndarray_npy::{ReadableElement, WritableElement};
-use xent::{Error, Labels, Rows};
+use ndarray_npy::{WritableElement, WriteDataError};
+
+use super::values::{Integers, Matrix, Values, Widened, expect_classes};
 
 /// `NumPy` refuses longer ones too.
 const LONGEST_HEADER: usize = 10_000;
 
-/// Rows × classes in row-major order.
-#[derive(Debug)]
-pub(crate) struct Matrix {
-    pub(crate) rows: usize,
-    pub(crate) classes: usize,
-    pub(crate) values: Values,
-}
-
-/// Logits of any type that a file may have.
-#[derive(Debug)]
-pub(crate) enum Values {
-    F32(Vec<f32>),
-    F16(Vec<f16>),
-    Bf16(Vec<bf16>),
-}
-
-impl Matrix {
-    pub(crate) fn view(&self) -> Result<Rows<'_>, Error> {
-        match &self.values {
-            Values::F32(values) => Rows::new(values, self.rows, self.classes),
-            Values::F16(values) => Rows::new(values, self.rows, self.classes),
-            Values::Bf16(values) => Rows::new(values, self.rows, self.classes),
-        }
-    }
-
-    /// Bytes of a value.
-    pub(crate) const fn width(&self) -> usize {
-        match self.values {
-            Values::F32(_) => 4,
-            Values::F16(_) | Values::Bf16(_) => 2,
-        }
-    }
-}
-
-/// Integers of any type, widened.
-#[derive(Debug)]
-pub(crate) enum Integers {
-    Signed(Vec<i64>),
-    Unsigned(Vec<u64>),
-}
-
-impl Integers {
-    pub(crate) fn as_labels(&self) -> Labels<'_> {
-        match self {
-            Self::Signed(values) => values.into(),
-            Self::Unsigned(values) => values.into(),
-        }
-    }
-}
-
-/// Reads a two-dimensional array of f32 or f16.
-pub(crate) fn read_matrix(bytes: &[u8]) -> Result<Matrix> {
-    let file = File::parse(bytes)?;
-    let is_half = file.element() == "f2";
-    ensure!(is_half || file.element() == "f4", "dtype {:?}; expected float32 or float16 logits", file.dtype);
+/// The logits of a file with so many bytes: a two-dimensional array of f32 or f16.
+pub(crate) fn matrix<R: Read>(data: R, len: u64) -> Result<Matrix<R>> {
+    let file = File::open(data, len)?;
+    let (values, width) = match file.element() {
+        "f4" => (Values::F32(Vec::new()), 4),
+        "f2" => (Values::F16(Vec::new()), 2),
+        _ => bail!("dtype {:?}; expected float32 or float16 logits", file.dtype),
+    };
     let &[rows, classes] = file.shape() else {
         bail!("a {}-dimensional array; expected the logits as rows x classes", file.shape().len());
     };
@@ -75,112 +28,118 @@ pub(crate) fn read_matrix(bytes: &[u8]) -> Result<Matrix> {
         file.header.layout == Layout::Standard || rows.min(classes) <= 1,
         "the array is in Fortran order; expected C order, which numpy.ascontiguousarray gives"
     );
-    let values = if is_half { Values::F16(file.halves()?) } else { Values::F32(file.values()?) };
-    Ok(Matrix { rows, classes, values })
+    file.expect_len(width)?;
+    expect_classes(rows, classes)?;
+    Ok(Matrix { rows, classes, values, is_big_endian: file.is_big_endian(width)?, data: file.data })
 }
 
-/// Reads a one-dimensional array of integers.
-pub(crate) fn read_integers(bytes: &[u8]) -> Result<Integers> {
-    let file = File::parse(bytes)?;
-    let dimensions = file.shape().len();
-    ensure!(dimensions == 1, "a {dimensions}-dimensional array; expected one integer label per row");
-    Ok(match file.element() {
-        "i1" => Integers::Signed(file.widened::<i8, _>()?),
-        "i2" => Integers::Signed(file.widened::<i16, _>()?),
-        "i4" => Integers::Signed(file.widened::<i32, _>()?),
-        "i8" => Integers::Signed(file.values()?),
-        "u1" => Integers::Unsigned(file.widened::<u8, _>()?),
-        "u2" => Integers::Unsigned(file.widened::<u16, _>()?),
-        "u4" => Integers::Unsigned(file.widened::<u32, _>()?),
-        "u8" => Integers::Unsigned(file.values()?),
+/// The integers of a file with so many bytes: a one-dimensional array of them.
+pub(crate) fn integers<R: Read>(data: R, len: u64) -> Result<Integers<R>> {
+    let file = File::open(data, len)?;
+    let &[count] = file.shape() else {
+        bail!("a {}-dimensional array; expected one integer label per row", file.shape().len());
+    };
+    let (kind, width) = file.element().split_at_checked(1).unwrap_or_default();
+    let values = match kind {
+        "i" => Widened::Signed(Vec::new()),
+        "u" => Widened::Unsigned(Vec::new()),
         _ => bail!("dtype {:?}; expected integer labels", file.dtype),
-    })
+    };
+    let width = match width {
+        "1" => 1,
+        "2" => 2,
+        "4" => 4,
+        "8" => 8,
+        _ => bail!("dtype {:?}; expected integer labels", file.dtype),
+    };
+    file.expect_len(width)?;
+    Ok(Integers { len: count, width, values, is_big_endian: file.is_big_endian(width)?, data: file.data })
 }
 
-/// Writes a one-dimensional array of f32.
-pub(crate) fn write(values: &[f32], out: &mut impl Write) -> Result<()> {
-    let shape = vec![values.len()];
+/// Writes the header of a one-dimensional array of so many f32.
+pub(crate) fn write_header(len: usize, out: &mut impl Write) -> Result<()> {
+    let shape = vec![len];
     let header = Header { type_descriptor: f32::type_descriptor(), layout: Layout::Standard, shape };
-    header.write(&mut *out)?;
-    f32::write_slice(values, out)?;
-    Ok(())
+    Ok(header.write(out)?)
+}
+
+/// Writes some of its values.
+pub(crate) fn write(values: &[f32], out: &mut impl Write) -> Result<(), WriteDataError> {
+    f32::write_slice(values, out)
 }
 
 /// A file whose header has been read.
-struct File<'a> {
+struct File<R> {
     header: Header,
     /// Such as `<f4`: byte order, kind, and bytes per value.
     dtype: String,
-    data: &'a [u8],
+    /// What is behind the header.
+    data: R,
+    /// How many bytes that are.
+    data_len: u64,
 }
 
-impl<'a> File<'a> {
-    fn parse(bytes: &'a [u8]) -> Result<Self> {
-        expect_plain_header(bytes)?;
-        let mut data = bytes;
-        let header = Header::from_reader(&mut data).map_err(in_one_line)?;
+impl<R: Read> File<R> {
+    fn open(mut data: R, len: u64) -> Result<Self> {
+        let bytes = read_plain_header(&mut data)?;
+        let header = Header::from_reader(&mut &bytes[..]).map_err(in_one_line)?;
         let dtype = header.type_descriptor.as_string().context("the dtype in its header is no string")?;
-        Ok(Self { dtype: dtype.clone(), header, data })
+        Ok(Self { dtype: dtype.clone(), header, data, data_len: len.saturating_sub(bytes.len() as u64) })
     }
 
     fn shape(&self) -> &[usize] {
         &self.header.shape
     }
 
-    /// The dtype without its byte order, which the reader of the values looks after.
+    /// The dtype without its byte order.
     fn element(&self) -> &str {
         self.dtype.trim_start_matches(['<', '>', '|'])
     }
 
-    /// The values, once there are exactly as many as the shape says.
-    fn values<E: ReadableElement>(&self) -> Result<Vec<E>> {
-        let len = self.len_of(size_of::<E>())?;
-        Ok(E::read_to_end_exact_vec(self.data, &self.header.type_descriptor, len)?)
+    /// The order of the bytes of a value, which has so many of them.
+    fn is_big_endian(&self, width: usize) -> Result<bool> {
+        match (self.dtype.strip_suffix(self.element()), width) {
+            (Some("" | "|"), 1) | (Some("<"), 2..) => Ok(false),
+            (Some(">"), 2..) => Ok(true),
+            (_, 1) => bail!("dtype {:?}; expected single bytes to have no byte order", self.dtype),
+            _ => bail!("dtype {:?}; expected one with a byte order", self.dtype),
+        }
     }
 
-    /// The same of f16, which the reader of values does not know.
-    fn halves(&self) -> Result<Vec<f16>> {
-        self.len_of(size_of::<f16>())?;
-        ensure!(self.dtype.starts_with(['<', '>']), "dtype {:?}; expected one with a byte order", self.dtype);
-        let bytes = self.data.as_chunks().0.iter();
-        Ok(if self.dtype.starts_with('>') {
-            bytes.map(|bytes| f16::from_be_bytes(*bytes)).collect()
-        } else {
-            bytes.map(|bytes| f16::from_le_bytes(*bytes)).collect()
-        })
-    }
-
-    /// How many values of so many bytes there are, if they are as many as the shape says.
-    fn len_of(&self, width: usize) -> Result<usize> {
+    /// An error unless there are exactly as many values of so many bytes as the shape says.
+    fn expect_len(&self, width: usize) -> Result<()> {
         let len = self.shape().iter().try_fold(1_usize, |len, &size| len.checked_mul(size));
         let bytes = len.and_then(|len| len.checked_mul(width));
-        let (Some(len), Some(bytes)) = (len, bytes) else {
-            bail!("its shape overflows the address space");
-        };
-        let given = self.data.len();
-        ensure!(given == bytes, "{given} bytes of data; its shape needs {bytes}");
-        Ok(len)
-    }
-
-    fn widened<E: ReadableElement, W: From<E>>(&self) -> Result<Vec<W>> {
-        Ok(self.values::<E>()?.into_iter().map(W::from).collect())
+        let bytes = bytes.context("its shape overflows the address space")?;
+        let given = self.data_len;
+        ensure!(given == bytes as u64, "{given} bytes of data; its shape needs {bytes}");
+        Ok(())
     }
 }
 
-/// Refuses what would make the parser of headers allocate, or descend, as deep as the file pleases: a header
-/// longer than the file, and more brackets than the dictionary and the shape of a plain array have.
-fn expect_plain_header(bytes: &[u8]) -> Result<()> {
-    let rest = bytes.strip_prefix(b"\x93NUMPY").context("not a .npy file")?;
-    // The version, whose first byte decides how wide the header's length is; the length; the header.
-    let width = if rest.first() == Some(&1) { 2 } else { 4 };
-    let header = rest.get(2..).and_then(|rest| rest.split_at_checked(width)).and_then(|(len, rest)| {
-        let len = len.iter().rev().fold(0, |len, &byte| len << 8 | usize::from(byte));
-        rest.get(..len)
-    });
-    let header = header.context("the file ends within its header")?;
-    let brackets = header.iter().filter(|byte| b"{[(".contains(byte)).count();
-    ensure!(header.len() <= LONGEST_HEADER && brackets <= 2, "its header is not that of a plain array");
-    Ok(())
+/// Reads the bytes of the header, and refuses what would make its parser allocate, or descend, as deep as the file
+/// pleases: a header longer than the file, and more brackets than the dictionary and the shape of a plain array have.
+fn read_plain_header(data: &mut impl Read) -> Result<Vec<u8>> {
+    const MAGIC: &[u8] = b"\x93NUMPY";
+    let mut bytes = Vec::new();
+    // The magic string; the version, whose first byte decides how wide the header's length is; the length; the header.
+    read_more(&mut bytes, MAGIC.len(), data)?;
+    ensure!(bytes == MAGIC, "not a .npy file");
+    let within = "the file ends within its header";
+    ensure!(read_more(&mut bytes, 2, data)?, within);
+    let width = if bytes[MAGIC.len()] == 1 { 2 } else { 4 };
+    ensure!(read_more(&mut bytes, width, data)?, within);
+    let len = bytes[MAGIC.len() + 2..].iter().rev().fold(0, |len, &byte| len << 8 | usize::from(byte));
+    let start = bytes.len();
+    ensure!(read_more(&mut bytes, len.min(LONGEST_HEADER + 1), data)?, within);
+    let brackets = bytes[start..].iter().filter(|byte| b"{[(".contains(byte)).count();
+    ensure!(len <= LONGEST_HEADER && brackets <= 2, "its header is not that of a plain array");
+    Ok(bytes)
+}
+
+/// Appends so many bytes, and says whether there were as many.
+fn read_more(bytes: &mut Vec<u8>, count: usize, data: &mut impl Read) -> Result<bool> {
+    Ok(data.take(count as u64).read_to_end(bytes)? == count)
 }
 
 /// The error without the drawing of the place in the header, which takes several lines.

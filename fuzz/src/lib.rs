@@ -42,6 +42,9 @@ mod reference;
 #[allow(dead_code, reason = "the tests use more of it")]
 #[path = "../../tests/common/ulp.rs"]
 mod ulp;
+#[allow(dead_code, reason = "the example uses more of it")]
+#[path = "../../examples/score/values.rs"]
+mod values;
 
 pub use axes::AxesInput;
 pub use compare::ComparisonInput;

@@ -4,8 +4,9 @@
 use arbitrary::Arbitrary;
 use half::f16;
 
-use super::npy::{Values, read_integers, read_matrix, write};
+use super::npy::{self, write, write_header};
 use super::npy_bytes::{npy, with_header};
+use super::values::Values;
 
 /// A file.
 #[derive(Arbitrary, Debug)]
@@ -69,47 +70,61 @@ impl ScoreInput {
             Self::Header { version, header, data } => with_header(*version, header, data),
             Self::Array(array) => array.bytes(),
         };
-        let (matrix, integers) = (read_matrix(&bytes), read_integers(&bytes));
-        if let Ok(matrix) = &matrix {
-            // No more than the file pays for, and a view of it is always one, or refused.
-            let values = widened(&matrix.values);
-            assert_eq!(matrix.rows.checked_mul(matrix.classes), Some(values.len()));
-            assert!(matrix.width() * values.len() <= bytes.len());
-            assert_eq!(matrix.view().is_err(), matrix.rows > 0 && matrix.classes == 0);
+        let (matrix, integers) = (logits(&bytes, usize::MAX), integers(&bytes, usize::MAX));
+        if let Ok((rows, classes, values)) = &matrix {
+            // No more than the file pays for, and the same in pieces.
+            assert_eq!(rows.checked_mul(*classes), Some(values.len()));
+            assert!(2 * values.len() <= bytes.len());
+            assert_eq!(logits(&bytes, 1).expect("the same file").2, *values);
             // What is written is what was read.
+            let values: Vec<f32> = values.iter().copied().map(f32::from_bits).collect();
             let mut file = Vec::new();
+            write_header(values.len(), &mut file).expect("memory");
             write(&values, &mut file).expect("memory");
             let data: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
             assert!(file.ends_with(&data) && file.starts_with(b"\x93NUMPY"));
         }
-        if let Ok(integers) = &integers {
-            assert!(integers.as_labels().len() <= bytes.len());
+        if let Ok(all) = &integers {
+            assert!(all.len() <= bytes.len());
+            assert_eq!(self::integers(&bytes, 1).expect("the same file"), *all);
         }
         for error in [matrix.as_ref().err(), integers.as_ref().err()].into_iter().flatten() {
             let line = format!("{error:#}");
             assert!(!line.is_empty() && !line.contains('\n'), "{line:?}");
         }
         if let Self::Array(array) = self {
-            assert_eq!(matrix.ok().map(|m| (m.rows, m.classes, bits(&widened(&m.values)))), array.matrix());
-            let integers = integers.ok().map(|integers| {
-                let labels = integers.as_labels();
-                (0..labels.len()).filter_map(|row| labels.get(row)).collect()
-            });
-            assert_eq!(integers, array.integers());
+            assert_eq!(matrix.ok(), array.matrix());
+            assert_eq!(integers.ok(), array.integers());
         }
     }
 }
 
-fn widened(values: &Values) -> Vec<f32> {
-    match values {
-        Values::F32(values) => values.clone(),
-        Values::F16(values) => values.iter().map(|value| value.to_f32()).collect(),
-        Values::Bf16(values) => values.iter().map(|value| value.to_f32()).collect(),
+/// Reads logits, so many rows at once: rows, classes, and the bits of all values as f32.
+fn logits(bytes: &[u8], rows_at_once: usize) -> anyhow::Result<(usize, usize, Vec<u32>)> {
+    let mut matrix = npy::matrix(bytes, bytes.len() as u64)?;
+    let mut bits = Vec::new();
+    for first in (0..matrix.rows).step_by(rows_at_once) {
+        let rows = matrix.read(rows_at_once.min(matrix.rows - first))?.rows();
+        assert_eq!(rows, rows_at_once.min(matrix.rows - first));
+        match &matrix.values {
+            Values::F32(values) => bits.extend(values.iter().map(|value| value.to_bits())),
+            Values::F16(values) => bits.extend(values.iter().map(|value| value.to_f32().to_bits())),
+            Values::Bf16(values) => bits.extend(values.iter().map(|value| value.to_f32().to_bits())),
+        }
     }
+    assert!(matrix.data.is_empty(), "read to its end");
+    Ok((matrix.rows, matrix.classes, bits))
 }
 
-fn bits(values: &[f32]) -> Vec<u32> {
-    values.iter().map(|value| value.to_bits()).collect()
+/// Reads labels, so many at once.
+fn integers(bytes: &[u8], at_once: usize) -> anyhow::Result<Vec<i128>> {
+    let mut integers = npy::integers(bytes, bytes.len() as u64)?;
+    let mut all = Vec::new();
+    for first in (0..integers.len).step_by(at_once) {
+        let labels = integers.read(at_once.min(integers.len - first))?;
+        all.extend((0..labels.len()).filter_map(|row| labels.get(row)));
+    }
+    Ok(all)
 }
 
 impl Array {
@@ -186,7 +201,7 @@ impl Array {
     fn matrix(&self) -> Option<(usize, usize, Vec<u32>)> {
         let [rows, classes] = self.sizes()[..] else { return None };
         let float = matches!(self.kind, Kind::Float(_)) && matches!(self.width(), 2 | 4);
-        if !float || (self.fortran && rows.min(classes) > 1) {
+        if !float || (self.fortran && rows.min(classes) > 1) || (rows > 0 && classes == 0) {
             return None;
         }
         let values = if self.width() == 4 {

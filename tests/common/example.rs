@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 
 /// What an example said and how it ended.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Run {
     pub code: Option<i32>,
     pub out: String,
@@ -24,13 +24,18 @@ impl Run {
 
 /// Runs an example that `cargo test` has built.
 pub fn run<A: AsRef<OsStr>>(name: &str, arguments: impl IntoIterator<Item = A>) -> Run {
-    let Output { status, stdout, stderr } = Command::new(path(name)).args(arguments).output().unwrap();
+    finish(Command::new(path(name)).args(arguments))
+}
+
+/// Runs a command to its end.
+pub fn finish(command: &mut Command) -> Run {
+    let Output { status, stdout, stderr } = command.output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     Run { code: status.code(), out: text(stdout), err: text(stderr) }
 }
 
 /// Cargo tells tests where binaries are, but not where examples are: beside the folder of the tests.
-fn path(name: &str) -> PathBuf {
+pub fn path(name: &str) -> PathBuf {
     let tests = env::current_exe().unwrap();
     let profile = tests.ancestors().nth(2).unwrap();
     let path = profile.join("examples").join(format!("{name}{EXE_SUFFIX}"));

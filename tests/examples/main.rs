@@ -8,5 +8,6 @@ mod digits;
 mod score;
 mod score_errors;
 mod score_npy;
+mod score_pieces;
 mod server;
 mod soak;

@@ -14,23 +14,23 @@ use tempfile::TempDir;
 use xent::Backend;
 
 /// A folder of its own for each test, with the files that it scores.
-struct Case {
-    folder: TempDir,
+pub(crate) struct Case {
+    pub(crate) folder: TempDir,
 }
 
 impl Case {
-    fn new(logits: &[u8], labels: &[u8]) -> Self {
+    pub(crate) fn new(logits: &[u8], labels: &[u8]) -> Self {
         let case = Self { folder: tempfile::tempdir().unwrap() };
         fs::write(case.path("logits.npy"), logits).unwrap();
         fs::write(case.path("labels.npy"), labels).unwrap();
         case
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    fn score(&self, options: &[&str]) -> Run {
+    pub(crate) fn score(&self, options: &[&str]) -> Run {
         let files = ["logits.npy", "labels.npy"].map(|name| self.path(name).to_str().unwrap().to_owned());
         run("score", files.into_iter().chain(options.iter().map(|&option| option.to_owned())))
     }

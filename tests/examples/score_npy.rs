@@ -3,6 +3,9 @@
 #[allow(dead_code, reason = "what other files hold")]
 #[path = "../../examples/score/npy.rs"]
 mod npy;
+#[allow(dead_code, reason = "what other files hold")]
+#[path = "../../examples/score/values.rs"]
+mod values;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -12,18 +15,18 @@ use crate::common::npy_bytes::{f32_bytes, labels, logits, with_header};
 
 /// Reads the bytes as either kind of array.
 fn read(bytes: &[u8]) -> Result<(), TestCaseError> {
-    if let Ok(matrix) = npy::read_matrix(bytes) {
-        let len = match &matrix.values {
-            npy::Values::F32(values) => values.len(),
-            npy::Values::F16(values) => values.len(),
-            npy::Values::Bf16(values) => values.len(),
-        };
-        prop_assert_eq!(matrix.rows * matrix.classes, len);
-        prop_assert!(matrix.width() * len <= bytes.len());
-        prop_assert_eq!(matrix.view().is_err(), matrix.rows > 0 && matrix.classes == 0);
+    let len = bytes.len() as u64;
+    if let Ok(mut matrix) = npy::matrix(bytes, len) {
+        let (rows, row_bytes) = (matrix.rows, matrix.row_bytes());
+        prop_assert!(rows == 0 || rows * row_bytes <= bytes.len());
+        prop_assert_eq!(matrix.read(rows).unwrap().rows(), rows);
+        prop_assert!(matrix.data.is_empty());
     }
-    if let Ok(integers) = npy::read_integers(bytes) {
-        prop_assert!(integers.as_labels().len() <= bytes.len());
+    if let Ok(mut integers) = npy::integers(bytes, len) {
+        let count = integers.len;
+        prop_assert!(count <= bytes.len());
+        prop_assert_eq!(integers.read(count).unwrap().len(), count);
+        prop_assert!(integers.data.is_empty());
     }
     Ok(())
 }
@@ -112,10 +115,21 @@ proptest! {
     #[test]
     fn what_is_written_is_whole(values in vec(any::<f32>(), 0..100)) {
         let mut bytes = Vec::new();
+        npy::write_header(values.len(), &mut bytes).unwrap();
         npy::write(&values, &mut bytes).unwrap();
         prop_assert!(bytes.ends_with(&f32_bytes(&values)));
         // The shape is all there is to complain about: one dimension where logits have two.
-        let error = npy::read_matrix(&bytes).unwrap_err();
+        let error = npy::matrix(&bytes[..], bytes.len() as u64).unwrap_err();
         prop_assert_eq!(error.to_string(), "a 1-dimensional array; expected the logits as rows x classes");
     }
+}
+
+#[test]
+fn a_file_that_becomes_shorter_is_an_error() {
+    let bytes = logits(2, 3, &[1.0; 6]);
+    let cut = &bytes[..bytes.len() - 1];
+    let mut matrix = npy::matrix(cut, bytes.len() as u64).unwrap();
+    assert_eq!(matrix.read(1).unwrap().row(0), Some(&[1.0; 3][..]));
+    let error = matrix.read(1).unwrap_err();
+    assert_eq!(error.to_string(), "the file has become shorter while it was read");
 }
