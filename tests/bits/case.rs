@@ -111,7 +111,9 @@ impl Case {
             let mut logits = recipe(row).cook(classes);
             if row % 5 == 2 {
                 let log_sum_exp = logits.iter().map(|x| x.exp()).sum::<f32>().ln();
-                logits.iter_mut().for_each(|x| *x -= log_sum_exp);
+                for x in &mut logits {
+                    *x -= log_sum_exp;
+                }
             }
             logits
         };
