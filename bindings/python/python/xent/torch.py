@@ -4,7 +4,11 @@ What xent has no kernel for is left to PyTorch: other devices, other types than 
 `torch.compile`, tensor subclasses, and whatever PyTorch refuses, so that its own error is raised.
 """
 
+from __future__ import annotations
+
 import contextlib
+from collections.abc import Iterator
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -132,15 +136,15 @@ def _in_type_of(logits, loss):
 
 
 def cross_entropy(
-    input,
-    target,
-    weight=None,
-    size_average=None,
-    ignore_index=-100,
-    reduce=None,
-    reduction="mean",
-    label_smoothing=0.0,
-):
+    input: torch.Tensor,
+    target: torch.Tensor,
+    weight: torch.Tensor | None = None,
+    size_average: bool | None = None,
+    ignore_index: int = -100,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> torch.Tensor:
     """`torch.nn.functional.cross_entropy`, whose backward pass needs at most 32 bytes of each row, and no softmax.
 
     Differs from PyTorch's in that results are rounded once: losses and gradients are within 3 units in the last place, and those of
@@ -193,17 +197,17 @@ class _LinearCrossEntropy(torch.autograd.Function):
 
 
 def linear_cross_entropy(
-    input,
-    linear_weight,
-    target,
+    input: torch.Tensor,
+    linear_weight: torch.Tensor,
+    target: torch.Tensor,
     *,
-    linear_bias=None,
-    weight=None,
-    reduction="mean",
-    ignore_index=None,
-    label_smoothing=0.0,
-    options=None,
-):
+    linear_bias: torch.Tensor | None = None,
+    weight: torch.Tensor | None = None,
+    reduction: str = "mean",
+    ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
+    options: Any = None,
+) -> torch.Tensor:
     """`torch.nn.functional.linear_cross_entropy` of PyTorch 2.15 without its logits, in tiles that the processor's caches hold.
 
     `input` is (N, features) or (features), `linear_weight` (classes, features). `options` are PyTorch's, which it leaves alone.
@@ -270,16 +274,16 @@ class _VocabParallelCrossEntropy(torch.autograd.Function):
 
 
 def vocab_parallel_cross_entropy(
-    logits,
-    target,
-    group=None,
+    logits: torch.Tensor,
+    target: torch.Tensor,
+    group: torch.distributed.ProcessGroup | None = None,
     *,
-    class_offset=None,
-    total_classes=None,
-    ignore_index=-100,
-    reduction="mean",
-    label_smoothing=0.0,
-):
+    class_offset: int | None = None,
+    total_classes: int | None = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> torch.Tensor:
     """The cross-entropy of rows whose classes are shared by the processes of a group of `torch.distributed`, such as one of gloo.
 
     `logits` (..., classes of this rank) are floats of 32 or 16 bits in the memory of the CPU, `target` (...) classes of all ranks, the same on
@@ -311,7 +315,7 @@ def vocab_parallel_cross_entropy(
 
 
 @contextlib.contextmanager
-def patch():
+def patch() -> Iterator[None]:
     """Has `torch.nn.functional.cross_entropy`, and by it `torch.nn.CrossEntropyLoss`, be xent's: in a ``with`` statement, or as a
     decorator. It is one function for the whole process, all of its threads."""
     before = F.cross_entropy
