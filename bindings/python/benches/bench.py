@@ -37,9 +37,13 @@ class Peer:
         self.title, self.problems = title, []
         try:
             self.library = importlib.import_module(f"libraries.{name}").Library(threads)
-        except ImportError as error:
+        except Exception as error:  # whatever a library raises is why it is not here
             self.library = None
-            self.problems.append(str(error))
+            self.note(error)
+
+    def note(self, error, where=""):
+        """Keeps why there is no number, in one line."""
+        self.problems.append(f"{where}{type(error).__name__}: {' '.join(str(error).split())[:200]}")
 
     def calls(self, x, target, expected):
         """The loss, and the loss and its gradient, already compiled: None each where that is not to be had."""
@@ -49,8 +53,8 @@ class Peer:
             self.library.load(x.numpy(), target.numpy(), x.numpy())
             calls = [self.library.operations[name] for name in ("sparse_loss", "sparse_loss_and_gradient")]
             losses = calls[0](), calls[1]()[0]
-        except Exception as error:  # whatever a compiler raises is why there is no number
-            self.problems.append(f"{name_of(x.shape)}: {type(error).__name__}: {str(error).strip().splitlines()[0]}")
+        except Exception as error:  # a compiler's too
+            self.note(error, f"{name_of(x.shape)}: ")
             return None, None
         for loss in losses:
             np.testing.assert_allclose(self.library.to_numpy(loss), expected, rtol=1e-5, err_msg=f"{self.title}, {x.shape}")

@@ -183,8 +183,7 @@ def test_types_of_autocast_and_of_mixtures(own, dtype):
     assert xent.torch.cross_entropy(x, dense).dtype is torch.float32
     with pytest.raises(RuntimeError, match="scalar type"):
         xent.torch.cross_entropy(x, target, weight)
-    linear = xent.torch.linear_cross_entropy(x, torch.randn(5, 4, dtype=dtype), target)
-    assert linear.dtype is dtype and own["xent"] == 8
+    assert own["xent"] == 8
 
 
 @pytest.mark.parametrize("dtype", HALVES, ids=str)
