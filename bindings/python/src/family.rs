@@ -1,4 +1,6 @@
 //! Softmax, its logarithm, and log-sum-exp.
+//!
+//! Signatures are also given as text where a default is negative: PyO3 would show `...` for it.
 
 use pyo3::prelude::*;
 use xent::{CrossEntropy, Rows, RowsMut, Statistics};
@@ -52,7 +54,8 @@ impl Operation {
 /// >>> xent.softmax(np.float32([0.0, 0.0]))
 /// array([0.5, 0.5], dtype=float32)
 #[pyfunction]
-#[pyo3(signature = (logits, *, axis=-1, soft_cap=None, temperature=1.0, out=None))]
+#[pyo3(signature = (logits, *, axis=-1, soft_cap=None, temperature=1.0, out=None),
+    text_signature = "(logits, *, axis=-1, soft_cap=None, temperature=1.0, out=None)")]
 pub(crate) fn softmax<'py>(
     logits: &Bound<'py, PyAny>,
     axis: isize,
@@ -72,7 +75,8 @@ pub(crate) fn softmax<'py>(
 /// >>> xent.log_softmax(np.float32([20.0, 0.0]))
 /// array([-2.0611537e-09, -2.0000000e+01], dtype=float32)
 #[pyfunction]
-#[pyo3(signature = (logits, *, axis=-1, soft_cap=None, temperature=1.0, out=None))]
+#[pyo3(signature = (logits, *, axis=-1, soft_cap=None, temperature=1.0, out=None),
+    text_signature = "(logits, *, axis=-1, soft_cap=None, temperature=1.0, out=None)")]
 pub(crate) fn log_softmax<'py>(
     logits: &Bound<'py, PyAny>,
     axis: isize,
@@ -92,7 +96,8 @@ pub(crate) fn log_softmax<'py>(
 /// >>> xent.logsumexp(np.float32([1000.0, 1000.0]))
 /// array(1000.69315, dtype=float32)
 #[pyfunction]
-#[pyo3(signature = (logits, *, axis=-1, soft_cap=None, temperature=1.0, out=None))]
+#[pyo3(signature = (logits, *, axis=-1, soft_cap=None, temperature=1.0, out=None),
+    text_signature = "(logits, *, axis=-1, soft_cap=None, temperature=1.0, out=None)")]
 pub(crate) fn logsumexp<'py>(
     logits: &Bound<'py, PyAny>,
     axis: isize,

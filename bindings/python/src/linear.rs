@@ -94,7 +94,9 @@ impl<'py> Gradients<'py> {
 
 #[pyfunction]
 #[pyo3(signature = (x, weights, labels, *, bias=None, weight=None, ignore_index=-100, label_smoothing=0.0,
-    reduction="mean", z_loss=0.0, soft_cap=None, temperature=1.0, gradients=false, workspace=67_108_864))]
+    reduction="mean", z_loss=0.0, soft_cap=None, temperature=1.0, gradients=false, workspace=67_108_864),
+    text_signature = "(x, weights, labels, *, bias=None, weight=None, ignore_index=-100, label_smoothing=0.0, \
+    reduction='mean', z_loss=0.0, soft_cap=None, temperature=1.0, gradients=False, workspace=67108864)")]
 #[expect(clippy::too_many_arguments, reason = "they are Python's keywords")]
 #[expect(clippy::type_complexity, reason = "the loss, and its three gradients")]
 pub(crate) fn linear_cross_entropy<'py>(

@@ -78,7 +78,9 @@ impl Drop for Scratch {
 /// 2.061153668790212e-09
 #[pyfunction]
 #[pyo3(signature = (logits, labels, *, weight=None, ignore_index=-100, label_smoothing=0.0, reduction="mean", z_loss=0.0,
-    soft_cap=None, temperature=1.0, axis=-1, out=None))]
+    soft_cap=None, temperature=1.0, axis=-1, out=None),
+    text_signature = "(logits, labels, *, weight=None, ignore_index=-100, label_smoothing=0.0, reduction='mean', z_loss=0.0, \
+    soft_cap=None, temperature=1.0, axis=-1, out=None)")]
 #[expect(clippy::too_many_arguments, reason = "they are Python's keywords")]
 pub(crate) fn cross_entropy<'py>(
     py: Python<'py>,
@@ -126,7 +128,9 @@ pub(crate) fn cross_entropy<'py>(
 /// (0.6931471824645996, array([[-0.5,  0.5]], dtype=float32))
 #[pyfunction]
 #[pyo3(signature = (logits, labels, *, weight=None, ignore_index=-100, label_smoothing=0.0, reduction="mean", z_loss=0.0,
-    soft_cap=None, temperature=1.0, axis=-1, out=None))]
+    soft_cap=None, temperature=1.0, axis=-1, out=None),
+    text_signature = "(logits, labels, *, weight=None, ignore_index=-100, label_smoothing=0.0, reduction='mean', z_loss=0.0, \
+    soft_cap=None, temperature=1.0, axis=-1, out=None)")]
 #[expect(clippy::too_many_arguments, reason = "they are Python's keywords")]
 pub(crate) fn loss_and_grad<'py>(
     py: Python<'py>,

@@ -66,12 +66,16 @@ def rank(index, ranks, store):
     loss = xent.torch.vocab_parallel_cross_entropy(half, target, class_offset=first, total_classes=50, reduction="none")
     expected = xent.torch.cross_entropy(whole.bfloat16(), target, reduction="none")
     torch.testing.assert_close(loss, expected, rtol=2**-7, atol=0)
-    for bad in (logits.double(), logits.long()):
+    for bad, labels, said in (
+        (logits.double(), target, "float32"),
+        (logits.long(), target, "float32"),
+        (half, torch.rand(half.shape), "expected integers"),
+    ):
         try:
-            xent.torch.vocab_parallel_cross_entropy(bad, target)
+            xent.torch.vocab_parallel_cross_entropy(bad, labels)
             raise AssertionError("taken")
         except TypeError as error:
-            assert "float32" in str(error)
+            assert said in str(error)
     torch.distributed.barrier()
     torch.distributed.destroy_process_group()
 

@@ -12,6 +12,30 @@ class _DLPack(Protocol):
 _Array: TypeAlias = _DLPack | np.ndarray | memoryview | Any
 _Reduction: TypeAlias = Literal["none", "sum", "mean"]
 
+__all__ = [
+    "Merged",
+    "Saved",
+    "__version__",
+    "after_fork",
+    "backend",
+    "backward",
+    "cross_entropy",
+    "forward",
+    "linear_backward",
+    "linear_cross_entropy",
+    "linear_forward",
+    "log_softmax",
+    "logsumexp",
+    "loss_and_grad",
+    "sequence_logprobs",
+    "shard_forward",
+    "shard_gradient",
+    "shard_partials",
+    "shard_runs",
+    "softmax",
+    "token_logprobs",
+]
+
 __version__: str
 
 def backend() -> str: ...

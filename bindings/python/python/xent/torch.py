@@ -4,7 +4,11 @@ What xent has no kernel for is left to PyTorch: other devices, other types than 
 `torch.compile`, tensor subclasses, and whatever PyTorch refuses, so that its own error is raised.
 """
 
+from __future__ import annotations
+
 import contextlib
+from collections.abc import Iterator
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -132,15 +136,15 @@ def _in_type_of(logits, loss):
 
 
 def cross_entropy(
-    input,
-    target,
-    weight=None,
-    size_average=None,
-    ignore_index=-100,
-    reduce=None,
-    reduction="mean",
-    label_smoothing=0.0,
-):
+    input: torch.Tensor,
+    target: torch.Tensor,
+    weight: torch.Tensor | None = None,
+    size_average: bool | None = None,
+    ignore_index: int = -100,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> torch.Tensor:
     """`torch.nn.functional.cross_entropy`, whose backward pass needs at most 32 bytes of each row, and no softmax.
 
     Differs from PyTorch's in that results are rounded once: losses and gradients are within 3 units in the last place, and those of
@@ -164,53 +168,56 @@ def cross_entropy(
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
-    """Keeps its inputs and 32 bytes a row: the logits are made once more by the backward pass."""
+    """Keeps its inputs and 32 bytes a row. The backward pass makes the logits once more, and float32 of inputs of 16 bits."""
 
     @staticmethod
     def forward(ctx, x, weights, bias, target, weight, options):
         loss = _loss(x, options[1], x.dim() - 1)
         tensors = (x, weights, bias, target, weight)
-        ctx.sums = _core.linear_forward(tensors, *options, loss)
+        ctx.sums = _core.linear_forward(tuple(map(_widened, tensors)), *options, loss)
         ctx.save_for_backward(*tensors)
         ctx.options = options
-        return loss
+        return _in_type_of(x, loss)
 
     @staticmethod
     def backward(ctx, upstream):
         tensors = ctx.saved_tensors
         needs = ctx.needs_input_grad[:3]
+        wide, upstream = tuple(map(_widened, tensors)), upstream.float()
         if torch.is_grad_enabled():
-            loss = _torch_loss(F.linear(*tensors[:3]), *tensors[3:], *ctx.options)
+            loss = _torch_loss(F.linear(*wide[:3]), *wide[3:], *ctx.options)
             wanted = [t for t, needed in zip(tensors, needs) if needed]
             found = iter(torch.autograd.grad(loss, wanted, upstream, create_graph=True))
             gradients = [next(found) if needed else None for needed in needs]
         else:
-            gradients = [torch.empty_like(t) if needed else None for t, needed in zip(tensors, needs)]
-            _core.linear_backward(tensors, *ctx.options, ctx.sums, upstream, gradients)
+            gradients = [torch.empty_like(t) if needed else None for t, needed in zip(wide, needs)]
+            _core.linear_backward(wide, *ctx.options, ctx.sums, upstream, gradients)
+            gradients = [g if g is None else g.to(t.dtype) for g, t in zip(gradients, tensors)]
         return *gradients, None, None, None
 
 
 def linear_cross_entropy(
-    input,
-    linear_weight,
-    target,
+    input: torch.Tensor,
+    linear_weight: torch.Tensor,
+    target: torch.Tensor,
     *,
-    linear_bias=None,
-    weight=None,
-    reduction="mean",
-    ignore_index=None,
-    label_smoothing=0.0,
-    options=None,
-):
+    linear_bias: torch.Tensor | None = None,
+    weight: torch.Tensor | None = None,
+    reduction: str = "mean",
+    ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
+    options: Any = None,
+) -> torch.Tensor:
     """`torch.nn.functional.linear_cross_entropy` of PyTorch 2.15 without its logits, in tiles that the processor's caches hold.
 
     `input` is (N, features) or (features), `linear_weight` (classes, features). `options` are PyTorch's, which it leaves alone.
-    Other types than float32, weights of more dimensions, and targets that require a gradient, are left to PyTorch.
+    Floats of 16 bits are copied to float32 while a pass runs; the loss and the gradients are rounded once, to the types that
+    PyTorch's have. Weights of more dimensions, and targets that require a gradient, are left to PyTorch.
     """
     tensors = [input, linear_weight] if linear_bias is None else [input, linear_weight, linear_bias]
     if (
         _is_eager()
-        and all(_is_plain(t) and t.dtype is torch.float32 for t in tensors)
+        and all(_is_plain(t) and (t.dtype is input.dtype or torch.is_autocast_enabled("cpu")) for t in tensors)
         and input.dim() in (1, 2)
         and linear_weight.dim() == 2
         and input.shape[-1] == linear_weight.shape[1]
@@ -267,20 +274,20 @@ class _VocabParallelCrossEntropy(torch.autograd.Function):
 
 
 def vocab_parallel_cross_entropy(
-    logits,
-    target,
-    group=None,
+    logits: torch.Tensor,
+    target: torch.Tensor,
+    group: torch.distributed.ProcessGroup | None = None,
     *,
-    class_offset=None,
-    total_classes=None,
-    ignore_index=-100,
-    reduction="mean",
-    label_smoothing=0.0,
-):
+    class_offset: int | None = None,
+    total_classes: int | None = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> torch.Tensor:
     """The cross-entropy of rows whose classes are shared by the processes of a group of `torch.distributed`, such as one of gloo.
 
     `logits` (..., classes of this rank) are floats of 32 or 16 bits in the memory of the CPU, `target` (...) classes of all ranks, the same on
-    all of them. Ranks have equally many classes in their order, unless `class_offset` and `total_classes` say which are here. There is one
+    all of them: distributions over the classes are a `TypeError`. Ranks have equally many classes in their order, unless `class_offset` and `total_classes` say which are here. There is one
     all-gather, of 32 bytes for each row and each 16,384 classes of a rank; all ranks then have the loss, and the backward pass
     gives each the gradient of its logits without another message. Where ranks have a multiple of 16,384 classes, or the last has
     fewer, losses and gradients have the bits of `cross_entropy` with all classes in one process.
@@ -290,6 +297,11 @@ def vocab_parallel_cross_entropy(
     if not (_is_eager() and _is_plain(logits) and logits.dim()):
         raise TypeError(
             "the logits are no tensor of float32, bfloat16 or float16 in the memory of the CPU, outside of transforms; expected one"
+        )
+    if type(target) is torch.Tensor and target.is_floating_point():
+        raise TypeError(
+            f"the target is of {str(target.dtype).removeprefix('torch.')}; expected integers, the class of each row among those of all "
+            "ranks: distributions over classes that ranks share are not supported"
         )
     classes = logits.shape[-1]
     # Where ranks may have unequal numbers of classes they still send equally much.
@@ -303,7 +315,7 @@ def vocab_parallel_cross_entropy(
 
 
 @contextlib.contextmanager
-def patch():
+def patch() -> Iterator[None]:
     """Has `torch.nn.functional.cross_entropy`, and by it `torch.nn.CrossEntropyLoss`, be xent's: in a ``with`` statement, or as a
     decorator. It is one function for the whole process, all of its threads."""
     before = F.cross_entropy
