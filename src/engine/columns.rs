@@ -18,12 +18,16 @@ use crate::simd::{LANES, Token};
 /// these stay in the next cache.
 const COPIED: usize = 4096;
 
+/// Of fewer rows most lanes would repeat one: they are copied, and read one by one.
+const ENOUGH: usize = LANES / 2;
+
 /// Whether the rows of a call may be read as columns: of ordinary rows all that it asks for follows from their sums.
 pub(super) fn suits(call: &Call<'_>) -> bool {
     let (logits, classes) = (call.inputs.logits.share(), call.inputs.classes());
     let logarithms =
         matches!(call.inputs.work, Work::LogSoftmax | Work::LogSumExp) && call.inputs.map.is_none();
     classes > FEW
+        && call.inputs.rows() >= ENOUGH
         && logits.layout().stride == 1
         && logits.layout().class_step != 1
         && (!call.writes() || call.destination_step() != 1)

@@ -22,10 +22,8 @@ use crate::simd::strided::{Strided, StridedMut};
 use crate::simd::{LANES, Token};
 use crate::views::labels::RowLabels;
 
-/// Values of each view of a group that are copied where rows are columns: these stay in the cache.
-const COPIED: usize = 128 * 1024;
-
-/// The same of rows of 16 bits, which are copied one by one as well as together: these stay in the nearest cache.
+/// Values of each view of a group of rows of 16 bits, which are copied one by one as well as together: these stay in the nearest
+/// cache.
 const NEAR: usize = 4096;
 
 /// What is done with each row.
@@ -199,8 +197,7 @@ impl<'a> RowCall<'a> {
         // Neighbours in memory are copied sixteen at a time, rows of 16 bits as many as stay near.
         let columns = self.views().any(|view| view.layout().class_step != 1);
         let at_once = match (copies, columns) {
-            (0, _) => LANES,
-            (_, true) => (COPIED / classes).clamp(LANES / 4, LANES),
+            (0, _) | (_, true) => LANES,
             (_, false) => (NEAR / classes).clamp(1, LANES),
         };
         let Scratch { groups, lines, .. } = scratch;

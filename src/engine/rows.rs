@@ -30,9 +30,6 @@ pub(super) const NEAR: usize = 4096;
 /// Logits of a group that are read again from the next cache, where no terms are kept.
 const NEAR_LOGITS: usize = 4 * NEAR;
 
-/// Logits of a group that is copied: these stay in the next cache.
-const COPIED: usize = 128 * 1024;
-
 /// Results of so many values are not all in the nearer caches.
 pub(super) const BEYOND_NEAR: usize = 1 << 18;
 
@@ -122,9 +119,11 @@ impl Groups {
         let copies_results = writes && (!call.writes_slices() || slopes);
         let copies_labels = inputs.makes_labels() || inputs.dense.is_some_and(|dense| !dense.are_slices());
         // Neighbours in memory are read, and written, sixteen at a time.
-        let columns = source.layout().class_step != 1 || (writes && call.destination_step() != 1);
+        let columns = source.layout().class_step != 1
+            || (writes && call.destination_step() != 1)
+            || inputs.dense.is_some_and(|dense| dense.layout().class_step != 1);
         let at_once = if columns {
-            (COPIED / classes).clamp(LANES / 4, LANES)
+            LANES
         } else if inputs.work == Work::LogSoftmax && !copies {
             (NEAR_LOGITS / classes).clamp(1, LANES)
         } else if writes || copies || copies_labels {

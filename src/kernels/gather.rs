@@ -123,11 +123,26 @@ impl Kernel for Gather<'_> {
                 simd.turn_out(&tile[..len], &mut TileRowsMut::of_lines(to, stride, start, len));
             }
         } else {
-            for (row, to) in group.rows[..group.len].iter().zip(to.chunks_mut(stride)) {
-                for (class, to) in to[..classes].iter_mut().enumerate() {
-                    *to = from.get(*row, class);
-                }
-            }
+            each_value(
+                (group.len, classes),
+                from.layout().class_step,
+                #[inline(always)]
+                |i, class| to[i * stride + class] = from.get(group.rows[i], class),
+            );
+        }
+    }
+}
+
+/// Goes through all values of some rows: row by row; or, where each class has a cache line of its own, which few rows among others
+/// would bring as often as there are rows, class by class.
+#[inline(always)]
+fn each_value((rows, classes): (usize, usize), class_step: usize, mut copy: impl FnMut(usize, usize)) {
+    let by_class = class_step >= LANES;
+    let (outer, inner) = if by_class { (classes, rows) } else { (rows, classes) };
+    for a in 0..outer {
+        for b in 0..inner {
+            let (row, class) = if by_class { (b, a) } else { (a, b) };
+            copy(row, class);
         }
     }
 }
@@ -168,11 +183,13 @@ impl Kernel for Scatter<'_> {
                 }
             }
         } else {
-            for (row, from) in group.rows[..group.len].iter().zip(lines) {
-                for (class, from) in from[..classes].iter().enumerate() {
-                    to.set(*row, class, *from);
-                }
-            }
+            let class_step = to.layout().class_step;
+            each_value(
+                (group.len, classes),
+                class_step,
+                #[inline(always)]
+                |i, class| to.set(group.rows[i], class, from[i * stride + class]),
+            );
         }
     }
 }

@@ -92,9 +92,11 @@ fn load_columns<S: Simd>(simd: S, from: Strided<'_>, groups: &[Group], tiles: &m
     for (number, group) in groups.iter().enumerate() {
         if columns[number].is_none() {
             for (class, to) in tiles[number * classes..][..classes].iter_mut().enumerate() {
-                for (to, row) in to.iter_mut().zip(group.rows) {
+                let (own, repeated) = to.split_at_mut(group.len);
+                for (to, row) in own.iter_mut().zip(group.rows) {
                     *to = from.get(row, class);
                 }
+                repeated.fill(own[0]);
             }
         }
     }

@@ -28,9 +28,6 @@ use crate::views::labels::RowLabels;
 /// What stands for no class, and for the rank of a row that has none.
 pub(crate) const NO_TOKEN: u32 = u32::MAX;
 
-/// Logits of a group that is copied: these stay in the next cache.
-const COPIED: usize = 128 * 1024;
-
 /// Classes whose log-probabilities are wanted: as many for each row.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Named<'a> {
@@ -153,16 +150,15 @@ impl Cut for TokenCall<'_> {
     fn run(&mut self, token: Token, scratch: &mut Scratch, join: Option<Join>) -> Total {
         let (rows, classes) = self.shape();
         let columns = self.logits.layout().class_step != 1;
-        // Neighbours in memory are copied sixteen at a time.
-        let at_once = if columns { (COPIED / classes.max(1)).clamp(LANES / 4, LANES) } else { LANES };
-        for first in (0..rows).step_by(at_once) {
-            let len = (rows - first).min(at_once);
+        for first in (0..rows).step_by(LANES) {
+            let len = (rows - first).min(LANES);
             let mut chosen = [NO_LABEL; LANES];
             if let Some(labels) = &self.chosen {
                 labels.classes(first, &mut chosen[..len]);
             }
+            // Neighbours in memory are copied sixteen at a time.
             if columns {
-                make_room(&mut scratch.lines, at_once * classes);
+                make_room(&mut scratch.lines, LANES * classes);
                 let mut group = Group { len, ..Group::EMPTY };
                 for (i, row) in group.rows.iter_mut().enumerate() {
                     *row = first + if i < len { i } else { 0 };
