@@ -1,5 +1,6 @@
 """`worker.py LIBRARY THREADS`: a Python library behind the line protocol that src/bin/worker/main.rs describes."""
 
+import gc
 import importlib
 import os
 import sys
@@ -87,6 +88,9 @@ def memory(library, name):
     operation = find(library, name)
     if operation is None:
         return "none"
+    gc.collect()
+    # Libraries free what they no longer need on threads of their own.
+    time.sleep(0.1)
     # The most so far begins anew.
     Path("/proc/self/clear_refs").write_text("5")
     before = resident("VmRSS")

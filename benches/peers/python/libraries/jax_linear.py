@@ -22,6 +22,8 @@ def with_gradients(count):
 
 def operations(x, w, b, y):
     """`forward` and `gradients`."""
+    # Copies of them are made behind the scenes, and what they were made of is freed after that.
+    jax.block_until_ready([values for values in (x, w, b, y) if values is not None])
 
     def compiled(function):
         # Here, so that what compiling takes is no part of a call.

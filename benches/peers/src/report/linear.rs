@@ -37,9 +37,7 @@ pub fn section(results: &Results) -> String {
         return text;
     }
     text += EXPLANATION;
-    if !has_chunks(results) {
-        text += &without_chunks(results);
-    }
+    text += &without_chunks(results);
     for operation in ["forward", "gradients"] {
         write!(text, "\n### {operation}\n\n").expect("a string takes all");
         times(&mut text, results.of(Kind::Linear).filter(|c| c.operation == operation));
@@ -50,14 +48,17 @@ pub fn section(results: &Results) -> String {
     text
 }
 
-fn has_chunks(results: &Results) -> bool {
-    results.of(Kind::Linear).any(|c| c.named(CHUNKED).is_some())
-}
-
-/// Why columns are empty.
+/// Why columns are empty, where `PyTorch` has been measured.
 fn without_chunks(results: &Results) -> String {
-    let version = results.versions.get(PYTORCH).map_or("PyTorch was not measured", String::as_str);
-    format!("\n`F.linear_cross_entropy` is not in PyTorch here ({version}).\n")
+    let has_chunks = results.of(Kind::Linear).any(|c| c.named(CHUNKED).is_some());
+    match results.versions.get(PYTORCH) {
+        Some(version) if !has_chunks => {
+            format!(
+                "\n`F.linear_cross_entropy` is not in PyTorch {version}, unless \"Missing\" below names it.\n"
+            )
+        }
+        _ => String::new(),
+    }
 }
 
 const PYTORCH: &str = "PyTorch";
