@@ -94,7 +94,7 @@ pub fn aims(results: &Results) -> Vec<Verdict> {
             let count = comparison.operation.trim_start_matches("top_");
             let mut note = |what: &str, aim: Aim, value: f64| {
                 if value.is_finite() {
-                    let what = format!("tokens, the {count} largest: {what}, {backend}");
+                    let what = format!("tokens, k = {count}: {what}, {backend}");
                     verdicts.push(Verdict { what, aim, value, place: place(comparison, backend) });
                 }
             };
