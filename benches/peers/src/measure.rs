@@ -17,7 +17,7 @@ const PATIENCE: u32 = 4;
 const ENOUGH: usize = 3;
 
 /// Seconds after which one call says enough.
-const SLOW: f64 = 2.0;
+const SLOW: f64 = 1.0;
 
 /// An operation in a process, under the name it has in the results.
 pub struct Runner<'a> {
@@ -78,12 +78,8 @@ fn pace(runner: &Runner<'_>, slice: Duration) -> Result<Pace> {
     };
     let first = runner.child.time(&runner.operation, 1)?;
     if first > SLOW {
-        // It has been called before, to be checked.
+        // Not for its first call's sake: it has been called before, to be checked.
         return Ok(Pace::Once(first));
-    }
-    if first > 1.0 {
-        // Slow, and not for its first call's sake alone.
-        return Ok(Pace::Calls(1));
     }
     let few = fill(runner.child.time(&runner.operation, 1)?, 1).div_ceil(4);
     if few == 1 {

@@ -18,7 +18,7 @@ const EXPLANATION: &str = "
 - *composed* is `F.cross_entropy(F.linear(x, w, b), y)` in PyTorch, and the same formula in JAX, compiled.
 - *chunked* is PyTorch's `F.linear_cross_entropy` with `LinearCrossEntropyOptions()`, which chooses the rows of a chunk itself. (Without
   any options it composes.) *Best chunks* is the same with the number of rows, of 64, 128, 256 and 1024, that took the least time; it
-  stands in brackets behind the time. Of a call that takes more than two seconds there is one time.
+  stands in brackets behind the time. Of a call that takes more than a second there is one time.
 - *xent / limit* and those behind it are ratios of least times.
 ";
 
