@@ -1,5 +1,7 @@
 //! Inputs that are the same in every run and on every machine: a formula of the index.
 
+use core::ops::Range;
+
 use super::shape::Shape;
 
 /// Mixes a counter into 64 even bits (Steele, Lea and Flood, "Fast splittable pseudorandom number
@@ -17,14 +19,23 @@ fn quarters(index: usize) -> [u16; 4] {
     [0, 16, 32, 48].map(|shift| ((bits >> shift) & 0xffff) as u16)
 }
 
-/// Logits as a network gives them: nearly normal, with a standard deviation of 3.
-pub fn logits(shape: Shape) -> Vec<f32> {
-    // The sum of four uniform numbers has a variance of 4/12, so 3 √3 makes it 9.
-    let logit = |index| {
+/// Numbers that are nearly normal, with this standard deviation, at these places of a sequence.
+pub fn normal(places: Range<usize>, deviation: f32) -> Vec<f32> {
+    // The sum of four uniform numbers has a variance of 4/12, which √3 makes 1.
+    let factor = deviation * 1.732_050_8;
+    let number = |index| {
         let sum: f32 = quarters(index).map(|quarter| f32::from(quarter) / 65_536.0).iter().sum();
-        (sum - 2.0) * (3.0 * 1.732_050_8)
+        (sum - 2.0) * factor
     };
-    (0..shape.logits()).map(logit).collect()
+    places.map(number).collect()
+}
+
+/// The standard deviation of logits.
+pub const SPREAD: f32 = 3.0;
+
+/// Logits as a network gives them: nearly normal.
+pub fn logits(shape: Shape) -> Vec<f32> {
+    normal(0..shape.logits(), SPREAD)
 }
 
 /// One class index per row.

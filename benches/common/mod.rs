@@ -5,6 +5,8 @@
 
 pub mod inputs;
 pub mod limits;
+pub mod linear;
 pub mod loops;
 pub mod operations;
 pub mod shape;
+pub mod tokens;

@@ -1,13 +1,11 @@
 //! What servers read of their logits, beside the log-sum-exp alone and a loop with a heap as it is written by hand.
 
-use core::cmp::Reverse;
-use std::collections::BinaryHeap;
-
 use criterion::{BenchmarkId, Criterion, Throughput};
 use xent::{Rows, Sampler, TokenLogProbs, TokenOutputs, Truncation, log_sum_exp_into};
 
 use crate::common::operations::Buffers;
 use crate::common::shape::{Shape, shape};
+use crate::common::tokens::top_by_heap;
 
 const SHAPES: [Shape; 3] = [shape(1, 32_000), shape(1, 128_256), shape(64, 50_257)];
 
@@ -26,7 +24,7 @@ pub fn bench(criterion: &mut Criterion, quick: bool) {
             bencher.iter(|| log_sum_exp_into(view, &mut row_results).expect("a valid call"));
         });
         group.bench_function(BenchmarkId::new("heap by hand, 20", shape), |bencher| {
-            bencher.iter(|| logits.chunks(classes).map(|row| by_hand(row, 20)).collect::<Vec<_>>());
+            bencher.iter(|| logits.chunks(classes).map(|row| top_by_heap(row, 20)).collect::<Vec<_>>());
         });
         let (mut chosen, mut entropy) = (vec![0.0; rows], vec![0.0; rows]);
         let (mut above, mut equal) = (vec![0; rows], vec![0; rows]);
@@ -66,25 +64,4 @@ pub fn bench(criterion: &mut Criterion, quick: bool) {
         }
         group.finish();
     }
-}
-
-/// The `k` largest logits and their log-probabilities: a maximum, a sum of exponentials, and a heap of the largest so far,
-/// whose least is replaced where a logit is larger.
-fn by_hand(row: &[f32], k: usize) -> Vec<(usize, f32)> {
-    let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let log_sum_exp = max + row.iter().map(|x| (x - max).exp()).sum::<f32>().ln();
-    // The order of bits is that of numbers once negative ones are turned.
-    let order = |x: f32| {
-        x.to_bits().cast_signed() ^ ((x.to_bits().cast_signed() >> 31).cast_unsigned() >> 1).cast_signed()
-    };
-    let mut heap = BinaryHeap::with_capacity(k + 1);
-    for (class, &x) in row.iter().enumerate() {
-        if heap.len() < k || heap.peek().is_some_and(|&Reverse((least, _))| order(x) > least) {
-            heap.push(Reverse((order(x), class)));
-            if heap.len() > k {
-                heap.pop();
-            }
-        }
-    }
-    heap.into_sorted_vec().into_iter().map(|Reverse((_, class))| (class, row[class] - log_sum_exp)).collect()
 }

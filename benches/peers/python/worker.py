@@ -1,5 +1,6 @@
 """`worker.py LIBRARY THREADS`: a Python library behind the line protocol that src/bin/worker/main.rs describes."""
 
+import gc
 import importlib
 import os
 import sys
@@ -17,6 +18,19 @@ def read_inputs(shape, folder):
         np.fromfile(folder / "logits.f32", np.float32).reshape(shape),
         np.fromfile(folder / "labels.u32", np.uint32).reshape(shape[:1] + shape[2:]),
         np.fromfile(folder / "distributions.f32", np.float32).reshape(shape),
+    )
+
+
+def read_linear(size, folder):
+    """Features, weights, bias or None, and labels of a linear classifier."""
+    folder = Path(folder)
+    rows, classes, features = map(int, size.split("x"))
+    bias = np.fromfile(folder / "bias.f32", np.float32)
+    return (
+        np.fromfile(folder / "x.f32", np.float32).reshape(rows, features),
+        np.fromfile(folder / "weights.f32", np.float32).reshape(classes, features),
+        bias if bias.size else None,
+        np.fromfile(folder / "labels.u32", np.uint32),
     )
 
 
@@ -62,17 +76,48 @@ def measure(library, name, calls):
     return f"ok {time.perf_counter() - start!r}"
 
 
+def resident(name):
+    """A line of this process's status, in bytes."""
+    with open("/proc/self/status") as status:
+        line = next(line for line in status if line.startswith(name))
+    return int(line.split()[1]) * 1024
+
+
+def memory(library, name):
+    """How many bytes of memory are in use at most during a call, beyond those before it."""
+    operation = find(library, name)
+    if operation is None:
+        return "none"
+    gc.collect()
+    # Libraries free what they no longer need on threads of their own.
+    time.sleep(0.1)
+    # The most so far begins anew.
+    Path("/proc/self/clear_refs").write_text("5")
+    before = resident("VmRSS")
+    results = operation()
+    raised = resident("VmHWM") - before
+    del results
+    return f"ok {max(raised, 0)}"
+
+
 def answer(library, line):
     match line.split():
         case ["load", *inputs]:
             library.operations = None
             library.load(*read_inputs(*inputs))
+        case ["load_linear", *inputs]:
+            library.operations = None
+            if getattr(library, "load_linear", None) is None:
+                return "none"
+            library.load_linear(*read_linear(*inputs))
         case ["unload"]:
             library.operations = None
         case ["check", name, folder]:
             return check(library, name, folder)
         case ["time", name, calls]:
             return measure(library, name, int(calls))
+        case ["memory", name]:
+            return memory(library, name)
         case _:
             raise ValueError(f"not a request: {line}")
     return "ok"

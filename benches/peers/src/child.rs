@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use xent_peers::common::linear::Size;
 use xent_peers::common::shape::Shape;
 
 /// The longest answer is the first call of a compiled function.
@@ -31,14 +32,32 @@ pub struct Child {
     pub threads: usize,
 }
 
+/// What becomes of memory that a worker gives back.
+#[derive(Clone, Copy)]
+enum Freed {
+    /// It stays mapped, so that a new result does not fault in page by page at each call.
+    Kept,
+    /// It is the system's again, so that the next call is seen to take it.
+    Returned,
+}
+
 impl Child {
     /// Starts a worker with so many threads, on as many processors.
     pub fn start(start: &Start, threads: usize, log: &Path) -> Result<Self> {
+        Self::start_with(start, threads, log, Freed::Kept)
+    }
+
+    /// Starts a worker whose memory is measured, and not its time.
+    pub fn start_returning(start: &Start, threads: usize, log: &Path) -> Result<Self> {
+        Self::start_with(start, threads, log, Freed::Returned)
+    }
+
+    fn start_with(start: &Start, threads: usize, log: &Path, freed: Freed) -> Result<Self> {
         if let Some(folder) = log.parent() {
             fs::create_dir_all(folder)?;
         }
         let mut command = Command::new(&start.program);
-        command.args(&start.arguments).arg(threads.to_string()).envs(environment(threads));
+        command.args(&start.arguments).arg(threads.to_string()).envs(environment(threads, freed));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(File::create(log)?);
         let mut process = on_processors(threads, || command.spawn())?;
         let requests = process.stdin.take().context("no pipe")?;
@@ -84,6 +103,11 @@ impl Child {
         self.ask(&format!("load {shape} {}", folder.display())).map(drop)
     }
 
+    /// Reads a linear classifier; `false` where the worker's library has no loss of one.
+    pub fn load_linear(&self, size: Size, folder: &Path) -> Result<bool> {
+        Ok(self.ask(&format!("load_linear {size} {}", folder.display()))?.is_some())
+    }
+
     pub fn unload(&self) -> Result<()> {
         self.ask("unload").map(drop)
     }
@@ -99,6 +123,12 @@ impl Child {
         let seconds = self.ask(&format!("time {operation} {calls}"))?.context("not offered")?;
         Ok(seconds.parse()?)
     }
+
+    /// How many bytes of memory a call takes at most beyond what is in use; `None` where it is not offered.
+    pub fn memory(&self, operation: &str) -> Result<Option<f64>> {
+        let bytes = self.ask(&format!("memory {operation}"))?;
+        bytes.map(|bytes| Ok(bytes.parse()?)).transpose()
+    }
 }
 
 impl Drop for Child {
@@ -109,20 +139,22 @@ impl Drop for Child {
     }
 }
 
-/// What the libraries read about threads, and about memory: blocks that are freed stay mapped, so that
-/// a new result does not fault in page by page at each call.
-fn environment(threads: usize) -> Vec<(&'static str, String)> {
+/// What the libraries read about threads, and about memory.
+fn environment(threads: usize, freed: Freed) -> Vec<(&'static str, String)> {
     let names = ["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"];
-    let memory = [
-        ("MALLOC_MMAP_MAX_", "0"),
-        ("MALLOC_TRIM_THRESHOLD_", "68719476736"),
+    let memory = match freed {
+        Freed::Kept => [("MALLOC_MMAP_MAX_", "0"), ("MALLOC_TRIM_THRESHOLD_", "68719476736")],
+        Freed::Returned => [("MALLOC_MMAP_THRESHOLD_", "65536"), ("MALLOC_TRIM_THRESHOLD_", "65536")],
+    };
+    let others = [
         ("MALLOC_ARENA_MAX", "1"),
         ("TORCHINDUCTOR_COMPILE_THREADS", "1"),
         ("TF_CPP_MIN_LOG_LEVEL", "2"),
         ("PYTHONDONTWRITEBYTECODE", "1"),
     ];
     let threads = names.map(|name| (name, threads.to_string()));
-    threads.into_iter().chain(memory.map(|(name, value)| (name, value.to_owned()))).collect()
+    let rest = memory.into_iter().chain(others).map(|(name, value)| (name, value.to_owned()));
+    threads.into_iter().chain(rest).collect()
 }
 
 /// Runs `spawn` on the first processors that this process may use: what it starts stays there.

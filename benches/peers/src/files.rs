@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use bytemuck::Pod;
 
+use crate::common::linear::{Problem, Size};
 use crate::common::operations::Buffers;
 use crate::common::shape::Shape;
 
@@ -27,6 +28,29 @@ pub fn read_inputs(folder: &Path, shape: Shape) -> Result<Buffers> {
     let distributions = read(&folder.join(DISTRIBUTIONS))?;
     ensure!(logits.len() == shape.logits(), "{} holds another shape than {shape}", folder.display());
     Ok(Buffers::with_inputs(shape, logits, labels, distributions))
+}
+
+/// The features, weights and bias of a linear classifier.
+pub const LINEAR: [&str; 3] = ["x.f32", "weights.f32", "bias.f32"];
+
+/// Writes a linear classifier for the workers.
+pub fn write_problem(folder: &Path, problem: &Problem) -> Result<()> {
+    fs::create_dir_all(folder)?;
+    for (name, values) in LINEAR.into_iter().zip([&problem.x, &problem.weights, &problem.bias]) {
+        write(&folder.join(name), values)?;
+    }
+    write(&folder.join(LABELS), &problem.labels)
+}
+
+/// Reads what [`write_problem`] wrote.
+pub fn read_problem(folder: &Path, size: Size) -> Result<Problem> {
+    let values = |index: usize| read(&folder.join(LINEAR[index]));
+    let (x, weights, bias) = (values(0)?, values(1)?, values(2)?);
+    let labels = read(&folder.join(LABELS))?;
+    let lengths = [size.rows * size.features, size.classes * size.features, size.rows];
+    let given = [x.len(), weights.len(), labels.len()];
+    ensure!(given == lengths, "{} holds another classifier than {size}", folder.display());
+    Ok(Problem { size, x, weights, bias, labels })
 }
 
 /// A result of more values is checked by a sample of about as many.

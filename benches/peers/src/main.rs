@@ -4,6 +4,8 @@
 mod alone;
 mod child;
 mod compare;
+mod halves;
+mod linear;
 mod machine;
 mod measure;
 mod plan;
@@ -11,6 +13,8 @@ mod reference;
 mod report;
 mod results;
 mod setup;
+mod team;
+mod tokens;
 mod weight;
 
 use std::fs;
@@ -35,7 +39,8 @@ struct Arguments {
     /// Only these peers, by name; `none` for none of them.
     #[arg(long, value_delimiter = ',')]
     peers: Option<Vec<String>>,
-    /// Only these shapes, such as 256x32000 or, with the classes in the middle, 8x81x8732.
+    /// Only these shapes, such as 256x32000 or, with the classes in the middle, 8x81x8732; of linear classifiers,
+    /// tokens and logits of 16 bits, those of the page that are among them, such as 256x32000x512.
     #[arg(long, value_delimiter = ',')]
     shapes: Option<Vec<String>>,
     /// Only these numbers of threads.
@@ -50,7 +55,7 @@ struct Arguments {
 }
 
 const THREADS: &str = "1,2";
-const PARTS: &str = "weight,operations,layouts,options,calls,sweep";
+const PARTS: &str = "weight,operations,layouts,options,calls,linear,tokens,halves,sweep";
 
 impl Arguments {
     /// What was left out, in words; nothing for the whole page.
@@ -84,6 +89,12 @@ enum Part {
     Options,
     /// What a call costs.
     Calls,
+    /// The loss of a linear classifier and its gradients, beside products and other libraries.
+    Linear,
+    /// What servers read of tokens, beside the log-sum-exp alone and other libraries.
+    Tokens,
+    /// Logits of 16 bits, beside f32.
+    Halves,
     /// xent from two classes to a million.
     Sweep,
 }
@@ -137,9 +148,11 @@ fn measure(plan: &Plan, folders: &Folders) -> Result<Results> {
     fs::create_dir_all(&folders.target)?;
     let mut results = Results::new(machine::describe(&folders.repository), &plan.partial);
     let xent = setup::xent(folders)?;
-    let operations = plan.parts.contains(&Part::Operations);
-    let peers = if operations { setup::peers(plan, folders, &mut results) } else { Vec::new() };
-    if plan.parts.contains(&Part::Weight) {
+    let wants = |part: Part| plan.parts.contains(&part);
+    let extras =
+        if wants(Part::Linear) || wants(Part::Halves) { Some(setup::extras(folders)?) } else { None };
+    let peers = setup::peers(plan, folders, &mut results);
+    if wants(Part::Weight) {
         match weight::measure(folders) {
             Ok(weight) => results.weight = Some(weight),
             Err(error) => results.problem(format!("what the crate weighs: {error:#}")),
@@ -147,15 +160,31 @@ fn measure(plan: &Plan, folders: &Folders) -> Result<Results> {
     }
     // From here on nothing is built.
     let start = Instant::now();
-    if operations {
+    if wants(Part::Operations) {
         for &threads in &plan.threads {
             compare::measure(plan, &xent, &peers, threads, folders, &mut results)?;
             save(&mut results, start, &folders.raw)?;
         }
     }
     for (part, measure) in alone::PARTS {
-        if plan.parts.contains(&part) {
+        if wants(part) {
             measure(plan, &xent, folders, &mut results)?;
+            save(&mut results, start, &folders.raw)?;
+        }
+    }
+    let of = |part: Part| peers.iter().filter(|(peer, _)| peer.takes_part(part)).collect::<Vec<_>>();
+    if wants(Part::Tokens) {
+        tokens::measure(plan, &xent, &of(Part::Tokens), folders, &mut results)?;
+        save(&mut results, start, &folders.raw)?;
+    }
+    if let Some(extras) = extras {
+        if wants(Part::Linear) {
+            let place = linear::Place { plan, xent: &extras, peers: of(Part::Linear), folders };
+            linear::measure(&place, &mut results)?;
+            save(&mut results, start, &folders.raw)?;
+        }
+        if wants(Part::Halves) {
+            halves::measure(plan, &extras, folders, &mut results)?;
             save(&mut results, start, &folders.raw)?;
         }
     }

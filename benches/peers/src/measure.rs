@@ -16,6 +16,9 @@ const SETTLE: Duration = Duration::from_millis(2);
 const PATIENCE: u32 = 4;
 const ENOUGH: usize = 3;
 
+/// Seconds after which one call says enough.
+const SLOW: f64 = 1.0;
+
 /// An operation in a process, under the name it has in the results.
 pub struct Runner<'a> {
     pub name: String,
@@ -25,9 +28,16 @@ pub struct Runner<'a> {
 
 /// Measures the runners in turns. Times are ns, divided by `units`: those per logit, or per call.
 pub fn take_turns(runners: &[Runner<'_>], units: f64, turns: Turns) -> Result<Vec<Entrant>> {
-    let counts: Vec<u64> = runners.iter().map(|runner| calls(runner, turns.slice)).collect::<Result<_>>()?;
+    let paces: Vec<Pace> = runners.iter().map(|runner| pace(runner, turns.slice)).collect::<Result<_>>()?;
     let mut entrants: Vec<Entrant> = runners.iter().map(|runner| Entrant::new(&runner.name)).collect();
-    let budget = turns.budget * u32::try_from(runners.len())?;
+    let mut in_turns = Vec::new();
+    for ((runner, entrant), pace) in runners.iter().zip(&mut entrants).zip(paces) {
+        match pace {
+            Pace::Calls(calls) => in_turns.push((runner, entrant, calls)),
+            Pace::Once(seconds) => entrant.times.push(seconds * 1e9 / units),
+        }
+    }
+    let budget = turns.budget * u32::try_from(in_turns.len())?;
     let start = Instant::now();
     let (least, most) = turns.rounds;
     let mut last: Option<&Child> = None;
@@ -37,21 +47,29 @@ pub fn take_turns(runners: &[Runner<'_>], units: f64, turns: Turns) -> Result<Ve
         if over || (elapsed > PATIENCE * budget && round >= ENOUGH) {
             break;
         }
-        for ((runner, entrant), &calls) in runners.iter().zip(&mut entrants).zip(&counts) {
+        for (runner, entrant, calls) in &mut in_turns {
             let changes = last.is_some_and(|last| !std::ptr::eq(last, runner.child));
             if changes && runner.child.threads > 1 {
                 sleep(SETTLE);
             }
             last = Some(runner.child);
-            let seconds = runner.child.time(&runner.operation, calls)?;
-            entrant.times.push(seconds * 1e9 / (calls as f64 * units));
+            let seconds = runner.child.time(&runner.operation, *calls)?;
+            entrant.times.push(seconds * 1e9 / (*calls as f64 * units));
         }
     }
     Ok(entrants)
 }
 
+/// How an entrant takes part.
+enum Pace {
+    /// So many calls in each of its turns.
+    Calls(u64),
+    /// With the one call that it has made, of so many seconds.
+    Once(f64),
+}
+
 /// The number of calls that fill a slice, found in runs that also warm up what is measured.
-fn calls(runner: &Runner<'_>, slice: Duration) -> Result<u64> {
+fn pace(runner: &Runner<'_>, slice: Duration) -> Result<Pace> {
     let fill = |seconds: f64, calls: u64| {
         let calls = slice.as_secs_f64() * calls as f64 / seconds;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "rounded and clamped")]
@@ -59,13 +77,13 @@ fn calls(runner: &Runner<'_>, slice: Duration) -> Result<u64> {
         calls
     };
     let first = runner.child.time(&runner.operation, 1)?;
-    if first > 1.0 {
-        // Slow, and not for its first call's sake alone.
-        return Ok(1);
+    if first > SLOW {
+        // Not for its first call's sake: it has been called before, to be checked.
+        return Ok(Pace::Once(first));
     }
     let few = fill(runner.child.time(&runner.operation, 1)?, 1).div_ceil(4);
     if few == 1 {
-        return Ok(1);
+        return Ok(Pace::Calls(1));
     }
-    Ok(fill(runner.child.time(&runner.operation, few)?, few))
+    Ok(Pace::Calls(fill(runner.child.time(&runner.operation, few)?, few)))
 }

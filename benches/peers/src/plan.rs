@@ -1,10 +1,12 @@
 //! What is measured, and for how long.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
+use xent_peers::common::linear::{SIZES, Size};
 use xent_peers::common::operations::Operation;
-use xent_peers::common::shape::{IMAGES, Shape, images, shape};
+use xent_peers::common::shape::{IMAGES, IN_L2, Shape, images, shape};
 
 use crate::{Arguments, Part};
 
@@ -55,6 +57,18 @@ const MORE_PEERS: [Peer; 4] = [
     rust("ndarray", "ndarray", Some("ndarray"), false),
 ];
 
+impl Peer {
+    /// Whether a part of what is measured has this peer in it.
+    pub fn takes_part(&self, part: Part) -> bool {
+        match part {
+            Part::Operations => true,
+            Part::Linear => ["PyTorch", "JAX"].contains(&self.name),
+            Part::Tokens => self.name == "PyTorch",
+            _ => false,
+        }
+    }
+}
+
 /// What peers have, too.
 pub const COMPARED: [Operation; 5] = [
     Operation::SparseLoss,
@@ -93,6 +107,18 @@ pub const CLASSES_FIRST: Shape = images(1, 50_000, 80);
 /// Shapes on which options and careful paths are measured.
 pub const OPTIONS: [Shape; 2] = [shape(8192, 10), shape(4000, 1000)];
 
+/// What servers read tokens of: one request, a batch, and a large vocabulary.
+const TOKENS: [Shape; 3] = [shape(1, 128_256), shape(64, 50_257), shape(8, 262_144)];
+
+/// Logits of 16 bits in cache.
+const HALVES: [Shape; 2] = [shape(1, 128_256), IN_L2];
+
+/// Logits of 16 bits that no cache holds, as f32 a gigabyte.
+const HALVES_IN_MEMORY: Shape = shape(2048, 131_072);
+
+/// Products of a classifier that `--quick` takes at most.
+const QUICK_PRODUCTS: usize = 1 << 31;
+
 /// How long a comparison takes.
 #[derive(Clone, Copy)]
 pub struct Turns {
@@ -114,6 +140,10 @@ pub struct Plan {
     pub peers: Vec<Peer>,
     pub parts: Vec<Part>,
     pub turns: Turns,
+    pub linear: Vec<Size>,
+    pub tokens: Vec<Shape>,
+    /// Shapes, and on how many threads at least.
+    pub halves: Vec<(Shape, usize)>,
 }
 
 impl Plan {
@@ -122,13 +152,15 @@ impl Plan {
         let shapes = match &arguments.shapes {
             None => all,
             Some(names) => {
-                names.iter().map(|name| name.parse().map_err(anyhow::Error::msg)).collect::<Result<_>>()?
+                let named = names.iter().filter(|&name| SIZES.iter().all(|size| size.to_string() != *name));
+                named.map(|name| name.parse().map_err(anyhow::Error::msg)).collect::<Result<_>>()?
             }
         };
-        let peers = match &arguments.peers {
+        let mut peers = match &arguments.peers {
             None => PEERS.into(),
             Some(names) => chosen(names)?,
         };
+        peers.retain(|peer| arguments.parts.iter().any(|&part| peer.takes_part(part)));
         let cores = std::thread::available_parallelism()?.get();
         let threads: Vec<usize> = arguments.threads.iter().copied().filter(|&n| n <= cores).collect();
         ensure!(!threads.is_empty(), "there are {cores} processors");
@@ -142,6 +174,9 @@ impl Plan {
         Ok(Self {
             partial,
             quick: arguments.quick,
+            linear: linear(arguments),
+            tokens: TOKENS.into_iter().filter(|shape| is_chosen(arguments, shape)).collect(),
+            halves: halves(arguments),
             shapes,
             threads,
             peers,
@@ -149,6 +184,25 @@ impl Plan {
             turns,
         })
     }
+}
+
+/// Whether this shape, or size, is to be measured.
+fn is_chosen(arguments: &Arguments, shape: impl Display) -> bool {
+    let shape = shape.to_string();
+    arguments.shapes.as_ref().is_none_or(|names| names.contains(&shape))
+}
+
+fn linear(arguments: &Arguments) -> Vec<Size> {
+    let is_quick = |size: &Size| size.shape().logits() * size.features <= QUICK_PRODUCTS;
+    let chosen = SIZES.into_iter().filter(|size| is_chosen(arguments, size));
+    chosen.filter(|size| !arguments.quick || is_quick(size)).collect()
+}
+
+/// Those in memory on two threads: one gets nowhere near what memory allows.
+fn halves(arguments: &Arguments) -> Vec<(Shape, usize)> {
+    let in_memory = (!arguments.quick).then_some((HALVES_IN_MEMORY, 2));
+    let all = HALVES.map(|shape| (shape, 1)).into_iter().chain(in_memory);
+    all.filter(|(shape, _)| is_chosen(arguments, shape)).collect()
 }
 
 /// The peers of these names.

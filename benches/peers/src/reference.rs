@@ -55,31 +55,42 @@ impl Input {
     }
 }
 
+/// That of a row.
+pub fn log_sum_exp(x: &[f32]) -> f64 {
+    let max = f64::from(x.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+    let sum: f64 = x.iter().map(|&x| (f64::from(x) - max).exp()).sum();
+    max + sum.ln()
+}
+
 impl Row {
     fn new(x: &[f32], t: &[f32], label: usize) -> Self {
-        let max = f64::from(x.iter().copied().fold(f32::NEG_INFINITY, f32::max));
-        let sum: f64 = x.iter().map(|&x| (f64::from(x) - max).exp()).sum();
-        let log_sum_exp = max + sum.ln();
+        let log_sum_exp = log_sum_exp(x);
         let dense_loss = x.iter().zip(t).map(|(&x, &t)| f64::from(t) * (log_sum_exp - f64::from(x))).sum();
         let mass = t.iter().copied().map(f64::from).sum();
         Self { log_sum_exp, sparse_loss: log_sum_exp - f64::from(x[label]), dense_loss, mass }
     }
 }
 
-/// Has a worker run an operation and compares what it gives; `false` where it does not offer it.
-pub fn check(child: &Child, operation: &str, input: &Input) -> Result<bool> {
-    let Some(count) = child.check(operation, &input.folder)? else { return Ok(false) };
-    let paths: Vec<_> = (0..count).map(|index| input.folder.join(files::result_name(index))).collect();
-    let results = paths.iter().map(|path| files::read(path)).collect::<Result<Vec<Vec<f32>>>>()?;
+/// What a worker's operation gives; `None` where it does not offer it.
+pub fn run(child: &Child, operation: &str, folder: &Path) -> Result<Option<Vec<Vec<f32>>>> {
+    let Some(count) = child.check(operation, folder)? else { return Ok(None) };
+    let paths: Vec<_> = (0..count).map(|index| folder.join(files::result_name(index))).collect();
+    let results = paths.iter().map(|path| files::read(path)).collect::<Result<_>>()?;
     for path in paths {
         fs::remove_file(path)?;
     }
+    Ok(Some(results))
+}
+
+/// Has a worker run an operation and compares what it gives; `false` where it does not offer it.
+pub fn check(child: &Child, operation: &str, input: &Input) -> Result<bool> {
+    let Some(results) = run(child, operation, &input.folder)? else { return Ok(false) };
     // Without program and backend.
     let name = operation.split_once(':').map_or(operation, |(_, name)| name);
     let operation = name.split_once('@').map_or(name, |(name, _)| name);
     let matrix = operation.contains("softmax") || operation.contains("gradient");
     let losses = operation.contains("loss");
-    ensure!(results.len() == usize::from(losses) + usize::from(matrix), "{count} results");
+    ensure!(results.len() == usize::from(losses) + usize::from(matrix), "{} results", results.len());
     let mut scale = 1.0;
     if losses {
         scale = check_losses(&results[0], operation, input)?;
@@ -132,7 +143,8 @@ fn check_matrix(values: &[f32], operation: &str, scale: f64, input: &Input) -> R
     }
 }
 
-fn close(value: f32, expected: f64, scale: f64) -> bool {
+/// Whether a value is what it must be, but for the rounding of f32.
+pub fn close(value: f32, expected: f64, scale: f64) -> bool {
     (f64::from(value) - expected).abs() <= RELATIVE * expected.abs() + ABSOLUTE * scale
 }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
+use xent_peers::common::linear::Size;
 use xent_peers::common::shape::Shape;
 
 use crate::weight::Weight;
@@ -27,6 +28,9 @@ pub struct Results {
     pub problems: Vec<String>,
     pub weight: Option<Weight>,
     pub comparisons: Vec<Comparison>,
+    /// What linear classifiers take.
+    #[serde(default)]
+    pub memory: Vec<Memory>,
 }
 
 /// What is compared with what.
@@ -47,6 +51,12 @@ pub enum Kind {
     Call,
     /// xent alone, at a constant number of logits.
     Sweep,
+    /// The loss of a linear classifier, the products that it is made of, and peers: a call.
+    Linear,
+    /// What is read of tokens on each backend, by a loop with a heap, and by a peer.
+    Tokens,
+    /// The loss of logits of 16 bits, and of f32.
+    Halves,
 }
 
 /// Entrants that took turns.
@@ -58,9 +68,24 @@ pub struct Comparison {
     pub classes: usize,
     /// As in [`Shape`].
     pub inner: usize,
+    /// Those that a linear classifier makes logits of; 0 where logits are given.
+    #[serde(default)]
+    pub features: usize,
     pub threads: usize,
     /// xent comes first.
     pub entrants: Vec<Entrant>,
+}
+
+/// What calls of a linear classifier take beyond their inputs, the most at any time.
+#[derive(Serialize, Deserialize)]
+pub struct Memory {
+    pub operation: String,
+    pub rows: usize,
+    pub classes: usize,
+    pub features: usize,
+    pub threads: usize,
+    /// Names and bytes; xent comes first.
+    pub entrants: Vec<(String, f64)>,
 }
 
 /// The times of one of them, a round each: ns per logit, or per call.
@@ -103,7 +128,21 @@ impl Comparison {
         threads: usize,
         entrants: Vec<Entrant>,
     ) -> Self {
-        Self { kind, operation: operation.to_owned(), rows, classes, inner, threads, entrants }
+        Self { kind, operation: operation.to_owned(), rows, classes, inner, features: 0, threads, entrants }
+    }
+
+    /// Calls of a linear classifier.
+    pub fn linear(operation: &str, size: Size, threads: usize, entrants: Vec<Entrant>) -> Self {
+        let features = size.features;
+        Self { features, ..Self::new(Kind::Linear, operation, size.shape(), threads, entrants) }
+    }
+
+    /// The shape, or the size of a linear classifier.
+    pub fn size(&self) -> String {
+        match *self {
+            Self { features: 0, .. } => self.shape().to_string(),
+            Self { rows, classes, features, .. } => Size { rows, classes, features }.to_string(),
+        }
     }
 
     pub fn shape(&self) -> Shape {
@@ -149,6 +188,7 @@ impl Results {
             problems: Vec::new(),
             weight: None,
             comparisons: Vec::new(),
+            memory: Vec::new(),
         }
     }
 
@@ -164,7 +204,7 @@ impl Results {
 
     pub fn add(&mut self, comparison: Comparison) {
         let Comparison { operation, threads, .. } = &comparison;
-        print!("{operation} {} {threads}:", comparison.shape());
+        print!("{operation} {} {threads}:", comparison.size());
         for entrant in &comparison.entrants {
             print!("  {} {:.3}", entrant.name, entrant.min());
         }

@@ -74,6 +74,11 @@ pub fn xent(folders: &Folders) -> Result<Start> {
     Ok(Start { program, arguments: vec!["xent".to_owned()] })
 }
 
+/// The worker that measures what xent has with its features.
+pub fn extras(folders: &Folders) -> Result<Start> {
+    rust_worker(folders, Some("extras"), false)
+}
+
 fn path(path: &Path) -> Result<String> {
     Ok(path.to_str().context("a path that is not UTF-8")?.to_owned())
 }

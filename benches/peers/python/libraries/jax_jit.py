@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from libraries import jax_linear
+
 
 def sparse(x, y):
     chosen = jnp.take_along_axis(x, y[:, None], axis=1)[:, 0]
@@ -35,6 +37,10 @@ class Library:
             "sparse_loss_and_gradient": jitted(jax.value_and_grad(sparse), x, y),
             "dense_loss_and_gradient": jitted(jax.value_and_grad(dense), x, t),
         }
+
+    def load_linear(self, x, w, b, labels):
+        x, w, b = (None if values is None else jnp.asarray(values) for values in (x, w, b))
+        self.operations = jax_linear.operations(x, w, b, jnp.asarray(labels.astype(np.int32)))
 
     @staticmethod
     def to_numpy(result):

@@ -12,6 +12,9 @@ if not any(map(shutil.which, ("g++", "clang++"))):
 
 
 class Library(torch_eager.Library):
+    # What it inherits is not compiled.
+    load_linear = None
+
     def functions(self, x, y, t):
         # Each shape anew, as a constant.
         torch._dynamo.reset()

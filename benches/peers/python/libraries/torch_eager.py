@@ -4,6 +4,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from libraries import torch_linear, torch_tokens
+
 
 class Library:
     version = torch.__version__
@@ -16,6 +18,10 @@ class Library:
         y = torch.from_numpy(labels.astype(np.int64))
         t = torch.from_numpy(distributions)
         self.operations = self.functions(x, y, t)
+
+    def load_linear(self, x, w, b, labels):
+        x, w, b = (None if values is None else torch.from_numpy(values) for values in (x, w, b))
+        self.operations = torch_linear.Operations(x, w, b, torch.from_numpy(labels.astype(np.int64)))
 
     def functions(self, x, y, t):
         variable = x.clone().requires_grad_()
@@ -30,6 +36,8 @@ class Library:
             "sparse_loss": lambda: F.cross_entropy(x, y),
             "sparse_loss_and_gradient": lambda: with_gradient(y),
             "dense_loss_and_gradient": lambda: with_gradient(t),
+            "tokens_20": lambda: torch_tokens.read(x, y, 20),
+            "tokens_1": lambda: torch_tokens.read(x, y, 1),
         }
 
     @staticmethod

@@ -6,8 +6,9 @@ use xent_peers::common::operations::Operation;
 use xent_peers::common::shape::Shape;
 
 use super::tables::{distinct, time};
-use crate::compare::BACKENDS;
+use super::{halves, linear, tokens};
 use crate::results::{Comparison, Kind, Results};
+use crate::team::BACKENDS;
 
 /// How many times as long as the bound xent may take.
 const BOUND: f64 = 1.15;
@@ -50,7 +51,7 @@ pub struct Verdict {
     pub what: String,
     pub aim: Aim,
     pub value: f64,
-    place: String,
+    pub place: String,
 }
 
 impl Verdict {
@@ -118,10 +119,11 @@ pub fn beside_peers(comparison: &Comparison, backend: &str) -> Option<Verdict> {
     value.is_finite().then_some(Verdict { what, aim, value, place })
 }
 
-fn place(comparison: &Comparison, backend: &str) -> String {
+/// Where something was measured.
+pub fn place(comparison: &Comparison, backend: &str) -> String {
     let threads = if comparison.threads == 1 { "1 thread" } else { "2 threads" };
     let backend = if backend.is_empty() { String::new() } else { format!(", {backend}") };
-    format!("{} {}, {threads}{backend}", comparison.operation, comparison.shape())
+    format!("{} {}, {threads}{backend}", comparison.operation, comparison.size())
 }
 
 /// Aims that are about xent beside itself.
@@ -162,7 +164,7 @@ fn itself(results: &Results) -> Vec<Verdict> {
                     note(comparison, what, most, comparison.min("xent"));
                 }
             }
-            Kind::Operation | Kind::Middle | Kind::Sweep => {}
+            Kind::Operation | Kind::Middle | Kind::Sweep | Kind::Linear | Kind::Tokens | Kind::Halves => {}
         }
     }
     verdicts
@@ -241,6 +243,9 @@ pub fn section(results: &Results) -> String {
         }
     }
     all.extend(itself(results));
+    all.extend(linear::aims(results));
+    all.extend(tokens::aims(results));
+    all.extend(halves::aims(results));
     all.extend(steps(results));
     all.extend(weight(results));
     let mut text = String::from(

@@ -9,9 +9,9 @@ use plotters::prelude::*;
 use xent_peers::common::operations::Operation;
 
 use super::tables::distinct;
-use crate::compare::BACKENDS;
 use crate::plan::COMPARED;
 use crate::results::{Comparison, Entrant, Kind, Results};
+use crate::team::BACKENDS;
 
 const SIZE: (u32, u32) = (1400, 460);
 /// Room for the names, to the right of the chart.

@@ -2,9 +2,12 @@
 
 mod aims;
 mod charts;
+mod halves;
 mod instructions;
+mod linear;
 mod summary;
 mod tables;
+mod tokens;
 
 use std::fmt::Write;
 use std::fs;
@@ -27,17 +30,17 @@ the formulas in f64, and measures. With two cores and 16 GB of memory it takes l
 cargo run --release --manifest-path benches/peers/Cargo.toml
 ```
 
-The page is only ever written whole. With `-- --quick`, `-- --shapes 256x32000`, `-- --peers JAX` and the like (see
-`-- --help`) the command measures a part, and writes it to `benches/peers/target/partial/`. `cargo bench` measures xent
+The page is only ever written whole. With `-- --quick`, `-- --shapes 256x32000`, `-- --peers JAX`, `-- --parts linear` and
+the like (see `-- --help`) the command measures a part, and writes it to `benches/peers/target/partial/`. `cargo bench` measures xent
 and the limits of the machine alone.
 ";
 
 const METHOD: &str = "
 ## How it was measured
 
-- Times are ns per logit (rows × classes). All programs of a comparison take turns of some milliseconds on the same inputs, so
-  that what else the machine does meets all of them. Ratios are those of the least times, since clocks wander; medians stand in
-  the details.
+- Times are ns per logit (rows × classes) where nothing else is said. All programs of a comparison take turns of some milliseconds
+  on the same inputs, so that what else the machine does meets all of them. Ratios are those of the least times, since clocks
+  wander; medians stand in the details.
 - Threads are as many processors, to which all processes of a comparison are bound.
 - *Bound* is what the machine allows: the same formulas with errors of the same size, for contiguous f32 alone, without
   options, strides, reductions or care for a logit that is NaN, written in the instructions of the processor
@@ -52,6 +55,7 @@ const METHOD: &str = "
   without `tf.function`, which costs more than it saves here. rten has softmax and log-softmax of one row; rayon over the
   rows is ours. *native* is built for this very processor; all else, xent included, is built for the default target. *loop* is
   what one writes by hand, and no candidate for the best peer.
+- The crate is measured without any of its features, but for linear classifiers and numbers of 16 bits, which need one each.
 - Above ten million logits candle and the loop are left out: a call takes up to a second.
 - burn is not here: it alone takes ten minutes to build on one core. Nor is compiled PyTorch, which compiles each operation on
   each shape for seconds. `-- --peers burn,\"PyTorch compiled\"` measures them.
@@ -73,6 +77,9 @@ pub fn write(results: &Results, folders: &Folders) -> Result<()> {
     page += &tables::layouts(results);
     page += &tables::options(results);
     page += &tables::calls(results);
+    page += &linear::section(results);
+    page += &tokens::section(results);
+    page += &halves::section(results);
     page += &tables::sweep(results);
     page += &instructions::section(&folders.repository);
     page += &problems(results);

@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use super::aims::{Verdict, beside_bound, beside_peers, section};
 use super::tables::{distinct, head, plural, ratio, row, time};
-use crate::compare::BACKENDS;
 use crate::results::{Comparison, Entrant, Kind, Results};
+use crate::team::BACKENDS;
 
 const EXPLANATION: &str = "\
 ### Shapes and operations

@@ -6,8 +6,10 @@
 //! | | `ready VERSION`, once |
 //! | `generate SHAPE` | `ok`: inputs made here |
 //! | `load SHAPE FOLDER` | `ok`: inputs read from files |
+//! | `load_linear SIZE FOLDER` | `ok`: a linear classifier read from files; or `none` |
 //! | `check OPERATION FOLDER` | `ok COUNT`: results, or samples of long ones, written; or `none`: not offered |
 //! | `time OPERATION CALLS` | `ok SECONDS`, or `none` |
+//! | `memory OPERATION` | `ok BYTES`: how far one call raises the memory in use at most; or `none` |
 //! | `unload` | `ok` |
 //!
 //! Anything else that is answered is an error message.
@@ -16,6 +18,9 @@
 mod burn;
 #[cfg(feature = "candle")]
 mod candle;
+#[cfg(feature = "extras")]
+mod extras;
+mod memory;
 mod naive;
 #[cfg(feature = "ndarray")]
 mod nd;
@@ -29,7 +34,6 @@ use std::path::Path;
 
 use anyhow::{Context, Error, Result, bail};
 use rayon::ThreadPoolBuilder;
-use xent_peers::common::operations::Buffers;
 use xent_peers::common::shape::Shape;
 use xent_peers::files;
 
@@ -51,6 +55,8 @@ fn peer(name: &str) -> Result<Box<dyn Peer>> {
     Ok(match name {
         "xent" => Box::new(xent::Xent),
         "loop" => Box::new(naive::Naive),
+        #[cfg(feature = "extras")]
+        "extras" => Box::new(extras::Extras),
         #[cfg(feature = "candle")]
         "candle" => Box::new(candle::Candle),
         #[cfg(feature = "burn")]
@@ -83,12 +89,18 @@ fn answer(
     match &words[..] {
         ["generate", shape] => {
             *loaded = None;
-            *loaded = Some(peer.load(Buffers::new(parse(shape)?), threads)?);
+            *loaded = Some(peer.generate(parse(shape)?, threads)?);
         }
         ["load", shape, folder] => {
             *loaded = None;
             let buffers = files::read_inputs(Path::new(folder), parse(shape)?)?;
             *loaded = Some(peer.load(buffers, threads)?);
+        }
+        ["load_linear", size, folder] => {
+            *loaded = None;
+            let problem = files::read_problem(Path::new(folder), size.parse().map_err(Error::msg)?)?;
+            *loaded = peer.load_linear(problem, threads);
+            return Ok(if loaded.is_some() { "ok" } else { "none" }.into());
         }
         ["unload"] => *loaded = None,
         ["check", operation, folder] => {
@@ -105,6 +117,11 @@ fn answer(
         ["time", operation, calls] => {
             let seconds = current(loaded)?.time(operation, calls.parse()?)?;
             return Ok(seconds.map_or_else(|| "none".into(), |seconds| format!("ok {seconds:e}")));
+        }
+        ["memory", operation] => {
+            let loaded = current(loaded)?;
+            let raised = memory::raised(|| loaded.run(operation))?;
+            return Ok(raised.map_or_else(|| "none".into(), |bytes| format!("ok {bytes}")));
         }
         _ => bail!("not a request: {line}"),
     }

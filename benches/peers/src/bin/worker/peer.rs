@@ -3,7 +3,9 @@
 use std::time::Instant;
 
 use anyhow::Result;
+use xent_peers::common::linear::Problem;
 use xent_peers::common::operations::Buffers;
+use xent_peers::common::shape::Shape;
 
 /// A library.
 pub trait Peer: Sync {
@@ -11,6 +13,16 @@ pub trait Peer: Sync {
 
     /// Takes inputs over, in whatever form the library wants them.
     fn load(&self, inputs: Buffers, threads: usize) -> Result<Box<dyn Loaded>>;
+
+    /// The same with inputs that are made here.
+    fn generate(&self, shape: Shape, threads: usize) -> Result<Box<dyn Loaded>> {
+        self.load(Buffers::new(shape), threads)
+    }
+
+    /// Takes over a linear classifier; `None` where the library has no loss of one.
+    fn load_linear(&self, _: Problem, _threads: usize) -> Option<Box<dyn Loaded>> {
+        None
+    }
 }
 
 /// A library with inputs.

@@ -10,10 +10,12 @@
 //! | `by_hand` | rows turned by hand, the operation, and its results turned back |
 //! | `bound`, `turns` | the bound, in both of its forms |
 //! | `limit` | a limit of the machine, in the place of the operation |
+//! | `tokens` | what a server reads, with so many of the largest logits in the place of the operation; or `by_hand` |
 
 mod calls;
 mod inputs;
 mod options;
+mod tokens;
 mod turned;
 
 use std::mem::swap;
@@ -28,6 +30,7 @@ use xent_peers::common::operations::{Buffers, Operation};
 
 use crate::peer::{Loaded, Peer, results_in};
 use inputs::Others;
+use tokens::Tokens;
 use turned::Turned;
 
 pub struct Xent;
@@ -38,7 +41,13 @@ impl Peer for Xent {
     }
 
     fn load(&self, inputs: Buffers, _: usize) -> Result<Box<dyn Loaded>> {
-        Ok(Box::new(Ready { buffers: inputs, others: Others::default(), turned: None, prepared: None }))
+        Ok(Box::new(Ready {
+            buffers: inputs,
+            others: Others::default(),
+            turned: None,
+            tokens: Tokens::default(),
+            prepared: None,
+        }))
     }
 }
 
@@ -46,6 +55,7 @@ struct Ready {
     buffers: Buffers,
     others: Others,
     turned: Option<Turned>,
+    tokens: Tokens,
     /// The operations in place start from fresh logits once, not with each slice.
     prepared: Option<Operation>,
 }
@@ -76,6 +86,10 @@ impl Ready {
             let limit = Limit::named(limit).context("no such limit")?;
             let backend = Backend::selected()?;
             (0..calls).for_each(|_| limit.run(&mut self.buffers, backend));
+            return Ok(true);
+        }
+        if let Some(wanted) = name.strip_prefix("tokens:") {
+            repeat(calls, || self.tokens.run(&self.buffers, wanted))?;
             return Ok(true);
         }
         let task = Task::named(name)?;
@@ -131,6 +145,9 @@ impl Loaded for Ready {
     fn results(&mut self, operation: &str) -> Result<Vec<Vec<f32>>> {
         self.prepared = None;
         self.run(operation)?;
+        if operation.starts_with("tokens:") {
+            return Ok(self.tokens.results());
+        }
         Ok(results_in(&self.buffers, Task::named(operation)?.operation.name()))
     }
 
