@@ -29,6 +29,19 @@ pub(crate) struct Ranks {
     pub(crate) equal: u32,
 }
 
+impl Ranks {
+    /// Adds what was counted in so many logits.
+    #[expect(clippy::cast_possible_truncation, reason = "a row's classes have numbers of 32 bits")]
+    fn add(&mut self, counts: [[f32; LANES]; 2], chosen: f32, len: usize) {
+        let [above, at_least] = counts.map(|counts| counts.iter().map(|count| count.to_bits()).sum::<u32>());
+        // Above +inf there is nothing, and what fills up the last step is as large as -inf, for which no block is left out.
+        let above = if chosen == f32::INFINITY { 0 } else { above };
+        let at_least = if chosen == f32::NEG_INFINITY { len as u32 } else { at_least };
+        self.above += above;
+        self.equal += at_least - above;
+    }
+}
+
 /// Reads a part of a row, in blocks.
 pub(crate) struct ReadPart<'a> {
     /// The logits that are given, which are what is compared.
@@ -61,6 +74,7 @@ impl Kernel for ReadPart<'_> {
             spread: Spread::EMPTY,
             sum: RowSum::EMPTY,
             distances: [0.0; LANES],
+            counts: [[0.0; LANES]; 2],
             seen: [ROUNDER; LANES],
         };
         for start in (0..given.len()).step_by(BLOCK) {
@@ -76,7 +90,7 @@ impl Kernel for ReadPart<'_> {
                     keep(simd, given, class, top);
                 }
                 if any_above(simd, &maxima, chosen.next_down()) || chosen == f32::NEG_INFINITY {
-                    count(simd, given, chosen, ranks);
+                    count(simd, given, chosen, &mut part.counts);
                 }
                 begins = any_above(simd, &maxima, part.spread.given);
                 if begins {
@@ -101,6 +115,7 @@ impl Kernel for ReadPart<'_> {
         }
         part.spread.others += part.close();
         part.fold_distances();
+        ranks.add(part.counts, chosen, given.len());
         part.spread
     }
 }
@@ -139,6 +154,8 @@ struct Part<S> {
     spread: Spread,
     sum: RowSum,
     distances: [f64; LANES],
+    /// As integers: how many logits are above the chosen one, and at least as large.
+    counts: [[f32; LANES]; 2],
     seen: [f32; LANES],
 }
 
@@ -312,17 +329,14 @@ fn keep<S: Simd>(simd: S, block: &[f32], first: usize, top: &mut Top) {
     );
 }
 
-/// Counts the logits of a block that are above the chosen one, and those that equal it.
+/// Counts the logits of a block that are above the chosen one, and those that are not below it.
 #[inline(always)]
-#[expect(clippy::cast_possible_truncation, reason = "logits of a block")]
-fn count<S: Simd>(simd: S, block: &[f32], chosen: f32, ranks: &mut Ranks) {
+fn count<S: Simd>(simd: S, block: &[f32], chosen: f32, counts: &mut [[f32; LANES]; 2]) {
     let one = simd.splat(f32::from_bits(1));
     // What is not below the next larger number is above.
     let limits = [simd.splat(chosen.next_up()), simd.splat(chosen)];
-    let mut counts = [[0.0; LANES]; 2];
     for part in 0..S::PARTS {
-        // As integers.
-        let mut sums = [simd.splat(0.0); 2];
+        let mut sums = [simd.load(&counts[0], part), simd.load(&counts[1], part)];
         each_step(
             block,
             #[inline(always)]
@@ -335,14 +349,8 @@ fn count<S: Simd>(simd: S, block: &[f32], chosen: f32, ranks: &mut Ranks) {
                 }
             },
         );
-        for (sum, to) in sums.into_iter().zip(&mut counts) {
+        for (sum, to) in sums.into_iter().zip(&mut *counts) {
             sum.store(to, part);
         }
     }
-    let [above, at_least] = counts.map(|counts| counts.iter().map(|count| count.to_bits()).sum::<u32>());
-    // Above +inf there is nothing, and what fills up the last step is as large as -inf.
-    let above = if chosen == f32::INFINITY { 0 } else { above };
-    let at_least = if chosen == f32::NEG_INFINITY { block.len() as u32 } else { at_least };
-    ranks.above += above;
-    ranks.equal += at_least - above;
 }
