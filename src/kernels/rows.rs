@@ -261,8 +261,8 @@ impl<S: Simd> Row<'_, S> {
                     tail.block(simd, 0, STEP, &mut room)
                 };
                 let to = if KEEP { lines.next() } else { None };
-                // Half a step where that is enough: what a whole one adds beyond it is nothing.
-                if tail.len() <= STEP / 2 {
+                // Half a step where that is enough, of ordinary rows: what a whole one adds beyond it is nothing.
+                if tail.len() <= STEP / 2 && !PIVOT {
                     let last = add.step::<2>(load_tail(simd, tail, part), whole, to);
                     add.add(&last);
                 } else {

@@ -118,7 +118,7 @@ macro_rules! labels {
             }
 
             /// The classes of rows from `first` on, `IGNORED` for rows that are.
-            #[inline(always)]
+            #[inline(never)]
             fn classes(&self, first: usize, ignored: Ignored<'_>, to: &mut [usize]) {
                 match self.values {
                     // Validated, so that each is a class or ignored.
@@ -137,7 +137,11 @@ macro_rules! labels {
                             }
                         }
                     })+
-                    _ => self.classes_one_by_one(first, ignored, to),
+                    _ => {
+                        for (to, label) in to.iter_mut().zip(self.one_by_one().skip(first)) {
+                            *to = if ignored.holds(label) { IGNORED } else { label as usize };
+                        }
+                    }
                 }
             }
 
@@ -342,13 +346,6 @@ impl<'a> Labels<'a> {
     /// The labels, whatever their type and their places.
     fn one_by_one(&self) -> impl Iterator<Item = i128> {
         (0..self.len()).filter_map(|row| self.get(row))
-    }
-
-    #[inline(never)]
-    fn classes_one_by_one(&self, first: usize, ignored: Ignored<'_>, to: &mut [usize]) {
-        for (to, label) in to.iter_mut().zip(self.one_by_one().skip(first)) {
-            *to = if ignored.holds(label) { IGNORED } else { label as usize };
-        }
     }
 
     /// The first `row` labels and the others. `row` is at most `self.len()`.
