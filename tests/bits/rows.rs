@@ -46,7 +46,7 @@ fn a_long_row_alone_gives_the_bits_that_it_gives_in_a_batch() {
         for classes in LONG.into_iter().skip(if is_slow(backend) { 5 } else { 0 }) {
             let case = Case::of_every_kind(classes, false);
             let batch = case.outcomes(TIGHT, backend);
-            for row in [0, 1, 5] {
+            for row in [0, 5] {
                 let in_batch: Vec<_> = batch.iter().map(|outcome| outcome.row(row)).collect();
                 let context = format!("row {row} of {classes} classes on {backend}");
                 assert_same(&context, &case.row(row).outcomes(TIGHT, backend), &in_batch);
