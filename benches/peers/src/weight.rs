@@ -30,7 +30,7 @@ pub fn measure(folders: &Folders) -> Result<Weight> {
     let package = folders.target.join("weight");
     let (build, built) = clean_build(folders, &package, &[])?;
     let code = machine_code(&built)?;
-    let (build_all_features, _) = clean_build(folders, &package, &["ndarray"])?;
+    let (build_all_features, _) = clean_build(folders, &package, &["half", "linear", "ndarray"])?;
     let mut lengths = Vec::new();
     count_lines(&folders.repository.join("src"), &mut lengths)?;
     let (lines, longest) = (lengths.iter().sum(), lengths.iter().copied().max().unwrap_or(0));
