@@ -157,6 +157,7 @@ impl<S: Simd> Row<'_, S> {
             if start > 0 && start.is_multiple_of(PART) {
                 self.sum.close(self.simd);
             }
+            // Empty where they are not kept.
             let terms =
                 terms.get_mut(start..(start + block.len()).next_multiple_of(STEP)).unwrap_or_default();
             let label = (self.label / STEP).wrapping_sub(start / STEP);

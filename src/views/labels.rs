@@ -111,7 +111,7 @@ macro_rules! labels {
                         };
                         row.map(|row| (row, labels[row] as i128))
                     })+
-                    _ => self.one_by_one().enumerate().find(|(_, label)| {
+                    _ => self.one_by_one(0).enumerate().find(|(_, label)| {
                         !usize::try_from(*label).is_ok_and(|label| label < classes) && !ignored.holds(*label)
                     }),
                 }
@@ -138,7 +138,7 @@ macro_rules! labels {
                         }
                     })+
                     _ => {
-                        for (to, label) in to.iter_mut().zip(self.one_by_one().skip(first)) {
+                        for (to, label) in to.iter_mut().zip(self.one_by_one(first)) {
                             *to = if ignored.holds(label) { IGNORED } else { label as usize };
                         }
                     }
@@ -155,7 +155,7 @@ macro_rules! labels {
                             labels.iter().filter(|&&label| label != one).count()
                         })
                     })+
-                    _ => self.one_by_one().filter(|label| !ignored.holds(*label)).count(),
+                    _ => self.one_by_one(0).filter(|label| !ignored.holds(*label)).count(),
                 }
             }
         }
@@ -343,9 +343,9 @@ impl<'a> Labels<'a> {
         &values[self.origin..][..self.layout.rows]
     }
 
-    /// The labels, whatever their type and their places.
-    fn one_by_one(&self) -> impl Iterator<Item = i128> {
-        (0..self.len()).filter_map(|row| self.get(row))
+    /// The labels of rows from `first` on, whatever their type and their places.
+    fn one_by_one(&self, first: usize) -> impl Iterator<Item = i128> {
+        (first..self.len()).filter_map(|row| self.get(row))
     }
 
     /// The first `row` labels and the others. `row` is at most `self.len()`.
