@@ -12,7 +12,7 @@ src/numbers/exp.rs
   e^r    on |r| <= ln(2)/16 is 1 + r + c2 r^2 + c3 r^3 + c4 r^4 with the least largest relative error
          (Remez). The coefficients are rounded to f32 one after the other, from c2 on, and those that
          follow are fitted again around each rounding.
-  2^j/8  is rounded to f32, and what that lost is relative to it.
+  2^j/8  is taken times the f32 below 2^(1/8) whose eight multiples are nearest to f32: all of them are tried.
   limits up to which differences are exact, terms are normal numbers, and sums of them finite.
 src/numbers/ends.rs
   ln     of a ratio within a factor of 1.5 is 2 s + s z p(z) for z = s^2, with the least largest
@@ -163,13 +163,16 @@ def exponential():
     worst = max(abs(mpmath.polyval(powers[::-1], r) / mpmath.exp(r) - 1) for r in grid)
     claim(f"relative error of e^r: {mpmath.nstr(worst, 3)} <= 1.8e-10", worst <= mpf("1.8e-10"))
 
-    exact = [mpf(2) ** (mpf(j) / 8) for j in range(8)]
+    # In f64, whose rounding is far less than what tells one from the next.
+    below = np.arange(0x3F800000, np.float32(2.0**0.125).view(np.uint32), dtype=np.uint32).view(np.float32)
+    multiples = below.astype(np.float64)[:, None] * np.array([float(mpf(2) ** (mpf(j) / 8)) for j in range(8)])
+    lost = np.abs(multiples.astype(np.float32) / multiples - 1).max(axis=1)
+    one = mpf(float(below[lost.argmin()]))
+    exact = [one * mpf(2) ** (mpf(j) / 8) for j in range(8)]
     table = np.array([rounded(power, np.float32) for power in exact])
     check("POWERS", table.view(np.uint32), np.array(source.value("POWERS", integer), np.uint32))
-    lost = [power / mpf(float(entry)) - 1 for power, entry in zip(exact, table)]
-    check("LOST", np.array([rounded(x, np.float32) for x in lost]), source.value("LOST", np.float32))
-    missing = max(abs(x) for x in lost) * half
-    claim(f"its product with q, left out, is {mpmath.nstr(missing, 2)} <= 1.4e-9 of a term", missing <= mpf("1.4e-9"))
+    missing = max(abs(mpf(float(entry)) / power - 1) for power, entry in zip(exact, table))
+    claim(f"the table loses {mpmath.nstr(missing, 2)} <= 4.6e-9", missing <= mpf("4.6e-9"))
 
 
 def exponential_window(source, high):
@@ -194,14 +197,20 @@ def exponential_window(source, high):
     check("IN_RANGE", 2**11 - 1, in_range)
     claim("8 (n - E + BIAS) + j is positive at the lowest term", 8 * (lowest + bias) > 0)
     claim("it has more than eleven bits from 2^116 on", 8 * (116 + bias) == in_range + 1)
+    one = term_of_one(source)
     part = Source("kernels/rows.rs").value("PART", integer)
-    claim(f"a lane of {part} terms below 2^116 has a finite sum", part // 16 * mpf(2) ** 116 < mpf(2) ** 127)
-    claim("63 terms of a largest one of 2^64.51, and the power of two above them, are finite", 63 * 2**64.51 < 2.0**127)
+    claim(f"a lane of {part} terms below 2^116 has a finite sum", part // 16 * one * mpf(2) ** 116 < mpf(2) ** 127)
+    claim("63 terms of a largest one of 2^64.51, and the power of two above them, are finite", 63 * one * mpf(2) ** mpf("64.51") < mpf(2) ** 126)
     floor = lowest + mpf(1) / 4
     claim(f"the floor's term, 2^{mpmath.nstr(floor, 6)}, is normal by more than it can be off", floor - mpf(1) / 8 >= -126)
-    claim("and negligible", 2**floor <= mpf("1.49") * mpf(2) ** -125)
-    claim("what is negligible flushes in every result", mpf("1.5") * mpf(2) ** -125 / mpf(2) ** (headroom - mpf("0.51")) < F32_SMALLEST)
+    claim("and negligible", one * 2**floor <= mpf("1.49") * mpf(2) ** -125)
+    claim("what is negligible flushes in every result", mpf("1.5") * mpf(2) ** -125 / (one * mpf(2) ** (headroom - mpf("0.51"))) < F32_SMALLEST)
     return exponents
+
+
+def term_of_one(source):
+    """What all terms are multiplied by."""
+    return mpf(float(np.array(source.value("POWERS", integer)[0], np.uint32).view(np.float32)))
 
 
 def tame():
@@ -212,7 +221,7 @@ def tame():
     check("the sum grows by the number of classes twice", 2, times)
     # In orders of two, with `bits` for the number of classes: a term that is not low has `bits + more`, and a row with a sum above
     # `2 bits + above` has one of `bits + above` at least. The logit was rounded to f32, and is at most 64.
-    claim("a sum above it has a logit that is not low", mpf(2) ** (above - more) > mpmath.exp(mpf(2) ** -18))
+    claim("a sum above it has a logit that is not low", mpf(2) ** (above - more) / term_of_one(source) > mpmath.exp(mpf(2) ** -18))
     # Classes cancel: as many terms at the floor as there are, beside one that is not low.
     off = mpf(2) ** (lowest + mpf(1) / 4 - more) / F32_SMALLEST
     claim(f"the smallest normal loss is good to {mpmath.nstr(off, 3)} < 2^-25 of it", off < mpf(2) ** -25)

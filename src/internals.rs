@@ -15,6 +15,9 @@ use crate::{Backend, Error};
 /// Terms below this are what is left of a logit far below the reference: no result sees them.
 pub const NEGLIGIBLE: f32 = exp::NEGLIGIBLE;
 
+/// What all terms are multiplied by.
+pub const TERM_OF_ONE: f64 = exp::TERM_OF_ONE;
+
 /// What the terms of a row are relative to: `e^pivot 2^exponent`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Reference {
@@ -37,7 +40,7 @@ impl Reference {
     }
 }
 
-/// The terms `e^(x - pivot) 2^-exponent` of logits, each against a reference of its own.
+/// The terms [`TERM_OF_ONE`] `e^(x - pivot) 2^-exponent` of logits, each against a reference of its own.
 ///
 /// # Errors
 ///
@@ -152,7 +155,7 @@ pub fn losses(backend: Backend, rests: &[f64], terms: &[f64]) -> Result<Vec<f64>
     Ok(logs)
 }
 
-/// The logarithms of sums, as row ends take them.
+/// The logarithms of sums over [`TERM_OF_ONE`], as row ends take them.
 ///
 /// # Errors
 ///

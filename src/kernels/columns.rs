@@ -6,9 +6,10 @@
 //! Trick: nothing is turned. The four classes that a lane takes of a step go through the exponential together.
 
 use super::Kernel;
+use super::adder::{add, beyond};
 use super::classes::{class_bits, leave_out};
 use super::group::Group;
-use super::rows::{BLOCK, PART, STEP, add, beyond};
+use super::rows::{BLOCK, PART, STEP};
 use crate::numbers::exp::{Exp, LaneReference, Parts, ROUNDER, Reference, too_large};
 use crate::simd::strided::Columns;
 use crate::simd::{LANES, Lanes, Simd, Wide};
@@ -31,6 +32,8 @@ pub(crate) struct SumColumns<'a> {
 pub(crate) struct ColumnSums {
     high: [[f32; LANES]; LANES],
     low: [[f32; LANES]; LANES],
+    /// The low parts of the blocks before.
+    lows: [[f32; LANES]; LANES],
     total: [f64; LANES],
 }
 
@@ -69,8 +72,11 @@ impl<S: Simd> Adder<'_, S> {
             self.see_labels();
         }
         for start in (0..classes).step_by(STEP) {
-            if start > 0 && start.is_multiple_of(PART) {
-                sums.close(self.simd);
+            if start > 0 && start.is_multiple_of(BLOCK) {
+                sums.fold(self.simd);
+                if start.is_multiple_of(PART) {
+                    sums.close(self.simd);
+                }
             }
             // As in rows of one block, labels are taken out of the powers; of more, out of the logits.
             let labelled = labels.iter().fold(false, |any, label| any | (label / STEP == start / STEP));
@@ -82,6 +88,7 @@ impl<S: Simd> Adder<'_, S> {
                 (true, true, true) => self.step::<false, true>(start, sums, tile),
             }
         }
+        sums.fold(self.simd);
         // What the lanes hold stays at hand.
         sums.total = sums.total(self.simd);
     }
@@ -155,7 +162,7 @@ impl<S: Simd> Adder<'_, S> {
                     }
                 }
             }
-            let Parts { mut power, q, shifted } = exp.parts(x, &references);
+            let Parts { mut power, q, shifted, .. } = exp.parts(x, &references);
             let mut seen = simd.load(&self.seen, part);
             for (i, shifted) in shifted.into_iter().enumerate() {
                 seen = seen.or(shifted);
@@ -179,23 +186,38 @@ impl<S: Simd> Adder<'_, S> {
 }
 
 impl ColumnSums {
-    pub(crate) const EMPTY: Self =
-        Self { high: [[0.0; LANES]; LANES], low: [[0.0; LANES]; LANES], total: [0.0; LANES] };
+    pub(crate) const EMPTY: Self = Self {
+        high: [[0.0; LANES]; LANES],
+        low: [[0.0; LANES]; LANES],
+        lows: [[0.0; LANES]; LANES],
+        total: [0.0; LANES],
+    };
 
-    /// Adds what the lanes hold to the totals.
+    /// Ends a block.
+    #[inline(always)]
+    fn fold<S: Simd>(&mut self, simd: S) {
+        for (lows, low) in self.lows.iter_mut().zip(&mut self.low) {
+            for part in 0..S::PARTS {
+                (simd.load(lows, part) + simd.load(low, part)).store(lows, part);
+            }
+            *low = [0.0; LANES];
+        }
+    }
+
+    /// Adds what the lanes hold to the totals, at the end of a block.
     #[inline(always)]
     fn close<S: Simd>(&mut self, simd: S) {
         *self = Self { total: self.total(simd), ..Self::EMPTY };
     }
 
-    /// The totals and what the lanes hold, added in the order of [`Simd::sum_lanes`].
+    /// The totals and what the lanes hold at the end of a block, added in the order of [`Simd::sum_lanes`].
     #[inline(always)]
     pub(super) fn total<S: Simd>(&self, simd: S) -> [f64; LANES] {
         let mut total = self.total;
         for part in 0..S::WIDE_PARTS {
             let mut all = [simd.splat_wide(0.0); LANES];
-            for (all, (high, low)) in all.iter_mut().zip(self.high.iter().zip(&self.low)) {
-                *all = simd.widen(high, part) + simd.widen(low, part);
+            for (all, (high, lows)) in all.iter_mut().zip(self.high.iter().zip(&self.lows)) {
+                *all = simd.widen(high, part) + simd.widen(lows, part);
             }
             let mut width = LANES / 2;
             while width > 0 {
@@ -211,11 +233,11 @@ impl ColumnSums {
 
     /// What the lanes hold, to be added once more.
     pub(super) fn of_lanes(&self) -> Self {
-        Self { high: self.high, low: self.low, total: [0.0; LANES] }
+        Self { high: self.high, lows: self.lows, ..Self::EMPTY }
     }
 
     /// Replaces what one lane holds of a row.
-    pub(super) fn set(&mut self, lane: usize, row: usize, high: f32, low: f32) {
-        (self.high[lane][row], self.low[lane][row]) = (high, low);
+    pub(super) fn set(&mut self, lane: usize, row: usize, high: f32, lows: f32) {
+        (self.high[lane][row], self.lows[lane][row]) = (high, lows);
     }
 }

@@ -12,7 +12,7 @@
 use super::Kernel;
 use super::group::Group;
 use super::group_rows::{GroupRows, GroupRowsMut};
-use crate::numbers::exp::{Exp, LaneReference, NEGLIGIBLE, Reference};
+use crate::numbers::exp::{Exp, LaneReference, NEGLIGIBLE, Reference, TERM_OF_ONE};
 use crate::numbers::factor::narrow;
 use crate::numbers::math::{INTEGER, exp, power_of_two};
 use crate::simd::{LANES, Lanes, Simd, Wide};
@@ -215,7 +215,7 @@ impl<S: Simd> Factor<S> {
 /// What terms are in units of, as a number.
 #[inline(always)]
 fn unit_of(reference: Reference) -> f64 {
-    exp(f64::from(reference.pivot)) * power_of_two(reference.exponent.into())
+    exp(f64::from(reference.pivot)) * power_of_two(reference.exponent.into()) / TERM_OF_ONE
 }
 
 /// Sixteen sums in f64, one a lane.

@@ -8,9 +8,10 @@
 //! the cost of one row; the order of additions is that of [`rows`](super::rows), and so are the bits.
 
 use super::Kernel;
+use super::adder::{add, beyond};
 use super::columns::ColumnSums;
 use super::group::NO_LABEL;
-use super::rows::{BLOCK, RowSum, STEP, add, beyond};
+use super::rows::{BLOCK, RowSum, STEP};
 use crate::numbers::exp::{Exp, LaneReference, Parts};
 use crate::simd::{LANES, Lanes, Simd};
 
@@ -63,8 +64,11 @@ impl Kernel for LeaveOut<'_> {
     fn eval<S: Simd>(self, simd: S) {
         let Self { summed, classes, labels, pivot, exponent, rest } = self;
         let exp = Exp::new(simd);
-        let (mut high, mut low) = ([0.0; LANES], [0.0; LANES]);
+        let (mut high, mut low, mut lows) = ([0.0; LANES], [0.0; LANES], [0.0; LANES]);
         for start in (0..classes).step_by(CHUNK) {
+            if start.is_multiple_of(BLOCK) {
+                fold(&mut lows, &mut low);
+            }
             let mut x = [[f32::NEG_INFINITY; LANES]; CHUNK / LANES];
             let mut kept = [[f32::from_bits(u32::MAX); LANES]; CHUNK / LANES];
             for (row, label) in labels.iter().enumerate().filter(|(_, label)| **label != NO_LABEL) {
@@ -97,19 +101,29 @@ impl Kernel for LeaveOut<'_> {
                 b.store(&mut low, part);
             }
         }
+        fold(&mut lows, &mut low);
         match summed {
             Summed::Rows(_, sums) => {
                 for (i, sum) in sums.iter().enumerate().filter(|(i, _)| labels[*i] != NO_LABEL) {
-                    rest[i] = sum.with_lane(simd, labels[i] % LANES, high[i], low[i]);
+                    rest[i] = sum.with_lane(simd, labels[i] % LANES, high[i], lows[i]);
                 }
             }
             Summed::Columns(_, sums) => {
                 let mut sums = sums.of_lanes();
                 for i in (0..LANES).filter(|i| labels[*i] != NO_LABEL) {
-                    sums.set(labels[i] % LANES, i, high[i], low[i]);
+                    sums.set(labels[i] % LANES, i, high[i], lows[i]);
                 }
                 *rest = sums.total(simd);
             }
         }
+    }
+}
+
+/// Ends a block.
+#[inline(always)]
+fn fold(lows: &mut [f32; LANES], low: &mut [f32; LANES]) {
+    for (lows, low) in lows.iter_mut().zip(low) {
+        *lows += *low;
+        *low = 0.0;
     }
 }

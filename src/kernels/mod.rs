@@ -3,6 +3,7 @@
 //! A kernel handles up to sixteen rows, or a few tiles of sixteen, and is generic over the lanes and nothing else. What
 //! rows are, where they lie and what becomes of their results is data.
 
+mod adder;
 pub(crate) mod classes;
 pub(crate) mod columns;
 pub(crate) mod compare;

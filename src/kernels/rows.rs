@@ -5,26 +5,29 @@
 //! Identity: the terms of all rows whose logits are ordinary can be taken against one reference, `2^-64`: whether they
 //! can is seen from their bits and from the sum, so that no row is searched for its largest logit first.
 //!
-//! Trick: a term is `power (1 + q)`. The powers of two vectors are added in f32 before their sum is added to a high and a
-//! low part, by a branch-free step that keeps what it rounds away; what `q` makes of them is small, and goes to the low
-//! part without having been rounded to a term.
+//! Trick: a row is added in steps of four vectors (`adder.rs`), whose loop has no branch that depends on a logit.
+
+use core::hint::black_box;
 
 use super::Kernel;
-use super::classes::kept;
-use crate::numbers::exp::{Exp, LaneReference, NEGLIGIBLE, Parts, Reference};
+use super::adder::{Adder, Pending};
+use crate::numbers::exp::{Exp, LaneReference, Reference};
 use crate::simd::half::{Line, LineRows};
 use crate::simd::{LANES, Lanes, Simd};
 
 /// Logits of a step: four arrays of sixteen.
 pub(crate) const STEP: usize = 4 * LANES;
 
-/// Logits of a block: what both halves of sixteen lanes are worked off in where a vector has eight.
+/// Logits of a block: those whose low parts are summed together.
 pub(crate) const BLOCK: usize = 512;
 
 /// Logits of a part: what one thread takes of a long row, and what one f32 sum holds.
 pub(crate) const PART: usize = 16384;
 
-/// The sum of a row: of the parts before in f64, of the open one lane by lane.
+/// A step of no logits.
+static NOTHING: [[f32; LANES]; 4] = [[f32::NEG_INFINITY; LANES]; 4];
+
+/// The sum of a row: of the parts before in f64, of the open one lane by lane, in two f32.
 #[derive(Clone, Copy)]
 #[repr(align(64))]
 pub(crate) struct RowSum {
@@ -75,7 +78,17 @@ impl Kernel for SumRows<'_> {
             if open {
                 *sum = RowSum::EMPTY;
             }
-            let mut row = Row { simd, logits, label, reference: *reference, sum, seen, ahead };
+            let mut row = Row {
+                simd,
+                logits,
+                label,
+                reference: *reference,
+                sum,
+                seen,
+                ahead,
+                from: 0.0,
+                distances: [0.0; LANES],
+            };
             let terms = lines.next().unwrap_or_default();
             match (reference.pivot != 0.0 || S::SMALL, terms.is_empty()) {
                 // Few rows: a loop for those whose terms are not kept would hardly run.
@@ -123,19 +136,22 @@ pub(super) struct Row<'a, S> {
     pub(super) sum: &'a mut RowSum,
     pub(super) seen: &'a mut [f32; LANES],
     pub(super) ahead: usize,
+    /// A logit that is at least as large as all that are read, and what all are below it, times their terms.
+    pub(super) from: f32,
+    pub(super) distances: [f32; LANES],
 }
 
 impl<S: Simd> Row<'_, S> {
-    /// Where a vector has fewer than sixteen lanes each part of a block is a pass over it: a block stays in the nearest
+    /// Where a vector has fewer than sixteen lanes each part of so many logits is a pass over them: they stay in the nearest
     /// cache.
-    const BLOCK: usize = if S::PARTS == 1 { PART } else { BLOCK };
+    const BLOCK: usize = if S::PARTS == 1 { PART } else { 4 * BLOCK };
 
     #[inline(always)]
     fn read<const PIVOT: bool, const KEEP: bool>(&mut self, terms: &mut [f32]) {
         if self.logits.len() <= BLOCK {
             return self.read_block::<PIVOT, KEEP>(terms);
         }
-        let mut copy = [[f32::NEG_INFINITY; LANES]; 4];
+        let mut copy = NOTHING;
         // In place of the label's logit there is -inf: its step is read from a copy.
         if let Some(logit) = self.logits.get(self.label) {
             let start = self.label / STEP * STEP;
@@ -161,7 +177,7 @@ impl<S: Simd> Row<'_, S> {
             let terms =
                 terms.get_mut(start..(start + block.len()).next_multiple_of(STEP)).unwrap_or_default();
             let label = (self.label / STEP).wrapping_sub(start / STEP);
-            self.block::<PIVOT, KEEP, false>(block, label, &copy, terms);
+            self.block::<PIVOT, KEEP, false, false>(block, label, &copy, terms);
         }
     }
 
@@ -172,22 +188,23 @@ impl<S: Simd> Row<'_, S> {
         if self.label < self.logits.len() {
             self.read_labelled::<PIVOT, KEEP>(terms);
         } else {
-            self.read_unlabelled::<PIVOT, KEEP>(terms);
+            self.read_unlabelled::<PIVOT, KEEP, false>(terms);
         }
     }
 
     /// As [`read_block`](Self::read_block), with a label that is one of the classes.
     #[inline(always)]
     pub(super) fn read_labelled<const PIVOT: bool, const KEEP: bool>(&mut self, terms: &mut [f32]) {
-        let copy = [[f32::NEG_INFINITY; LANES]; 4];
-        self.block::<PIVOT, KEEP, true>(self.logits, self.label, &copy, terms);
+        self.block::<PIVOT, KEEP, true, false>(self.logits, self.label, &NOTHING, terms);
     }
 
     /// As [`read_block`](Self::read_block), with all classes.
     #[inline(always)]
-    pub(super) fn read_unlabelled<const PIVOT: bool, const KEEP: bool>(&mut self, terms: &mut [f32]) {
-        let copy = [[f32::NEG_INFINITY; LANES]; 4];
-        self.block::<PIVOT, KEEP, false>(self.logits, usize::MAX, &copy, terms);
+    pub(super) fn read_unlabelled<const PIVOT: bool, const KEEP: bool, const DISTANCES: bool>(
+        &mut self,
+        terms: &mut [f32],
+    ) {
+        self.block::<PIVOT, KEEP, false, DISTANCES>(self.logits, usize::MAX, &NOTHING, terms);
     }
 
     /// Notes the bits of the label's term.
@@ -204,7 +221,7 @@ impl<S: Simd> Row<'_, S> {
     /// Adds the terms of a block. The step with the label is that of the copy; or, with `MASK`, the label is a class, and
     /// its term is not added.
     #[inline(always)]
-    fn block<const PIVOT: bool, const KEEP: bool, const MASK: bool>(
+    fn block<const PIVOT: bool, const KEEP: bool, const MASK: bool, const DISTANCES: bool>(
         &mut self,
         block: Line<'_>,
         label: usize,
@@ -219,15 +236,18 @@ impl<S: Simd> Row<'_, S> {
         // Either are there.
         let (steps, half_steps) = (block.steps(), block.half_steps());
         for part in 0..S::PARTS {
-            let mut add = Adder::<S, PIVOT, MASK> {
+            let mut add = Adder::<S, PIVOT, MASK, DISTANCES> {
                 label,
                 simd,
                 exp,
                 reference,
                 part,
                 high: simd.load(&self.sum.high, part),
-                low: simd.load(&self.sum.low, part),
+                low: simd.splat(0.0),
+                lows: simd.load(&self.sum.low, part),
                 seen: simd.load(self.seen, part),
+                from: simd.splat(self.from) - reference.pivot,
+                distance: simd.splat(0.0),
             };
             let zero = simd.splat(0.0);
             let mut pending = Pending { power: [zero; 4], beyond: zero };
@@ -249,17 +269,29 @@ impl<S: Simd> Row<'_, S> {
                 if i > 0 {
                     add.add(&pending);
                 }
+                // However many logits this pass has, blocks end where they do in all other ways to read the row.
+                if i.is_multiple_of(BLOCK / STEP) {
+                    add.fold();
+                }
                 pending = add.step(x, i, to);
             }
             if whole > 0 {
                 add.add(&pending);
             }
             if tail.len() > 0 {
-                let mut room = [0.0; STEP];
-                let tail = if !MASK && whole == label {
-                    &copy.as_flattened()[..tail.len()]
-                } else {
-                    tail.block(simd, 0, STEP, &mut room)
+                // What a tail alone needs must not be computed for rows without one, as a compiler would.
+                let tail = black_box(tail);
+                if whole.is_multiple_of(BLOCK / STEP) {
+                    add.fold();
+                }
+                let mut room;
+                let tail = match tail {
+                    _ if !MASK && whole == label => &copy.as_flattened()[..tail.len()],
+                    Line::F32(tail) => tail,
+                    Line::Half(..) => {
+                        room = [0.0; STEP];
+                        tail.block(simd, 0, STEP, &mut room)
+                    }
                 };
                 let to = if KEEP { lines.next() } else { None };
                 // Half a step where that is enough, of ordinary rows: what a whole one adds beyond it is nothing.
@@ -271,9 +303,13 @@ impl<S: Simd> Row<'_, S> {
                     add.add(&last);
                 }
             }
+            add.fold();
             add.high.store(&mut self.sum.high, part);
-            add.low.store(&mut self.sum.low, part);
+            add.lows.store(&mut self.sum.low, part);
             add.seen.store(self.seen, part);
+            if DISTANCES {
+                add.distance.store(&mut self.distances, part);
+            }
         }
     }
 }
@@ -294,97 +330,4 @@ fn load_tail<S: Simd, const N: usize>(simd: S, tail: &[f32], part: usize) -> [S:
         *x = simd.load_tail(from, part, f32::NEG_INFINITY);
     }
     x
-}
-
-/// Adds steps of up to four vectors.
-struct Adder<S: Simd, const PIVOT: bool, const MASK: bool> {
-    label: usize,
-    simd: S,
-    exp: Exp<S>,
-    reference: LaneReference<S>,
-    part: usize,
-    high: S::Lanes,
-    low: S::Lanes,
-    seen: S::Lanes,
-}
-
-/// The powers of a step that are still to be added, and what its terms have beyond them: to add them at once would fill the
-/// processor's window with what cannot start yet.
-#[derive(Clone, Copy)]
-struct Pending<S: Simd, const N: usize> {
-    power: [S::Lanes; N],
-    beyond: S::Lanes,
-}
-
-impl<S: Simd, const PIVOT: bool, const MASK: bool> Adder<S, PIVOT, MASK> {
-    #[inline(always)]
-    fn step<const N: usize>(
-        &mut self,
-        mut x: [S::Lanes; N],
-        index: usize,
-        to: Option<&mut [[f32; LANES]; 4]>,
-    ) -> Pending<S, N> {
-        if PIVOT {
-            for x in &mut x {
-                *x = *x - self.reference.pivot;
-            }
-        }
-        let Parts { mut power, q, shifted } = self.exp.parts(x, &[self.reference; N]);
-        for shifted in shifted {
-            self.seen = self.seen.or(shifted);
-        }
-        if let Some(to) = to {
-            let mut terms = [self.simd.splat(0.0); 4];
-            for (term, (power, q)) in terms.iter_mut().zip(power.iter().zip(&q)) {
-                *term = power.mul_add(*q, *power);
-            }
-            self.simd.store_step(terms, to, self.part);
-        }
-        if MASK {
-            for (power, kept) in power.iter_mut().zip(kept(self.label.wrapping_sub(index * STEP))) {
-                *power = power.and(self.simd.load(kept, self.part));
-            }
-        }
-        let beyond = beyond(self.simd, &power, &q);
-        Pending { power: S::Lanes::in_step(power), beyond }
-    }
-
-    #[inline(always)]
-    fn add<const N: usize>(&mut self, pending: &Pending<S, N>) {
-        add(&mut self.high, &mut self.low, pending.power, pending.beyond);
-    }
-}
-
-/// What terms have beyond their powers. A term that is added has not been rounded: the largest one's error would be that
-/// of the sum.
-#[inline(always)]
-pub(super) fn beyond<S: Simd, const N: usize>(simd: S, power: &[S::Lanes; N], q: &[S::Lanes; N]) -> S::Lanes {
-    // Of masked classes it would be subnormal, which costs a hundred cycles, but for a number that no sum sees.
-    let mut sum = simd.splat(NEGLIGIBLE);
-    for (power, q) in power.iter().zip(q) {
-        sum = power.mul_add(*q, sum);
-    }
-    sum
-}
-
-/// Adds powers, two at a time, and what their terms have beyond them, to a sum in two parts.
-#[inline(always)]
-pub(super) fn add<L: Lanes, const N: usize>(high: &mut L, low: &mut L, powers: [L; N], beyond: L) {
-    *low = *low + beyond;
-    let (pairs, last) = powers.as_chunks();
-    for [a, b] in pairs {
-        add_power(high, low, *a + *b);
-    }
-    for power in last {
-        add_power(high, low, *power);
-    }
-}
-
-/// Adds a number that is not negative, as the sum so far, and what is lost of the smaller of the two. (Of four, rounded twice,
-/// the sum of a row that one term dominates would be off by a unit, and a share by two.)
-#[inline(always)]
-fn add_power<L: Lanes>(high: &mut L, low: &mut L, power: L) {
-    let sum = *high + power;
-    *low = *low + (high.min(power) - (sum - high.max(power)));
-    *high = sum;
 }

@@ -271,10 +271,10 @@ pub(super) fn bias(difference: f32, exponent: f32, classes: usize) -> f32 {
 }
 
 /// The exponent's bias, and the number of bits that a sum of so many terms has more than the largest of them, which is
-/// at most 1.42 times its power of two.
+/// at most 1.54 times its power of two.
 #[expect(clippy::cast_precision_loss, reason = "few classes, and an exponent")]
 pub(super) fn room_for(classes: usize) -> f32 {
-    ((1.42 * classes as f32).to_bits().wrapping_add((1 << 23) - 1) >> 23) as f32
+    ((1.54 * classes as f32).to_bits().wrapping_add((1 << 23) - 1) >> 23) as f32
 }
 
 /// `high + low` takes a term.

@@ -59,7 +59,7 @@ pub(crate) struct ReadPart<'a> {
     /// Where one class is drawn, with the probabilities that the logits have.
     pub(crate) race: Option<&'a mut Race>,
     pub(crate) distances: bool,
-    /// Room for the terms of a block; empty where neither of these is wanted.
+    /// Room for the terms of a block; empty where no class is drawn.
     pub(crate) terms: &'a mut [f32],
 }
 
@@ -98,14 +98,7 @@ impl Kernel for ReadPart<'_> {
                     part.begin(largest(simd, logits), largest(simd, &maxima), class);
                 }
             }
-            match (part.spread.reference.pivot != 0.0 || S::SMALL, terms.is_empty()) {
-                (true, _) => part.row(logits).read_unlabelled::<true, true>(terms),
-                (false, true) => part.row(logits).read_unlabelled::<false, false>(&mut []),
-                (false, false) => part.row(logits).read_unlabelled::<false, true>(terms),
-            }
-            if distances {
-                part.add_distances(logits, terms);
-            }
+            part.add(logits, distances, terms);
             if let Some(race) = &mut race {
                 part.run(race, logits, class, terms);
             }
@@ -141,7 +134,17 @@ impl Kernel for LeaveOut<'_> {
         let logits = logits.map_or(given, |logits| &logits[spread.block..][..given.len()]);
         let (logits, reference) = (Line::F32(logits), spread.reference);
         let (mut sum, mut seen) = (RowSum::EMPTY, [ROUNDER; LANES]);
-        let mut row = Row { simd, logits, label, reference, sum: &mut sum, seen: &mut seen, ahead: 0 };
+        let mut row = Row {
+            simd,
+            logits,
+            label,
+            reference,
+            sum: &mut sum,
+            seen: &mut seen,
+            ahead: 0,
+            from: 0.0,
+            distances: [0.0; LANES],
+        };
         row.read_labelled::<true, false>(&mut []);
         sum.close(simd);
         (spread.block + label, sum.total)
@@ -160,21 +163,6 @@ struct Part<S> {
 }
 
 impl<S: Simd> Part<S> {
-    /// A block, all of whose logits are added.
-    #[inline(always)]
-    fn row<'a>(&'a mut self, logits: &'a [f32]) -> Row<'a, S> {
-        let (simd, reference) = (self.simd, self.spread.reference);
-        Row {
-            simd,
-            logits: Line::F32(logits),
-            label: NO_LABEL,
-            reference,
-            sum: &mut self.sum,
-            seen: &mut self.seen,
-            ahead: BLOCK,
-        }
-    }
-
     /// The sum of what was added since the last time.
     #[inline(always)]
     fn close(&mut self) -> f64 {
@@ -196,36 +184,33 @@ impl<S: Simd> Part<S> {
         self.distances = [0.0; LANES];
     }
 
-    /// Adds what the logits of a block are below the largest, times their terms, which are there in whole steps.
-    ///
-    /// A logit of -inf has the lowest term, which times a distance that is not infinite is too small for any sum to see.
+    /// Adds the terms of a block, and how far its logits are below the largest where that is wanted.
     #[inline(always)]
-    fn add_distances(&mut self, logits: &[f32], terms: &[f32]) {
-        /// No term that counts is further from the largest logit.
-        const FARTHEST: f32 = 200.0;
+    fn add(&mut self, logits: &[f32], distances: bool, terms: &mut [f32]) {
         let simd = self.simd;
-        let max = self.spread.max;
-        let (max, lowest) = (simd.splat(max), simd.splat(max - FARTHEST));
-        let mut all = [0.0; LANES];
-        for part in 0..S::PARTS {
-            let mut sum = [simd.splat(0.0); 4];
-            each_step(
-                logits,
-                #[inline(always)]
-                |i, step| {
-                    let terms = &terms.as_chunks::<STEP>().0[i];
-                    let lines = step.iter().zip(terms.as_chunks().0);
-                    for (sum, (x, term)) in sum.iter_mut().zip(lines) {
-                        let distance = max - simd.load(x, part).max(lowest);
-                        *sum = simd.load(term, part).mul_add(distance, *sum);
-                    }
-                },
-            );
-            let [a, b, c, d] = sum;
-            ((a + b) + (c + d)).store(&mut all, part);
+        let mut row = Row {
+            simd,
+            logits: Line::F32(logits),
+            label: NO_LABEL,
+            reference: self.spread.reference,
+            sum: &mut self.sum,
+            seen: &mut self.seen,
+            ahead: BLOCK,
+            from: self.spread.max,
+            distances: [0.0; LANES],
+        };
+        // What few rows need is compiled with all that a row may want.
+        match (row.reference.pivot != 0.0 || S::SMALL, terms.is_empty(), distances) {
+            (true, _, _) => row.read_unlabelled::<true, true, true>(terms),
+            (false, false, _) => row.read_unlabelled::<false, true, true>(terms),
+            (false, true, true) => row.read_unlabelled::<false, false, true>(&mut []),
+            (false, true, false) => row.read_unlabelled::<false, false, false>(&mut []),
         }
-        for part in 0..S::WIDE_PARTS {
-            (simd.load_wide(&self.distances, part) + simd.widen(&all, part)).store(&mut self.distances, part);
+        if distances {
+            for part in 0..S::WIDE_PARTS {
+                (simd.load_wide(&self.distances, part) + simd.widen(&row.distances, part))
+                    .store(&mut self.distances, part);
+            }
         }
     }
 
@@ -332,9 +317,7 @@ fn keep<S: Simd>(simd: S, block: &[f32], first: usize, top: &mut Top) {
 /// Counts the logits of a block that are above the chosen one, and those that are not below it.
 #[inline(always)]
 fn count<S: Simd>(simd: S, block: &[f32], chosen: f32, counts: &mut [[f32; LANES]; 2]) {
-    let one = simd.splat(f32::from_bits(1));
-    // What is not below the next larger number is above.
-    let limits = [simd.splat(chosen.next_up()), simd.splat(chosen)];
+    let limits = [simd.splat(chosen), simd.splat(chosen.next_down())];
     for part in 0..S::PARTS {
         let mut sums = [simd.load(&counts[0], part), simd.load(&counts[1], part)];
         each_step(
@@ -344,7 +327,7 @@ fn count<S: Simd>(simd: S, block: &[f32], chosen: f32, counts: &mut [[f32; LANES
                 for x in step {
                     let x = simd.load(x, part);
                     for (sum, limit) in sums.iter_mut().zip(limits) {
-                        *sum = sum.add_bits(one.zero_below(x, limit));
+                        *sum = sum.count_above(x, limit);
                     }
                 }
             },

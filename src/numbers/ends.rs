@@ -5,7 +5,7 @@
 
 use core::f64::consts::LN_2;
 
-use super::exp::{Exp, LaneReference, Reference};
+use super::exp::{Exp, LaneReference, Reference, TERM_OF_ONE};
 use super::math::INTEGER;
 use crate::simd::{LANES, Lanes, Simd, Wide};
 
@@ -13,7 +13,7 @@ use crate::simd::{LANES, Lanes, Simd, Wide};
 #[derive(Clone)]
 #[repr(align(64))]
 pub(crate) struct Ends {
-    /// The reference of each, `e^pivot 2^exponent`: the unit of the sums.
+    /// The reference of each, which the sums are relative to.
     pub(crate) pivot: [f32; LANES],
     pub(crate) exponent: [f32; LANES],
     /// The logit of the label; -inf where there is none.
@@ -104,9 +104,10 @@ impl Ends {
     #[inline(always)]
     pub(crate) fn logs<S: Simd>(&self, simd: S, part: usize) -> S::Wide {
         let sum = simd.load_wide(&self.sum, part);
-        // The unit, a power of two, in units of the reference.
+        // What 1 is relative to the reference.
         let exponent = simd.widen(&self.exponent, part);
-        let unit = (simd.splat_wide(INTEGER + 1023.0) - exponent).shift_left::<52>();
+        let unit =
+            (simd.splat_wide(INTEGER + 1023.0) - exponent).shift_left::<52>() * simd.splat_wide(TERM_OF_ONE);
         let (k, scaled) = scale(simd, sum, unit);
         k * simd.splat_wide(LN_2) + log_near(simd, sum - scaled, sum + scaled)
     }

@@ -54,7 +54,9 @@ impl Factors {
         let exponent = scale.and(simd.splat_wide(f64::from_bits(EXPONENT)));
         let mantissa = scale.sub_bits(exponent).add_bits(simd.splat_wide(TWO_UP));
         let factor = mantissa * share;
-        factor.narrow(&mut self.high, part);
+        // Cut off and not rounded, so that `t high` is not above what it stands for: then its own rounding, where it has one,
+        // and the addition of `t low` still give 1 for one class.
+        factor.and(simd.splat_wide(f64::from_bits(!0 << 29))).narrow(&mut self.high, part);
         (factor - simd.widen(&self.high, part)).narrow(&mut self.low, part);
         // The smallest term with a normal product; a little above it, for the rounding of the product.
         let limit = simd.splat_wide(f64::from(f32::MIN_POSITIVE) * (1.0 + 2.4e-7)) * (sum * inverse_scale);

@@ -2,7 +2,7 @@
 
 use core::f64::consts::LN_2;
 
-use super::exp::Reference;
+use super::exp::{Reference, TERM_OF_ONE};
 use super::math::{exp, ln, ln_1p, power_of_two};
 
 /// What is known of a row once it has been read: `sum e^x` over its classes, kept as it is so that nothing has been rounded
@@ -20,7 +20,7 @@ use super::math::{exp, ln, ln_1p, power_of_two};
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[repr(C)]
 pub struct LogSumExp {
-    /// The sum without the label, in units of `e^pivot 2^exponent`.
+    /// The sum without the label, relative to `e^pivot 2^exponent / TERM_OF_ONE`.
     pub(crate) rest: f64,
     pub(crate) pivot: f32,
     pub(crate) exponent: f32,
@@ -76,8 +76,8 @@ impl LogSumExp {
         if self.logit == self.max && self.rest < term {
             return f64::from(self.max) + ln_1p(self.rest / term);
         }
-        // The product is exact, and next to 1 where the logarithm is next to 0.
-        f64::from(self.pivot) + ln(self.sum() * power_of_two(self.exponent.into()))
+        // The quotient is next to 1 where the logarithm is next to 0, and not rounded any more than the sum.
+        f64::from(self.pivot) + ln(self.sum() / TERM_OF_ONE * power_of_two(self.exponent.into()))
     }
 
     /// The loss of the row, `lse - x_y`, without cancellation: what it was read with, or the merged parts of it, had a
@@ -121,7 +121,7 @@ impl LogSumExp {
         if self.apart == Apart::NOBODY {
             return 0.0;
         }
-        exp(f64::from(self.logit) - f64::from(self.pivot) - f64::from(self.exponent) * LN_2)
+        TERM_OF_ONE * exp(f64::from(self.logit) - f64::from(self.pivot) - f64::from(self.exponent) * LN_2)
     }
 
     /// The sum of all terms.
@@ -214,6 +214,6 @@ impl From<f32> for LogSumExp {
         if value == f32::NEG_INFINITY {
             return Self::EMPTY;
         }
-        Self { pivot: value, rest: 1.0, max: value, ..Self::EMPTY }
+        Self { pivot: value, rest: TERM_OF_ONE, max: value, ..Self::EMPTY }
     }
 }

@@ -12,7 +12,7 @@
 use core::cmp::Ordering;
 use core::f64::consts::LN_2;
 
-use super::exp::Reference;
+use super::exp::{Reference, TERM_OF_ONE};
 use super::factor::narrow_normal;
 use super::math::{exp, ln, ln_1p};
 use super::philox::Stream;
@@ -73,6 +73,6 @@ impl Race {
     pub(crate) fn limit(&self, reference: Reference) -> f32 {
         let Reference { pivot, exponent } = reference;
         let term = exp((self.score[0] - f64::from(pivot)) + self.score[1] - f64::from(exponent) * LN_2);
-        narrow_normal((term * UNIT).min(LARGEST))
+        narrow_normal((TERM_OF_ONE * term * UNIT).min(LARGEST))
     }
 }

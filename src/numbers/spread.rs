@@ -10,7 +10,7 @@
 
 use core::f64::consts::LN_2;
 
-use super::exp::Reference;
+use super::exp::{Reference, TERM_OF_ONE};
 use super::log_sum_exp::LogSumExp;
 use super::math::{exp, ln_1p};
 
@@ -96,7 +96,7 @@ impl Spread {
     /// The term of the largest logit.
     fn term(&self) -> f64 {
         let Reference { pivot, exponent } = self.reference;
-        exp(f64::from(self.max) - f64::from(pivot) - f64::from(exponent) * LN_2)
+        TERM_OF_ONE * exp(f64::from(self.max) - f64::from(pivot) - f64::from(exponent) * LN_2)
     }
 
     /// `L` and the entropy, given the sum of the largest logit's block without its term.

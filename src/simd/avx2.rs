@@ -251,6 +251,15 @@ impl Lanes for Eight {
     }
 
     #[inline(always)]
+    fn count_above(self, other: Self, limit: Self) -> Self {
+        // All ones are -1.
+        proven!({
+            let above = _mm256_cmp_ps::<_CMP_GT_OQ>(other.0, limit.0);
+            Self::of(_mm256_sub_epi32(self.integers(), _mm256_castps_si256(above)))
+        })
+    }
+
+    #[inline(always)]
     fn above(self, limit: Self) -> u32 {
         // Eight bits.
         proven!(_mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(self.0, limit.0))).cast_unsigned()

@@ -268,6 +268,14 @@ impl Lanes for Sixteen {
     }
 
     #[inline(always)]
+    fn count_above(self, other: Self, limit: Self) -> Self {
+        proven!({
+            let above = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(other.0, limit.0);
+            Self::of(_mm512_mask_add_epi32(self.integers(), above, self.integers(), _mm512_set1_epi32(1)))
+        })
+    }
+
+    #[inline(always)]
     fn above(self, limit: Self) -> u32 {
         u32::from(proven!(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(self.0, limit.0)))
     }

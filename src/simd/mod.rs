@@ -214,6 +214,8 @@ pub(crate) trait Lanes: Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Out
     }
     /// +0 where `other == 0`.
     fn zero_where_zero(self, other: Self) -> Self;
+    /// The float whose bits are this one's as an integer, one more where `other > limit`.
+    fn count_above(self, other: Self, limit: Self) -> Self;
     /// A bit for each lane that is above a limit, the first lane's the lowest.
     fn above(self, limit: Self) -> u32;
     /// +0 where the bits of two others are the same.

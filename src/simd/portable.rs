@@ -175,6 +175,12 @@ impl Lanes for Four {
     }
 
     #[inline(always)]
+    fn count_above(self, other: Self, limit: Self) -> Self {
+        let one = f32x4::splat(f32::from_bits(1));
+        self.add_bits(Self(other.0.simd_gt(limit.0).bitselect(one, f32x4::ZERO)))
+    }
+
+    #[inline(always)]
     fn zero_where_zero(self, other: Self) -> Self {
         Self(other.0.simd_eq(f32x4::ZERO).bitselect(f32x4::ZERO, self.0))
     }

@@ -146,6 +146,11 @@ impl Lanes for One {
     }
 
     #[inline(always)]
+    fn count_above(self, other: Self, limit: Self) -> Self {
+        Self(f32::from_bits(self.0.to_bits().wrapping_add(u32::from(other.0 > limit.0))))
+    }
+
+    #[inline(always)]
     fn above(self, limit: Self) -> u32 {
         u32::from(self.0 > limit.0)
     }

@@ -93,6 +93,37 @@ fn errors_do_not_grow_with_the_number_of_classes() {
     errors.report("10 to 1 000 000 classes");
 }
 
+/// Rows whose classes repeat a few logits, so that what each addition to a lane's sum rounds away is the same every time:
+/// errors that are as often positive as negative elsewhere add up here.
+#[test]
+fn errors_do_not_add_up_in_rows_that_repeat_themselves() {
+    let errors = Errors::default();
+    let mut rng = Rng::with_seed(6);
+    let lengths = [64, 100, 257, 512, 1000, 5000, 16_384, 32_768, 40_000];
+    for (i, classes) in lengths.into_iter().cycle().take(36 * lengths.len()).enumerate() {
+        let period = [1, 2, 16, 32, 64][i % 5];
+        let (top, spread) = (20.0 * rng.f32() - 10.0, [0.0, 5.0, 12.0, 17.0][i % 4]);
+        let few: Vec<f32> = (0..period).map(|_| top - spread * rng.f32()).collect();
+        let row: Vec<f32> = few.iter().copied().cycle().take(classes).collect();
+        let sum = Want::from(reference::log_sum_exp(&row)).in_ulp_of(reference::row_max(&row));
+        let p = reference::softmax(&row);
+        for backend in backends() {
+            let logits = rows(&row, classes, backend);
+            let got = softmax(logits).unwrap();
+            let want = p[..period].iter().copied();
+            errors.all_within(contract::SOFTMAX, "probabilities", backend, &got[..period], want);
+            errors.within(
+                contract::LOG_SUM_EXP,
+                "log-sum-exp",
+                backend,
+                log_sum_exp(logits).unwrap()[0],
+                sum,
+            );
+        }
+    }
+    errors.report("rows that repeat themselves");
+}
+
 /// Ordinary rows at the lengths of models: the bounds of the table's two lines, each result once.
 #[test]
 fn log_sum_exp_losses_softmax_and_gradients_are_within_their_bounds() {

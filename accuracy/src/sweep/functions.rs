@@ -3,7 +3,8 @@
 //! All of it is f64 arithmetic that is never fused, except for the last multiplication of a result: it has the same bits on
 //! every backend that fuses multiply-add.
 
-use xent::{Backend, Error, internals};
+use xent::internals::{self, TERM_OF_ONE};
+use xent::{Backend, Error};
 
 use super::{Errors, Interval, Judge, Profile, ulp};
 use crate::precise::{Library, Pair, Precise, power_of_two};
@@ -90,8 +91,8 @@ pub const ALL: [Function; 9] = [
         interval: Interval::all(f32::MIN_POSITIVE, f32::MAX).dense(1.0 / 1024.0, 1024.0),
         unit: Unit::Relative(34),
         of: |x, to| on_all(to, |backend| internals::logs_of_sums(backend, &wide(x))),
-        reference: Precise::ln,
-        decided: Library::ln,
+        reference: |precise, x| precise.ln(x) - precise.ln(TERM_OF_ONE),
+        decided: |library, x| library.ln(x) - library.ln(TERM_OF_ONE),
     },
     Function {
         name: "loss of a label",

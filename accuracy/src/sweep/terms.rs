@@ -1,4 +1,4 @@
-//! The exponential term `e^(x - c) 2^-E` of `src/numbers/exp.rs`, over every f32 of its domain.
+//! The exponential term `TERM_OF_ONE e^(x - c) 2^-E` of `src/numbers/exp.rs`, over every f32 of its domain.
 //!
 //! The term depends on the logit `x`, the pivot `c` and the exponent `E` of the reference. One sweep over `x` with
 //! `c = 0` and one `E` for each `x` sees every one, because
@@ -13,7 +13,7 @@
 use std::ops::RangeInclusive;
 
 use xent::Backend;
-use xent::internals::{self, NEGLIGIBLE, Reference};
+use xent::internals::{self, NEGLIGIBLE, Reference, TERM_OF_ONE};
 
 use super::{Errors, Interval, Judge, Profile, ulp};
 use crate::precise::{Pair, power_of_two};
@@ -91,10 +91,11 @@ pub fn domain(judge: &mut Judge, stride: usize) -> Vec<OnBackend> {
 /// The reference is good to 2^-75, and an f32 has 24 bits.
 const MARGIN: f64 = 1.0 / (1_u64 << 48) as f64;
 
-/// How far off a term is, in ULP, from `p 2^k` for the exponent of its reference.
+/// How far off a term is, in ULP, from `TERM_OF_ONE p 2^k` for the exponent of its reference.
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "an integer")]
 fn error_of(term: f32, exponent: f32, (p, k): (Pair, i32)) -> f64 {
+    let p = Pair::from(TERM_OF_ONE) * p;
     let term = f64::from(term) * power_of_two(exponent as i32 - k);
     p.excess_of(term).abs() / ulp(p, f32::MANTISSA_DIGITS)
 }
@@ -175,7 +176,8 @@ pub fn beyond(stride: usize) -> u64 {
         for nan in [f32::NAN, -f32::NAN, f32::from_bits(0x7f80_0001), f32::from_bits(0xffff_ffff)] {
             assert!(of(&[nan])[0].is_nan(), "{backend}: NaN is lost");
         }
-        assert_eq!(of(&[-0.0, 0.0]), [2.0_f32.powf(-Reference::ORDINARY.exponent); 2]);
+        let one = TERM_OF_ONE * 2.0_f64.powf((-Reference::ORDINARY.exponent).into());
+        assert_eq!(of(&[-0.0, 0.0]).into_iter().map(f64::from).collect::<Vec<_>>(), [one; 2]);
         Interval::all(f32::NEG_INFINITY, -131.0).every(stride).for_each(|x| {
             assert!(of(x).iter().all(|&term| term == floor), "{backend}: not the floor near {:e}", x[0]);
             seen += x.len() as u64;

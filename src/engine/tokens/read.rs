@@ -112,7 +112,7 @@ impl Row<'_> {
             room: &mut run.room,
             race: run.race.as_mut(),
             distances: self.entropy,
-            terms: if self.entropy || self.stream.is_some() { &mut run.terms } else { &mut [] },
+            terms: if self.stream.is_some() { &mut run.terms } else { &mut [] },
         })
     }
 }

@@ -1,0 +1,127 @@
+//! How the terms of vectors are added.
+//!
+//! Formula: `high + low = sum power (1 + q)`, lane by lane.
+//!
+//! Identity: where `a >= b`, `b - ((a + b) - a)` is what `a + b` rounds away, and it is exact (Dekker).
+//!
+//! Trick: only the sums of two powers each are added to `high`, and what that rounds away to `low`; what `q` makes of the
+//! powers is small, and goes to `low` at once. A term need not be made, nor rounded, to be added. What comes to `low` is
+//! rounded each time, in rows of equal logits always in the same direction: so `low` is that of one block, and those of all
+//! blocks are added for themselves.
+
+use super::classes::kept;
+use super::rows::STEP;
+use crate::numbers::exp::{Exp, LaneReference, NEGLIGIBLE, Parts};
+use crate::simd::{LANES, Lanes, Simd};
+
+/// Adds steps of up to four vectors.
+pub(super) struct Adder<S: Simd, const PIVOT: bool, const MASK: bool, const DISTANCES: bool> {
+    pub(super) label: usize,
+    pub(super) simd: S,
+    pub(super) exp: Exp<S>,
+    pub(super) reference: LaneReference<S>,
+    pub(super) part: usize,
+    pub(super) high: S::Lanes,
+    pub(super) low: S::Lanes,
+    /// The low parts of the blocks before.
+    pub(super) lows: S::Lanes,
+    pub(super) seen: S::Lanes,
+    /// What distances are measured from, less the pivot.
+    pub(super) from: S::Lanes,
+    pub(super) distance: S::Lanes,
+}
+
+/// The powers of a step that are still to be added, and what its terms have beyond them: to add them at once would fill the
+/// processor's window with what cannot start yet.
+#[derive(Clone, Copy)]
+pub(super) struct Pending<S: Simd, const N: usize> {
+    pub(super) power: [S::Lanes; N],
+    pub(super) beyond: S::Lanes,
+}
+
+impl<S: Simd, const PIVOT: bool, const MASK: bool, const DISTANCES: bool> Adder<S, PIVOT, MASK, DISTANCES> {
+    #[inline(always)]
+    pub(super) fn step<const N: usize>(
+        &mut self,
+        mut x: [S::Lanes; N],
+        index: usize,
+        to: Option<&mut [[f32; LANES]; 4]>,
+    ) -> Pending<S, N> {
+        if PIVOT {
+            for x in &mut x {
+                *x = *x - self.reference.pivot;
+            }
+        }
+        let Parts { x, mut power, q, shifted } = self.exp.parts(x, &[self.reference; N]);
+        for shifted in shifted {
+            self.seen = self.seen.or(shifted);
+        }
+        if let Some(to) = to {
+            let mut terms = [self.simd.splat(0.0); 4];
+            for (term, (power, q)) in terms.iter_mut().zip(power.iter().zip(&q)) {
+                *term = power.mul_add(*q, *power);
+            }
+            self.simd.store_step(terms, to, self.part);
+        }
+        if DISTANCES {
+            // A logit of -inf is at the floor, and its term too small for any sum to see.
+            let mut sum = self.simd.splat(0.0);
+            for i in 0..N {
+                sum = power[i].mul_add(q[i], power[i]).mul_add(self.from - x[i], sum);
+            }
+            self.distance = self.distance + sum;
+        }
+        if MASK {
+            for (power, kept) in power.iter_mut().zip(kept(self.label.wrapping_sub(index * STEP))) {
+                *power = power.and(self.simd.load(kept, self.part));
+            }
+        }
+        let beyond = beyond(self.simd, &power, &q);
+        Pending { power: S::Lanes::in_step(power), beyond }
+    }
+
+    #[inline(always)]
+    pub(super) fn add<const N: usize>(&mut self, pending: &Pending<S, N>) {
+        add(&mut self.high, &mut self.low, pending.power, pending.beyond);
+    }
+
+    /// Ends a block.
+    #[inline(always)]
+    pub(super) fn fold(&mut self) {
+        (self.lows, self.low) = (self.lows + self.low, self.simd.splat(0.0));
+    }
+}
+
+/// What terms have beyond their powers. A term that is added has not been rounded: the largest one's error would be that
+/// of the sum.
+#[inline(always)]
+pub(super) fn beyond<S: Simd, const N: usize>(simd: S, power: &[S::Lanes; N], q: &[S::Lanes; N]) -> S::Lanes {
+    // Of masked classes it would be subnormal, which costs a hundred cycles, but for a number that no sum sees.
+    let mut sum = simd.splat(NEGLIGIBLE);
+    for (power, q) in power.iter().zip(q) {
+        sum = power.mul_add(*q, sum);
+    }
+    sum
+}
+
+/// Adds powers, two at a time, and what their terms have beyond them, to a sum in two parts.
+#[inline(always)]
+pub(super) fn add<L: Lanes, const N: usize>(high: &mut L, low: &mut L, powers: [L; N], beyond: L) {
+    *low = *low + beyond;
+    let (pairs, last) = powers.as_chunks();
+    for [a, b] in pairs {
+        add_power(high, low, *a + *b);
+    }
+    for power in last {
+        add_power(high, low, *power);
+    }
+}
+
+/// Adds a number that is not negative, as the sum so far, and what is lost of the smaller of the two. (Of four, rounded twice,
+/// the sum of a row that one term dominates would be off by a unit, and a share by two.)
+#[inline(always)]
+fn add_power<L: Lanes>(high: &mut L, low: &mut L, power: L) {
+    let sum = *high + power;
+    *low = *low + (high.min(power) - (sum - high.max(power)));
+    *high = sum;
+}
