@@ -270,9 +270,9 @@ impl<'a> Call<'a> {
                 group.inverse_scale[i] = 1.0 / group.scale[i].abs();
             }
         }
-        for i in group.len..LANES {
-            (group.rows[i], group.labels[i]) = (group.rows[0], group.labels[0]);
-        }
+        let (row, label) = (group.rows[0], group.labels[0]);
+        group.rows[group.len..].fill(row);
+        group.labels[group.len..].fill(label);
         next
     }
 

@@ -140,7 +140,7 @@ pub(super) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch) -> T
         }
     }
     scratch.groups = groups;
-    if matches!(work, Work::Loss(_)) { Total::of(&few.losses) } else { Total::default() }
+    if matches!(work, Work::Loss(_)) { Total::of(&few.losses, rows) } else { Total::default() }
 }
 
 impl Few {

@@ -162,7 +162,7 @@ impl Groups {
         }
         scratch.spare = core::mem::take(&mut self.spare);
         scratch.line = core::mem::take(&mut self.line);
-        Total::of(&self.losses)
+        Total::of(&self.losses, LANES)
     }
 
     /// Reads, settles and writes one group.

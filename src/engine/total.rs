@@ -1,6 +1,7 @@
 //! Sums of losses that do not depend on the order of the rows.
 
 use crate::kernels::group::LossSum;
+use crate::simd::LANES;
 
 /// A sum as two f64, the second what additions to the first rounded away: 106 bits, far more than the f32 that becomes of
 /// it, so that no order of the rows and no number of threads changes that.
@@ -11,12 +12,12 @@ pub(crate) struct Total {
 }
 
 impl Total {
-    /// The sum of all lanes.
-    pub(crate) fn of(sum: &LossSum) -> Self {
-        let lost = sum.low.iter().map(|&low| if low.is_nan() { 0.0 } else { low });
-        // Few rows leave most lanes 0: each addition waits for the one before.
-        let parts = sum.high.iter().copied().chain(lost).filter(|&part| part != 0.0);
-        parts.fold(Self::default(), Self::plus)
+    /// The sum of the lanes that so many rows have come to.
+    pub(crate) fn of(sum: &LossSum, rows: usize) -> Self {
+        let lanes = rows.min(LANES);
+        let total = sum.high[..lanes].iter().fold(Self::default(), |total, &high| total.plus(high));
+        let lost = sum.low[..lanes].iter().filter(|low| !low.is_nan());
+        lost.fold(total, |total, &low| total.plus(low))
     }
 
     /// With one value more (Knuth's two-sum).

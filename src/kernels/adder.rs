@@ -52,16 +52,9 @@ impl<S: Simd, const PIVOT: bool, const MASK: bool, const DISTANCES: bool> Adder<
                 *x = *x - self.reference.pivot;
             }
         }
-        let Parts { x, mut power, q, shifted } = self.exp.parts(x, &[self.reference; N]);
+        let Parts { x, power, q, shifted } = self.exp.parts(x, &[self.reference; N]);
         for shifted in shifted {
             self.seen = self.seen.or(shifted);
-        }
-        if let Some(to) = to {
-            let mut terms = [self.simd.splat(0.0); 4];
-            for (term, (power, q)) in terms.iter_mut().zip(power.iter().zip(&q)) {
-                *term = power.mul_add(*q, *power);
-            }
-            self.simd.store_step(terms, to, self.part);
         }
         if DISTANCES {
             // A logit of -inf is at the floor, and its term too small for any sum to see.
@@ -71,13 +64,21 @@ impl<S: Simd, const PIVOT: bool, const MASK: bool, const DISTANCES: bool> Adder<
             }
             self.distance = self.distance + sum;
         }
+        let mut added = power;
         if MASK {
-            for (power, kept) in power.iter_mut().zip(kept(self.label.wrapping_sub(index * STEP))) {
+            for (power, kept) in added.iter_mut().zip(kept(self.label.wrapping_sub(index * STEP))) {
                 *power = power.and(self.simd.load(kept, self.part));
             }
         }
-        let beyond = beyond(self.simd, &power, &q);
-        Pending { power: S::Lanes::in_step(power), beyond }
+        let beyond = beyond(self.simd, &added, &q);
+        if let Some(to) = to {
+            let mut terms = [self.simd.splat(0.0); 4];
+            for (term, (power, q)) in terms.iter_mut().zip(power.iter().zip(&q)) {
+                *term = power.mul_add(*q, *power);
+            }
+            self.simd.store_step(terms, to, self.part);
+        }
+        Pending { power: S::Lanes::in_step(added), beyond }
     }
 
     #[inline(always)]

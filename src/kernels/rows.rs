@@ -151,22 +151,14 @@ impl<S: Simd> Row<'_, S> {
         if self.logits.len() <= BLOCK {
             return self.read_block::<PIVOT, KEEP>(terms);
         }
-        let mut copy = NOTHING;
+        let mut copy;
         // In place of the label's logit there is -inf: its step is read from a copy.
         if let Some(logit) = self.logits.get(self.label) {
-            let start = self.label / STEP * STEP;
-            let flat = copy.as_flattened_mut();
-            match self.logits {
-                Line::F32(logits) => match logits[start..].first_chunk::<STEP>() {
-                    Some(step) => flat.copy_from_slice(step),
-                    None => flat[..logits.len() - start].copy_from_slice(&logits[start..]),
-                },
-                Line::Half(..) => {
-                    self.logits.block(self.simd, start, STEP, flat);
-                }
-            }
-            flat[self.label % STEP] = f32::NEG_INFINITY;
+            copy = self.step_of_label();
+            copy.as_flattened_mut()[self.label % STEP] = f32::NEG_INFINITY;
             self.see(logit);
+        } else {
+            copy = NOTHING;
         }
         for start in (0..self.logits.len()).step_by(Self::BLOCK) {
             let block = self.logits.part(start, Self::BLOCK);
@@ -205,6 +197,27 @@ impl<S: Simd> Row<'_, S> {
         terms: &mut [f32],
     ) {
         self.block::<PIVOT, KEEP, false, DISTANCES>(self.logits, usize::MAX, &NOTHING, terms);
+    }
+
+    /// The step that the label is in.
+    #[inline(always)]
+    fn step_of_label(&self) -> [[f32; LANES]; 4] {
+        let start = self.label / STEP * STEP;
+        if let Line::F32(logits) = self.logits
+            && let Some(step) = logits[start..].as_chunks().0.first_chunk()
+        {
+            return *step;
+        }
+        let mut copy = NOTHING;
+        match self.logits {
+            Line::F32(logits) => {
+                copy.as_flattened_mut()[..logits.len() - start].copy_from_slice(&logits[start..]);
+            }
+            Line::Half(..) => {
+                self.logits.block(self.simd, start, STEP, copy.as_flattened_mut());
+            }
+        }
+        copy
     }
 
     /// Notes the bits of the label's term.
@@ -251,26 +264,31 @@ impl<S: Simd> Row<'_, S> {
             };
             let zero = simd.splat(0.0);
             let mut pending = Pending { power: [zero; 4], beyond: zero };
-            let mut lines = terms.as_chunks_mut().0.as_chunks_mut().0.iter_mut();
+            let lines = terms.as_chunks_mut().0.as_chunks_mut().0;
+            // The first pass asks for whole cache lines.
+            let ahead = if part == 0 { self.ahead } else { 0 };
             for i in 0..whole {
                 // The type is a branch that is always foreseen: the sums are compiled once for all.
                 let x = if let Some(step) = steps.get(i) {
-                    if self.ahead != 0 {
-                        prefetch(simd, step, self.ahead);
+                    if ahead != 0 {
+                        prefetch(simd, step, ahead);
                     }
                     // Chosen without a branch, which would be foreseen for one row and not for the next.
-                    simd.load_step(if !MASK && i == label { copy } else { step }, part)
+                    simd.load_step(
+                        if MASK { step } else { simd.chosen(if i == label { copy } else { step }) },
+                        part,
+                    )
                 } else if let (Some((half, steps)), true) = (half_steps, MASK || i != label) {
                     simd.widen_step(half, &steps[i], part)
                 } else {
                     simd.load_step(copy, part)
                 };
-                let to = if KEEP { lines.next() } else { None };
-                if i > 0 {
-                    add.add(&pending);
-                }
+                let to = if KEEP { lines.get_mut(i) } else { None };
                 // However many logits this pass has, blocks end where they do in all other ways to read the row.
-                if i.is_multiple_of(BLOCK / STEP) {
+                if !i.is_multiple_of(BLOCK / STEP) {
+                    add.add(&pending);
+                } else if i > 0 {
+                    add.add(&pending);
                     add.fold();
                 }
                 pending = add.step(x, i, to);
@@ -293,7 +311,7 @@ impl<S: Simd> Row<'_, S> {
                         tail.block(simd, 0, STEP, &mut room)
                     }
                 };
-                let to = if KEEP { lines.next() } else { None };
+                let to = if KEEP { lines.get_mut(whole) } else { None };
                 // Half a step where that is enough, of ordinary rows: what a whole one adds beyond it is nothing.
                 if tail.len() <= STEP / 2 && !PIVOT {
                     let last = add.step::<2>(load_tail(simd, tail, part), whole, to);

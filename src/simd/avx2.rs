@@ -5,7 +5,7 @@ use core::arch::x86_64::*;
 
 use super::half::Half;
 use super::tile::{TileRows, TileRowsMut};
-use super::x86::{bit_operations, bits, operations, operators, proven};
+use super::x86::{bit_operations, bits, chosen, operations, operators, proven};
 use super::{Kernel, LANES, Lanes, Simd, Wide};
 
 /// Proof that AVX2, FMA and F16C are here.
@@ -84,6 +84,11 @@ impl Simd for Avx2 {
     fn load(self, from: &[f32; LANES], part: usize) -> Eight {
         // SAFETY: the features are here; the array covers the part.
         unsafe { Eight(_mm256_loadu_ps(from.as_ptr().add(start(part)))) }
+    }
+
+    #[inline(always)]
+    fn chosen<T>(self, one: &T) -> &T {
+        chosen(one)
     }
 
     #[inline(always)]

@@ -6,7 +6,7 @@ use core::arch::x86_64::*;
 use super::avx2::Aligned;
 use super::half::Half;
 use super::tile::{TileRows, TileRowsMut};
-use super::x86::{bit_operations, bits, operations, operators, proven};
+use super::x86::{bit_operations, bits, chosen, operations, operators, proven};
 use super::{Kernel, LANES, Lanes, Simd, Wide};
 
 /// Proof that the AVX-512 of Ice Lake and later is here, and FMA and F16C.
@@ -83,6 +83,11 @@ impl Simd for Avx512 {
     fn load(self, from: &[f32; LANES], _part: usize) -> Sixteen {
         // SAFETY: the features are here; the array covers the register.
         unsafe { Sixteen(_mm512_loadu_ps(from.as_ptr())) }
+    }
+
+    #[inline(always)]
+    fn chosen<T>(self, one: &T) -> &T {
+        chosen(one)
     }
 
     #[inline(always)]

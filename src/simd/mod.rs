@@ -93,6 +93,12 @@ pub(crate) trait Simd: Copy + Send + Sync {
             self.load(&from[3], part),
         ]
     }
+    /// The same reference, one of two that has been chosen. A compiler that sees the choice makes it anew for each vector that is
+    /// loaded from there.
+    #[inline(always)]
+    fn chosen<T>(self, one: &T) -> &T {
+        one
+    }
     /// As [`load_step`](Self::load_step), the other way.
     #[inline(always)]
     fn store_step(self, values: [Self::Lanes; 4], to: &mut [[f32; LANES]; 4], part: usize) {

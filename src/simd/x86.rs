@@ -55,4 +55,17 @@ macro_rules! bits {
     };
 }
 
+/// As [`Simd::chosen`](super::Simd::chosen): no instruction, but to the compiler one that makes the address anew.
+#[inline(always)]
+#[allow(unsafe_code, reason = "a reference through an instruction that leaves it as it is")]
+#[expect(clippy::pointers_in_nomem_asm_block, reason = "nothing is read there")]
+pub(super) fn chosen<T>(one: &T) -> &T {
+    let mut at = core::ptr::from_ref(one);
+    // SAFETY: a comment does nothing, so that the address is still that of the reference.
+    unsafe {
+        core::arch::asm!("/* {} */", inout(reg) at, options(pure, nomem, nostack, preserves_flags));
+        &*at
+    }
+}
+
 pub(super) use {bit_operations, bits, operations, operators, proven};
