@@ -10,6 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use xent_peers::common::linear::Size;
 use xent_peers::common::shape::Shape;
@@ -23,13 +24,13 @@ pub struct Start {
     pub arguments: Vec<String>,
 }
 
-/// A running worker.
+/// A worker. It stands still but where it is asked: threads of some libraries go on spinning for tens of milliseconds after a call, and
+/// would take a processor from whoever is measured next.
 pub struct Child {
     process: process::Child,
     requests: RefCell<ChildStdin>,
     answers: Receiver<String>,
     pub version: String,
-    pub threads: usize,
 }
 
 /// What becomes of memory that a worker gives back.
@@ -71,10 +72,11 @@ impl Child {
             }
         });
         let requests = RefCell::new(requests);
-        let mut child = Self { process, requests, answers, version: String::new(), threads };
+        let mut child = Self { process, requests, answers, version: String::new() };
         let ready = child.answer().with_context(|| last_line(log))?;
         let version = ready.strip_prefix("ready").context("not ready")?;
         version.trim().clone_into(&mut child.version);
+        child.signal(Signal::STOP)?;
         Ok(child)
     }
 
@@ -84,13 +86,19 @@ impl Child {
 
     /// The answer without its `ok`; `None` where the worker does not offer what was asked.
     fn ask(&self, request: &str) -> Result<Option<String>> {
+        self.signal(Signal::CONT)?;
         writeln!(self.requests.borrow_mut(), "{request}")?;
         let answer = self.answer()?;
+        self.signal(Signal::STOP)?;
         match answer.split_once(' ').map_or(&*answer, |(first, _)| first) {
             "ok" => Ok(Some(answer["ok".len()..].trim().to_owned())),
             "none" => Ok(None),
             _ => bail!("{answer}"),
         }
+    }
+
+    fn signal(&self, signal: Signal) -> Result<()> {
+        kill_process(Pid::from_child(&self.process), signal).context("the worker has ended")
     }
 
     /// Makes the inputs of a shape.

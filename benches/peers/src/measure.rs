@@ -1,6 +1,5 @@
 //! Turns: short slices of each entrant after the other, so that all see the same machine.
 
-use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -8,9 +7,6 @@ use anyhow::Result;
 use crate::child::Child;
 use crate::plan::Turns;
 use crate::results::Entrant;
-
-/// Long enough for the threads of another process to stop spinning.
-const SETTLE: Duration = Duration::from_millis(2);
 
 /// Where calls are slow, so many times the budget are enough with fewer rounds.
 const PATIENCE: u32 = 4;
@@ -40,7 +36,6 @@ pub fn take_turns(runners: &[Runner<'_>], units: f64, turns: Turns) -> Result<Ve
     let budget = turns.budget * u32::try_from(in_turns.len())?;
     let start = Instant::now();
     let (least, most) = turns.rounds;
-    let mut last: Option<&Child> = None;
     for round in 0..most {
         let elapsed = start.elapsed();
         let over = elapsed > budget && round >= least;
@@ -48,11 +43,6 @@ pub fn take_turns(runners: &[Runner<'_>], units: f64, turns: Turns) -> Result<Ve
             break;
         }
         for (runner, entrant, calls) in &mut in_turns {
-            let changes = last.is_some_and(|last| !std::ptr::eq(last, runner.child));
-            if changes && runner.child.threads > 1 {
-                sleep(SETTLE);
-            }
-            last = Some(runner.child);
             let seconds = runner.child.time(&runner.operation, *calls)?;
             entrant.times.push(seconds * 1e9 / (*calls as f64 * units));
         }
