@@ -23,6 +23,8 @@ impl<'a> RowLabels<'a> {
         ignored: Ignored<'a>,
     ) -> Result<Self, Error> {
         labels.validate(rows, classes, ignored)?;
+        // Where no label is one that would be ignored, as is usual, rows need not be chosen one by one.
+        let ignored = if labels.used(ignored) == labels.len() { Ignored::None } else { ignored };
         Ok(Self { labels, ignored, at_hand: (0, usize::MAX) })
     }
 
