@@ -113,16 +113,16 @@ fn anywhere(random: &mut Rng, width: Width) -> Inputs {
     if random.bool() {
         logits[random.usize(..classes)] += random.f32() * 30.0;
     }
+    let mut label = random.usize(..classes);
+    if width == Width::Wide && random.u32(..4) > 0 {
+        label = quads(random, &mut logits);
+    }
     // What is rounded away is then the same again and again.
     if random.u32(..4) == 0 {
         let period = [1, 2, 16, 64][random.usize(..4)];
         for class in period..classes {
             logits[class] = logits[class - period];
         }
-    }
-    let mut label = random.usize(..classes);
-    if width == Width::Wide && random.u32(..4) > 0 {
-        label = quads(random, &mut logits);
     }
     let distributions = distribution(random, &logits);
     Inputs { name: String::new(), classes, labels: vec![label], logits, distributions }

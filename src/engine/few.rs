@@ -9,11 +9,11 @@ use super::rows::{BEYOND_NEAR, ENOUGH, FEW, make_room};
 use super::scratch::Scratch;
 use super::settle::mark_special;
 use super::total::Total;
+use crate::kernels::classes::STEP;
 use crate::kernels::few::SumFew;
 use crate::kernels::finish::Finish;
 use crate::kernels::group::{Group, LossSum, NO_LABEL};
 use crate::kernels::map::{Map, MapRow, Mask, mask_tiles};
-use crate::kernels::rows::STEP;
 use crate::kernels::tile_ends::{
     FinishDense, FinishLogs, FinishSmoothed, FinishSquared, LabelAll, LargestOfTiles, TileMass, WeighTiles,
 };

@@ -8,8 +8,8 @@ use super::rows::{Groups, Lines, NEAR};
 use super::scratch::Scratch;
 use super::settle;
 use super::total::Total;
+use crate::kernels::classes::STEP;
 use crate::kernels::group::{Group, Special};
-use crate::kernels::rows::STEP;
 use crate::kernels::write::{Formula, WriteRow};
 use crate::simd::Token;
 

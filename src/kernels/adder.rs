@@ -9,8 +9,7 @@
 //! rounded each time, in rows of equal logits always in the same direction: so `low` is that of one block, and those of all
 //! blocks are added for themselves.
 
-use super::classes::kept;
-use super::rows::STEP;
+use super::classes::{STEP, kept};
 use crate::numbers::exp::{Exp, LaneReference, NEGLIGIBLE, Parts};
 use crate::simd::{LANES, Lanes, Simd};
 

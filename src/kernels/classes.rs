@@ -1,7 +1,9 @@
 //! Classes as the bits of f32, and what takes one of them out of sixteen.
 
-use super::rows::STEP;
 use crate::simd::{LANES, Lanes, Simd};
+
+/// Classes of a step: four arrays of sixteen.
+pub(crate) const STEP: usize = 4 * LANES;
 
 /// A class as the bits of an f32, to be compared with [`NUMBERS`] and the like: those of none where it is no class.
 #[inline(always)]

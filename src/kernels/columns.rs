@@ -7,9 +7,9 @@
 
 use super::Kernel;
 use super::adder::{add, beyond};
-use super::classes::{class_bits, leave_out};
+use super::classes::{STEP, class_bits, leave_out};
 use super::group::Group;
-use super::rows::{BLOCK, PART, STEP};
+use super::rows::{BLOCK, PART};
 use crate::numbers::exp::{Exp, LaneReference, Parts, ROUNDER, Reference, too_large};
 use crate::simd::strided::Columns;
 use crate::simd::{LANES, Lanes, Simd, Wide};

@@ -4,9 +4,8 @@
 //! [`SumTiles`](super::tiles::SumTiles): the bits are the same.
 
 use super::Kernel;
-use super::classes::{NUMBERS, class_bits, leave_out};
+use super::classes::{NUMBERS, STEP, class_bits, leave_out};
 use super::maximum::largest_lane;
-use super::rows::STEP;
 use super::tiles::bias;
 use crate::numbers::exp::{Exp, LaneReference, Reference};
 use crate::simd::{LANES, Lanes, Simd};

@@ -9,9 +9,10 @@
 
 use super::Kernel;
 use super::adder::{add, beyond};
+use super::classes::STEP;
 use super::columns::ColumnSums;
 use super::group::NO_LABEL;
-use super::rows::{BLOCK, RowSum, STEP};
+use super::rows::{BLOCK, RowSum};
 use crate::numbers::exp::{Exp, LaneReference, Parts};
 use crate::simd::{LANES, Lanes, Simd};
 

@@ -1,9 +1,10 @@
 //! The largest logit of rows, and where it is.
 
 use super::Kernel;
+use super::classes::STEP;
 use super::group::Group;
 use super::group_rows::GroupRows;
-use super::rows::{BLOCK, STEP};
+use super::rows::BLOCK;
 use crate::numbers::exp::{Exp, LaneReference, Reference, too_large};
 use crate::simd::half::{Line, LineRows};
 use crate::simd::{LANES, Lanes, Simd};

@@ -11,12 +11,10 @@ use core::hint::black_box;
 
 use super::Kernel;
 use super::adder::{Adder, Pending};
+use super::classes::STEP;
 use crate::numbers::exp::{Exp, LaneReference, Reference};
 use crate::simd::half::{Line, LineRows};
 use crate::simd::{LANES, Lanes, Simd};
-
-/// Logits of a step: four arrays of sixteen.
-pub(crate) const STEP: usize = 4 * LANES;
 
 /// Logits of a block: those whose low parts are summed together.
 pub(crate) const BLOCK: usize = 512;
@@ -144,7 +142,7 @@ pub(super) struct Row<'a, S> {
 impl<S: Simd> Row<'_, S> {
     /// Where a vector has fewer than sixteen lanes each part of so many logits is a pass over them: they stay in the nearest
     /// cache.
-    const BLOCK: usize = if S::PARTS == 1 { PART } else { 4 * BLOCK };
+    const PASS: usize = if S::PARTS == 1 { PART } else { 4 * BLOCK };
 
     #[inline(always)]
     fn read<const PIVOT: bool, const KEEP: bool>(&mut self, terms: &mut [f32]) {
@@ -160,8 +158,8 @@ impl<S: Simd> Row<'_, S> {
         } else {
             copy = NOTHING;
         }
-        for start in (0..self.logits.len()).step_by(Self::BLOCK) {
-            let block = self.logits.part(start, Self::BLOCK);
+        for start in (0..self.logits.len()).step_by(Self::PASS) {
+            let block = self.logits.part(start, Self::PASS);
             if start > 0 && start.is_multiple_of(PART) {
                 self.sum.close(self.simd);
             }

@@ -10,10 +10,11 @@
 //! searched no further, and few are: a comparison for each of its sixteen lanes tells.
 
 use super::Kernel;
+use super::classes::STEP;
 use super::gradient::sum_of;
 use super::group::NO_LABEL;
 use super::maximum::{first_index, largest, largest_of_part};
-use super::rows::{BLOCK, Row, RowSum, STEP};
+use super::rows::{BLOCK, Row, RowSum};
 use crate::numbers::exp::ROUNDER;
 use crate::numbers::philox::{BASE, UNIT};
 use crate::numbers::race::Race;

@@ -1,8 +1,8 @@
 //! From terms, or logits, to results.
 
 use super::Kernel;
+use super::classes::STEP;
 use super::group::Group;
-use super::rows::STEP;
 use crate::numbers::factor::Factors;
 use crate::simd::half::Half;
 use crate::simd::strided::StridedMut;

@@ -17,6 +17,9 @@
 //! 0.848 ULP, next to the floor: there the product of a power and what is added to it is subnormal. (Measured by
 //! `accuracy/src/sweep/terms.rs`.)
 
+use core::f64::consts::LN_2;
+
+use super::math::exp;
 use crate::simd::{LANES, Lanes, Simd};
 
 /// Terms are scaled up by `2^HEADROOM`, so that all that can matter to a result stays a normal number: no term is ever
@@ -83,6 +86,11 @@ pub(crate) struct Reference {
 impl Reference {
     /// That of all rows whose logits are ordinary.
     pub(crate) const TAME: Self = Self { pivot: 0.0, exponent: -HEADROOM };
+
+    /// The term of a logit that is so far from the pivot, in f64.
+    pub(crate) fn term(self, difference: f64) -> f64 {
+        TERM_OF_ONE * exp(difference - f64::from(self.exponent) * LN_2)
+    }
 
     /// The reference of a row whose largest logit is `max`.
     #[inline(always)]

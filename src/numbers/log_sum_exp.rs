@@ -121,7 +121,7 @@ impl LogSumExp {
         if self.apart == Apart::NOBODY {
             return 0.0;
         }
-        TERM_OF_ONE * exp(f64::from(self.logit) - f64::from(self.pivot) - f64::from(self.exponent) * LN_2)
+        self.reference().term(f64::from(self.logit) - f64::from(self.pivot))
     }
 
     /// The sum of all terms.

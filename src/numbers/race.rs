@@ -10,11 +10,10 @@
 //! the same everywhere, is needed for a few classes of a row.
 
 use core::cmp::Ordering;
-use core::f64::consts::LN_2;
 
-use super::exp::{Reference, TERM_OF_ONE};
+use super::exp::Reference;
 use super::factor::narrow_normal;
-use super::math::{exp, ln, ln_1p};
+use super::math::{ln, ln_1p};
 use super::philox::Stream;
 
 /// Above the terms of a block, and such that no product with sixteen bits is NaN.
@@ -71,8 +70,7 @@ impl Race {
 
     /// What the highest bits of a class times this must be below its term, relative to a reference, for it to be the best one.
     pub(crate) fn limit(&self, reference: Reference) -> f32 {
-        let Reference { pivot, exponent } = reference;
-        let term = exp((self.score[0] - f64::from(pivot)) + self.score[1] - f64::from(exponent) * LN_2);
-        narrow_normal((TERM_OF_ONE * term * UNIT).min(LARGEST))
+        let term = reference.term((self.score[0] - f64::from(reference.pivot)) + self.score[1]);
+        narrow_normal((term * UNIT).min(LARGEST))
     }
 }

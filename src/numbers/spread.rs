@@ -8,11 +8,9 @@
 //! Trick: which logit is the largest is known at the end, and `R` is not what is left of a rounded sum. So the block with the
 //! largest logit is not added to the others, and summed again without it: one block of the row, and not all.
 
-use core::f64::consts::LN_2;
-
-use super::exp::{Reference, TERM_OF_ONE};
+use super::exp::Reference;
 use super::log_sum_exp::LogSumExp;
-use super::math::{exp, ln_1p};
+use super::math::ln_1p;
 
 /// A reference serves logits up to so much above the one that it was made for: their terms are less than 2^111.
 const REACH: f32 = 32.0;
@@ -95,8 +93,7 @@ impl Spread {
 
     /// The term of the largest logit.
     fn term(&self) -> f64 {
-        let Reference { pivot, exponent } = self.reference;
-        TERM_OF_ONE * exp(f64::from(self.max) - f64::from(pivot) - f64::from(exponent) * LN_2)
+        self.reference.term(f64::from(self.max) - f64::from(self.reference.pivot))
     }
 
     /// `L` and the entropy, given the sum of the largest logit's block without its term.

@@ -8,6 +8,8 @@ use crate::Error;
 pub(crate) struct RowLabels<'a> {
     labels: Labels<'a>,
     ignored: Ignored<'a>,
+    /// How many rows of all are not ignored.
+    used: usize,
     /// The classes at hand: the first, and the one after the last.
     at_hand: (usize, usize),
 }
@@ -24,8 +26,9 @@ impl<'a> RowLabels<'a> {
     ) -> Result<Self, Error> {
         labels.validate(rows, classes, ignored)?;
         // Where no label is one that would be ignored, as is usual, rows need not be chosen one by one.
-        let ignored = if labels.used(ignored) == labels.len() { Ignored::None } else { ignored };
-        Ok(Self { labels, ignored, at_hand: (0, usize::MAX) })
+        let used = labels.used(ignored);
+        let ignored = if used == labels.len() { Ignored::None } else { ignored };
+        Ok(Self { labels, ignored, used, at_hand: (0, usize::MAX) })
     }
 
     /// The same labels, where only the classes from `first` to `end` are at hand.
@@ -56,9 +59,9 @@ impl<'a> RowLabels<'a> {
         self.ignored != Ignored::None
     }
 
-    /// The number of rows that are not ignored.
+    /// The number of rows of the whole call that are not ignored.
     pub(crate) fn used(&self) -> usize {
-        self.labels.used(self.ignored)
+        self.used
     }
 
     /// Whether a row is not ignored.
