@@ -247,6 +247,7 @@ impl<'a> Call<'a> {
     /// is written at once.
     pub(crate) fn collect(&mut self, first: usize, group: &mut Group, at_once: usize) -> usize {
         let (rows, was) = (self.inputs.rows(), group.len);
+        group.shallow = false;
         let ignores = self.inputs.labels.as_ref().is_some_and(RowLabels::may_ignore);
         let next = if ignores || self.inputs.weights.rows.is_some() {
             self.choose(first, group, at_once)

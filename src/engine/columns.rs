@@ -2,7 +2,7 @@
 //! in the lanes, some groups at a time.
 
 use super::call::{Call, Work};
-use super::rows::{BEYOND_NEAR, FEW, Groups, Lines};
+use super::rows::{BEYOND_NEAR, Care, FEW, Groups, Lines};
 use super::scratch::Scratch;
 use super::settle;
 use super::total::Total;
@@ -59,7 +59,7 @@ pub(super) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch) -> T
 impl Groups {
     /// Reads, settles and writes some groups, copied first or as they lie; in the way of all other rows where not all are ordinary.
     fn columns(&mut self, call: &mut Call<'_>, batch: &mut [Group], copied: bool, scratch: &mut Scratch) {
-        if self.tame.wild || !self.read_columns(call, batch, copied, scratch) {
+        if self.tame.care == Care::Refer || !self.read_columns(call, batch, copied, scratch) {
             for group in batch {
                 self.group(call, group, scratch);
             }

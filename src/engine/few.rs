@@ -298,7 +298,8 @@ impl Few {
         if self.lone {
             for group in &*groups {
                 let from = WriteFrom::Terms(tiles.as_flattened(), STEP);
-                self.token.run(WriteRows { group, from, results: results.reborrow() });
+                let results = results.reborrow();
+                self.token.run(WriteRows { group, from, results, next: &[0; LANES] });
             }
         } else {
             let formula = match self.work {

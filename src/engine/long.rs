@@ -2,11 +2,11 @@
 //! are those of a row that one thread reads, which adds the same parts.
 
 use super::parallel::Join;
-use super::rows::{Groups, Lines};
+use super::rows::{Care, Groups, Lines};
 use crate::kernels::group::Group;
 use crate::kernels::rows::{PART, RowSum, SumRows};
 use crate::kernels::write::{Formula, WriteRow};
-use crate::numbers::exp::{ROUNDER, Reference, too_large};
+use crate::numbers::exp::{NO_DEPTH, Reference, all_depths, are_out_of_range, are_shallow};
 use crate::simd::half::Line;
 use crate::simd::{LANES, Token};
 
@@ -15,6 +15,7 @@ struct Part<'a> {
     token: Token,
     join: Join,
     reference: Reference,
+    careful: bool,
     logits: Line<'a>,
     label: usize,
     terms: &'a mut [f32],
@@ -22,17 +23,18 @@ struct Part<'a> {
 }
 
 impl Part<'_> {
-    /// Reads the part, or its halves on two threads. Tells whether no term was too large.
-    fn read(self) -> bool {
-        let Self { token, join, reference, logits, label, terms, sums } = self;
+    /// Reads the part, or its halves on two threads. Returns the bits of all depths.
+    fn read(self) -> u32 {
+        let Self { token, join, reference, careful, logits, label, terms, sums } = self;
         let keep = !terms.is_empty();
         if sums.len() == 1 {
-            let mut seen = [ROUNDER; LANES];
+            let mut seen = [NO_DEPTH; LANES];
             let stride = if keep { terms.len() } else { 0 };
             token.run(SumRows {
                 rows: logits.rows(),
                 labels: &[label],
                 references: &[reference],
+                careful,
                 terms,
                 stride,
                 sums,
@@ -41,19 +43,19 @@ impl Part<'_> {
                 close: true,
                 ahead: &[],
             });
-            return !too_large(&seen);
+            return all_depths(&seen);
         }
         let half = sums.len() / 2;
         let (logits, other_logits) = logits.split_at(half * PART);
         let (terms, other_terms) = terms.split_at_mut(if keep { half * PART } else { 0 });
         let (sums, other_sums) = sums.split_at_mut(half);
         let other_label = label.wrapping_sub(half * PART);
-        let first = Part { token, join, reference, logits, label, terms, sums };
+        let first = Part { token, join, reference, careful, logits, label, terms, sums };
         let (logits, label, terms, sums) = (other_logits, other_label, other_terms, other_sums);
-        let rest = Part { token, join, reference, logits, label, terms, sums };
-        let (mut a, mut b) = (true, true);
+        let rest = Part { token, join, reference, careful, logits, label, terms, sums };
+        let (mut a, mut b) = (0, 0);
         both(join, || a = first.read(), || b = rest.read());
-        a && b
+        a | b
     }
 }
 
@@ -68,22 +70,25 @@ pub(super) fn read(
     sums: &mut Vec<RowSum>,
 ) {
     let (logits, token) = (lines.line(0), groups.token);
-    let mut sum = |group: &mut Group, terms: &mut [f32], reference| {
+    let mut sum = |group: &mut Group, terms: &mut [f32], reference, care| {
         sums.clear();
         sums.resize(logits.len().div_ceil(PART), RowSum::EMPTY);
-        let label = group.labels[0];
-        let tame = Part { token, join, reference, logits, label, terms, sums }.read();
+        let (label, careful) = (group.labels[0], care != Care::None);
+        let depths = Part { token, join, reference, careful, logits, label, terms, sums }.read();
         group.ends.rest[0] = sums.iter().fold(0.0, |total, sum| total + sum.total);
-        tame
+        group.shallow = are_shallow(depths);
+        !are_out_of_range(depths)
     };
-    let tame = sum(group, terms, Reference::TAME);
     group.max[0] = 0.0;
-    if tame && groups.tame.holds(group.ends.rest[0], group.ends.logit[0]) {
-        return;
+    for care in [Care::None, Care::Clamp] {
+        let in_range = sum(group, terms, Reference::TAME, care);
+        if in_range && groups.tame.holds(group.ends.rest[0], group.ends.logit[0]) {
+            return;
+        }
     }
     groups.refer(group, lines, references);
     if references[0] != Reference::TAME {
-        sum(group, terms, references[0]);
+        sum(group, terms, references[0], Care::Refer);
     }
 }
 

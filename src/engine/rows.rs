@@ -4,8 +4,7 @@ mod lines;
 mod read;
 
 pub(super) use self::lines::Lines;
-pub(super) use self::read::ENOUGH;
-pub(super) use self::read::Tame;
+pub(super) use self::read::{Care, ENOUGH, Tame};
 use super::call::{Call, Inputs, Source, Work};
 use super::parallel::Join;
 use super::scratch::Scratch;
@@ -27,6 +26,9 @@ pub(crate) const FEW: usize = 63;
 
 /// Logits of a group whose terms are kept: these stay in the nearest cache until results are written.
 pub(super) const NEAR: usize = 4096;
+
+/// As [`NEAR`], where logits and results come from afar: what is asked for lies in that cache as well.
+const NEAR_FROM_AFAR: usize = 3072;
 
 /// Logits of a group that are read again from the next cache, where no terms are kept.
 const NEAR_LOGITS: usize = 4 * NEAR;
@@ -94,6 +96,8 @@ pub(super) struct Groups {
     pub(super) sums_are_whole: bool,
     /// How far the places of results are from the logits of a group's rows, where they are asked for before they are needed.
     ahead: [usize; LANES],
+    /// How far from the results of a group's rows the logits are that are read after them.
+    next: [usize; LANES],
     pub(super) sums: Vec<RowSum>,
     /// Of rows of few classes.
     tile: Vec<[f32; LANES]>,
@@ -128,7 +132,8 @@ impl Groups {
         } else if inputs.work == Work::LogSoftmax && !copies {
             (NEAR_LOGITS / classes).clamp(1, LANES)
         } else if writes || copies || copies_labels {
-            (NEAR / classes).clamp(1, LANES)
+            let far = call.all_rows.saturating_mul(classes) >= BEYOND_NEAR;
+            (if far { NEAR_FROM_AFAR } else { NEAR } / classes).clamp(1, LANES)
         } else {
             LANES
         };
@@ -149,6 +154,7 @@ impl Groups {
             tame: Tame::new(classes),
             sums_are_whole: join.is_none() && classes <= PART,
             ahead: [0; LANES],
+            next: [0; LANES],
             sums: core::mem::take(sums),
             tile,
             spare: core::mem::take(spare),
@@ -193,7 +199,7 @@ impl Groups {
         let halves = self.half_lines(inputs, group);
         let view = Lines { logits, columns: None, halves, labels: self.label_lines(inputs, group, labels) };
         if self.halves.is_none() && call.all_rows.saturating_mul(self.classes) >= BEYOND_NEAR {
-            self.ask_for_results(call.results.as_ref(), group, &logits);
+            self.ask(inputs, call.results.as_ref(), group, &logits);
         }
         let of_logits = matches!(inputs.work, Work::LogSoftmax | Work::LabelGradient(_));
         if of_logits && self.classes <= FEW {
@@ -248,13 +254,25 @@ impl Groups {
     }
 
     /// Sets how far from its logits the results of each row are: asked for while terms are computed, they are near when they
-    /// are written.
-    fn ask_for_results(&mut self, results: Option<&StridedMut<'_>>, group: &Group, logits: &[&[f32]; LANES]) {
-        if let (Some(results), false) = (results, self.copies_results) {
-            for (i, ahead) in self.ahead.iter_mut().enumerate().take(group.len) {
-                let to = results.share().row(group.rows[i]).as_ptr().addr();
-                *ahead = to.wrapping_sub(logits[i].as_ptr().addr()) / size_of::<f32>();
-            }
+    /// are written. Likewise, from there, the logits that the next group has.
+    fn ask(
+        &mut self,
+        inputs: &Inputs<'_>,
+        results: Option<&StridedMut<'_>>,
+        group: &Group,
+        logits: &[&[f32]; LANES],
+    ) {
+        let (Some(results), false) = (results, self.copies_results) else { return };
+        let source = inputs.logits.share();
+        for (i, logits) in logits.iter().enumerate().take(group.len) {
+            let to = results.share().row(group.rows[i]).as_ptr().addr();
+            self.ahead[i] = to.wrapping_sub(logits.as_ptr().addr()) / size_of::<f32>();
+            let later = group.rows[i] + group.len;
+            self.next[i] = if later < inputs.rows() && source.are_slices() {
+                source.row(later).as_ptr().addr().wrapping_sub(to) / size_of::<f32>()
+            } else {
+                0
+            };
         }
     }
 
@@ -334,7 +352,7 @@ impl Groups {
         let plain = formula == Formula::Scaled && (!self.copies_results || narrows) && self.join.is_none();
         if plain && group.special[..group.len].iter().all(|special| *special == Special::No) {
             let from = WriteFrom::Terms(terms, self.stride);
-            self.token.run(WriteRows { group, from, results: destination });
+            self.token.run(WriteRows { group, from, results: destination, next: &self.next });
             return true;
         }
         if let (Formula::Logs, Some(values), false, false) =
@@ -346,7 +364,8 @@ impl Groups {
             for (to, row) in rows.iter_mut().zip(group.rows).take(group.len) {
                 *to = values.row(row);
             }
-            self.token.run(WriteRows { group, from: WriteFrom::Logits(&rows), results: destination });
+            let from = WriteFrom::Logits(&rows);
+            self.token.run(WriteRows { group, from, results: destination, next: &self.next });
             return true;
         }
         let line = |i: usize| i * self.stride..i * self.stride + self.classes;

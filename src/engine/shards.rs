@@ -15,7 +15,7 @@ use crate::kernels::masses::Uniform;
 use crate::kernels::maximum::{Argmax, Largest};
 pub(crate) use crate::kernels::rows::PART;
 use crate::kernels::rows::{RowSum, SumRows};
-use crate::numbers::exp::{ROUNDER, Reference, too_large};
+use crate::numbers::exp::{NO_DEPTH, Reference, all_depths, are_out_of_range};
 use crate::numbers::log_sum_exp::{Apart, LogSumExp};
 use crate::simd::half::LineRows;
 use crate::simd::strided::Strided;
@@ -130,16 +130,19 @@ impl ShardCall<'_> {
         let logit = logits.get(label).copied();
         let tame = Tame::new(self.total);
         let mut reference = Reference::TAME;
-        let is_tame = sum(token, logits, label, reference, parts);
-        let rest = parts.iter().fold(0.0, |total, sum| total + sum.total);
-        if !(is_tame && tame.holds(rest, logit.unwrap_or(f32::NEG_INFINITY))) {
+        let is_tame = [false, true].into_iter().any(|careful| {
+            let in_range = sum(token, logits, label, (reference, careful), parts);
+            let rest = parts.iter().fold(0.0, |total, sum| total + sum.total);
+            in_range && tame.holds(rest, logit.unwrap_or(f32::NEG_INFINITY))
+        });
+        if !is_tame {
             let (mut max, mut references) = ([0.0], [reference]);
             let low = tame.low;
             let rows = LineRows::F32(&[logits]);
             token.run(Largest { rows, low, max: &mut max, references: &mut references });
             [reference] = references;
             if reference != Reference::TAME {
-                sum(token, logits, label, reference, parts);
+                sum(token, logits, label, (reference, true), parts);
             }
         }
         // The reference goes by the largest logit of all parts, so that each of them has that one.
@@ -171,9 +174,15 @@ impl ShardCall<'_> {
     }
 }
 
-/// Sums the terms of a row's parts, all but the label's. Tells whether no term was too large.
-fn sum(token: Token, logits: &[f32], label: usize, reference: Reference, parts: &mut Vec<RowSum>) -> bool {
-    let mut seen = [ROUNDER; LANES];
+/// Sums the terms of a row's parts, all but the label's. Tells whether no term was out of range.
+fn sum(
+    token: Token,
+    logits: &[f32],
+    label: usize,
+    (reference, careful): (Reference, bool),
+    parts: &mut Vec<RowSum>,
+) -> bool {
+    let mut seen = [NO_DEPTH; LANES];
     parts.clear();
     parts.resize(logits.len().div_ceil(PART), RowSum::EMPTY);
     for (i, (part, sum)) in logits.chunks(PART).zip(parts).enumerate() {
@@ -181,6 +190,7 @@ fn sum(token: Token, logits: &[f32], label: usize, reference: Reference, parts: 
             rows: LineRows::F32(&[part]),
             labels: &[label.wrapping_sub(i * PART)],
             references: &[reference],
+            careful,
             terms: &mut [],
             stride: 0,
             sums: core::slice::from_mut(sum),
@@ -190,5 +200,5 @@ fn sum(token: Token, logits: &[f32], label: usize, reference: Reference, parts: 
             ahead: &[],
         });
     }
-    !too_large(&seen)
+    !are_out_of_range(all_depths(&seen))
 }

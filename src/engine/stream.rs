@@ -2,14 +2,14 @@
 //! turns of a block, so that the processor computes while results drain to memory.
 
 use super::call::{Call, Source, Work};
-use super::rows::{Groups, Lines, make_room};
+use super::rows::{Care, Groups, Lines, make_room};
 use super::scratch::Scratch;
 use super::settle;
 use super::total::Total;
 use crate::kernels::group::{Group, NO_LABEL, Special};
 use crate::kernels::rows::{BLOCK, PART, RowSum, SumRows};
 use crate::kernels::write::{Fence, Formula, WriteRow};
-use crate::numbers::exp::{ROUNDER, Reference, too_large};
+use crate::numbers::exp::{NO_DEPTH, Reference, all_depths, are_out_of_range, are_shallow};
 use crate::simd::LANES;
 use crate::simd::Token;
 use crate::simd::half::LineRows;
@@ -56,7 +56,7 @@ pub(super) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch) -> T
         let Source::Shared(source) = call.inputs.logits else { break };
         let logits = source.row(row);
         group.ends.logit[0] = logits.get(group.labels[0]).copied().unwrap_or(f32::NEG_INFINITY);
-        let (mut sum, mut seen) = (RowSum::EMPTY, [ROUNDER; LANES]);
+        let (mut sum, mut seen) = (RowSum::EMPTY, [NO_DEPTH; LANES]);
         let mut written = 0;
         for start in (0..groups.classes).step_by(BLOCK) {
             let end = (start + BLOCK).min(groups.classes);
@@ -74,6 +74,7 @@ pub(super) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch) -> T
                 rows: LineRows::F32(&[block]),
                 labels: &[group.labels[0].wrapping_sub(start)],
                 references: &[Reference::TAME],
+                careful: groups.tame.care != Care::None,
                 terms: if of_logits { &mut [] } else { &mut terms[start..] },
                 stride: if of_logits { 0 } else { stride - start },
                 sums: core::slice::from_mut(&mut sum),
@@ -91,7 +92,11 @@ pub(super) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch) -> T
         let mut references = [Reference::TAME; LANES];
         let mut lines = Lines::EMPTY;
         lines.logits[0] = logits;
-        if too_large(&seen) || !groups.tame.holds(sum.total, group.ends.logit[0]) {
+        let depths = all_depths(&seen);
+        group.shallow = are_shallow(depths);
+        if !are_out_of_range(depths) && groups.tame.holds(sum.total, group.ends.logit[0]) {
+            groups.tame.relax(group.shallow);
+        } else {
             let kept = if of_logits { &mut [] } else { &mut *terms };
             groups.read_again(&mut group, &lines, kept, &mut references);
         }

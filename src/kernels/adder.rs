@@ -9,12 +9,19 @@
 //! rounded each time, in rows of equal logits always in the same direction: so `low` is that of one block, and those of all
 //! blocks are added for themselves.
 
-use super::classes::{STEP, kept};
+use super::classes::{STEP, first, kept};
 use crate::numbers::exp::{Exp, LaneReference, NEGLIGIBLE, Parts};
 use crate::simd::{LANES, Lanes, Simd};
 
-/// Adds steps of up to four vectors.
-pub(super) struct Adder<S: Simd, const PIVOT: bool, const MASK: bool, const DISTANCES: bool> {
+/// Adds steps of up to four vectors. Without `PIVOT` that is 0; without `CLAMP` no logit may be below the floor, and `seen` tells
+/// if one was.
+pub(super) struct Adder<
+    S: Simd,
+    const PIVOT: bool,
+    const CLAMP: bool,
+    const MASK: bool,
+    const DISTANCES: bool,
+> {
     pub(super) label: usize,
     pub(super) simd: S,
     pub(super) exp: Exp<S>,
@@ -24,6 +31,7 @@ pub(super) struct Adder<S: Simd, const PIVOT: bool, const MASK: bool, const DIST
     pub(super) low: S::Lanes,
     /// The low parts of the blocks before.
     pub(super) lows: S::Lanes,
+    /// The bits of depths.
     pub(super) seen: S::Lanes,
     /// What distances are measured from, less the pivot.
     pub(super) from: S::Lanes,
@@ -38,12 +46,18 @@ pub(super) struct Pending<S: Simd, const N: usize> {
     pub(super) beyond: S::Lanes,
 }
 
-impl<S: Simd, const PIVOT: bool, const MASK: bool, const DISTANCES: bool> Adder<S, PIVOT, MASK, DISTANCES> {
+impl<S: Simd, const PIVOT: bool, const CLAMP: bool, const MASK: bool, const DISTANCES: bool>
+    Adder<S, PIVOT, CLAMP, MASK, DISTANCES>
+{
+    /// The powers of a step. Those of classes past the end of the row are no number of theirs, where it says how many there
+    /// are; and depths are noted as far as their bits are `noted`.
     #[inline(always)]
     pub(super) fn step<const N: usize>(
         &mut self,
         mut x: [S::Lanes; N],
         index: usize,
+        len: Option<usize>,
+        noted: Option<S::Lanes>,
         to: Option<&mut [[f32; LANES]; 4]>,
     ) -> Pending<S, N> {
         if PIVOT {
@@ -51,9 +65,18 @@ impl<S: Simd, const PIVOT: bool, const MASK: bool, const DISTANCES: bool> Adder<
                 *x = *x - self.reference.pivot;
             }
         }
-        let Parts { x, power, q, shifted } = self.exp.parts(x, &[self.reference; N]);
-        for shifted in shifted {
-            self.seen = self.seen.or(shifted);
+        let reference = [self.reference; N];
+        let Parts { x, mut power, q, depth } =
+            if CLAMP { self.exp.parts(x, &reference) } else { self.exp.parts_above_floor(x, &reference) };
+        let mut depths = depth[0];
+        for depth in &depth[1..] {
+            depths = depths.or(*depth);
+        }
+        self.seen = self.seen.or(noted.map_or(depths, |noted| depths.and(noted)));
+        if let Some(len) = len {
+            for (power, kept) in power.iter_mut().zip(first(len)) {
+                *power = power.and(self.simd.load(kept, self.part));
+            }
         }
         if DISTANCES {
             // A logit of -inf is at the floor, and its term too small for any sum to see.

@@ -30,6 +30,21 @@ pub(super) static NUMBERS: [[f32; LANES]; 4] = {
     numbers
 };
 
+/// Bits for the classes of a step, set of the first so many.
+#[inline(always)]
+pub(super) fn first(len: usize) -> &'static [[f32; LANES]] {
+    static BITS: [f32; 2 * STEP] = {
+        let mut bits = [0.0; 2 * STEP];
+        let mut i = 0;
+        while i < STEP {
+            bits[i] = f32::from_bits(u32::MAX);
+            i += 1;
+        }
+        bits
+    };
+    BITS[STEP - len.min(STEP)..].as_chunks().0
+}
+
 /// Bits for the classes of a step, all set but those of a class, or of none of them.
 #[inline(always)]
 pub(super) fn kept(class: usize) -> &'static [[f32; LANES]] {

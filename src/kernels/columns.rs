@@ -10,7 +10,7 @@ use super::adder::{add, beyond};
 use super::classes::{STEP, class_bits, leave_out};
 use super::group::Group;
 use super::rows::{BLOCK, PART};
-use crate::numbers::exp::{Exp, LaneReference, Parts, ROUNDER, Reference, too_large};
+use crate::numbers::exp::{Exp, LaneReference, NO_DEPTH, Parts, Reference, all_depths, are_out_of_range};
 use crate::simd::strided::Columns;
 use crate::simd::{LANES, Lanes, Simd, Wide};
 
@@ -44,11 +44,11 @@ impl Kernel for SumColumns<'_> {
     fn eval<S: Simd>(self, simd: S) -> bool {
         let Self { from, classes, group, tile, keep, sums } = self;
         *sums = ColumnSums::EMPTY;
-        let mut all = Adder { simd, from, classes, group: &*group, keep, seen: [ROUNDER; LANES] };
+        let mut all = Adder { simd, from, classes, group: &*group, keep, seen: [NO_DEPTH; LANES] };
         all.read(sums, tile);
         let seen = all.seen;
         group.ends.rest = sums.total;
-        !too_large(&seen)
+        !are_out_of_range(all_depths(&seen))
     }
 }
 
@@ -58,7 +58,7 @@ struct Adder<'a, S> {
     classes: usize,
     group: &'a Group,
     keep: bool,
-    /// The bits of all that goes into terms.
+    /// The bits of depths.
     seen: [f32; LANES],
 }
 
@@ -99,7 +99,7 @@ impl<S: Simd> Adder<'_, S> {
         let (simd, exp) = (self.simd, Exp::new(self.simd));
         let reference = LaneReference::splat(simd, Reference::TAME);
         for part in 0..S::PARTS {
-            let bits = exp.shifted(simd.load(&self.group.ends.logit, part), &reference);
+            let bits = exp.depth(reference.floor.max(simd.load(&self.group.ends.logit, part)), &reference);
             simd.load(&self.seen, part).or(bits).store(&mut self.seen, part);
         }
     }
@@ -162,10 +162,10 @@ impl<S: Simd> Adder<'_, S> {
                     }
                 }
             }
-            let Parts { mut power, q, shifted, .. } = exp.parts(x, &references);
+            let Parts { mut power, q, depth, .. } = exp.parts(x, &references);
             let mut seen = simd.load(&self.seen, part);
-            for (i, shifted) in shifted.into_iter().enumerate() {
-                seen = seen.or(shifted);
+            for (i, depth) in depth.into_iter().enumerate() {
+                seen = seen.or(depth);
                 let class = start + i * LANES + lane;
                 if self.keep
                     && let Some(to) = tile.get_mut(class)

@@ -37,6 +37,8 @@ pub(crate) struct Group {
     pub(crate) subtract: [f32; LANES],
     /// The results at the labels.
     pub(crate) at_label: [f32; LANES],
+    /// Whether no term is so small that its result might be subnormal, whatever its row: `numbers/exp.rs`.
+    pub(crate) shallow: bool,
     /// Rows whose results are not what the formula makes of terms.
     pub(crate) special: [Special; LANES],
 }
@@ -57,6 +59,7 @@ impl Group {
         factors: Factors::ZERO,
         subtract: [0.0; LANES],
         at_label: [0.0; LANES],
+        shallow: false,
         special: [Special::No; LANES],
     };
 

@@ -5,14 +5,14 @@ use super::classes::STEP;
 use super::group::Group;
 use super::group_rows::GroupRows;
 use super::rows::BLOCK;
-use crate::numbers::exp::{Exp, LaneReference, Reference, too_large};
+use crate::numbers::exp::{HIGH, Reference};
 use crate::simd::half::{Line, LineRows};
 use crate::simd::{LANES, Lanes, Simd};
 
 /// Finds the largest logit of each row, of those that are not NaN, and the reference that the row's terms have.
 pub(crate) struct Largest<'a> {
     pub(crate) rows: LineRows<'a>,
-    /// Rows whose largest logit is at least this, and whose terms are not too large, have the common reference.
+    /// Rows whose largest logit is at least this, and not above [`HIGH`], have the common reference.
     pub(crate) low: f32,
     pub(crate) max: &'a mut [f32],
     pub(crate) references: &'a mut [Reference],
@@ -23,8 +23,6 @@ impl Kernel for Largest<'_> {
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
-        let exp = Exp::new(simd);
-        let tame = LaneReference::splat(simd, Reference::TAME);
         for (i, (max, reference)) in
             self.max.iter_mut().zip(self.references).enumerate().take(self.rows.len())
         {
@@ -39,13 +37,9 @@ impl Kernel for Largest<'_> {
                 let block = largest(simd, row.block(simd, start, size, &mut room));
                 *max = if block > *max { block } else { *max };
             }
-            let mut bits = [0.0; LANES];
-            for part in 0..S::PARTS {
-                exp.parts([simd.splat(*max)], &[tame]).shifted[0].store(&mut bits, part);
-            }
             // A row of nothing but NaN is NaN against any reference.
             *reference =
-                if *max < self.low || too_large(&bits) { Reference::for_max(*max) } else { Reference::TAME };
+                if *max < self.low || *max > HIGH { Reference::for_max(*max) } else { Reference::TAME };
         }
     }
 }

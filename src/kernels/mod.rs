@@ -21,6 +21,7 @@ pub(crate) mod masses;
 pub(crate) mod maximum;
 pub(crate) mod row_losses;
 pub(crate) mod rows;
+mod tame;
 pub(crate) mod tile_ends;
 pub(crate) mod tiles;
 pub(crate) mod tokens;

@@ -12,7 +12,8 @@ use core::hint::black_box;
 use super::Kernel;
 use super::adder::{Adder, Pending};
 use super::classes::STEP;
-use crate::numbers::exp::{Exp, LaneReference, Reference};
+use super::tame::prefetch;
+use crate::numbers::exp::{DEEPEST, Exp, LaneReference, Reference};
 use crate::simd::half::{Line, LineRows};
 use crate::simd::{LANES, Lanes, Simd};
 
@@ -22,15 +23,15 @@ pub(crate) const BLOCK: usize = 512;
 /// Logits of a part: what one thread takes of a long row, and what one f32 sum holds.
 pub(crate) const PART: usize = 16384;
 
-/// A step of no logits.
-static NOTHING: [[f32; LANES]; 4] = [[f32::NEG_INFINITY; LANES]; 4];
+/// A step that stands for none.
+static NOTHING: [[f32; LANES]; 4] = [[0.0; LANES]; 4];
 
 /// The sum of a row: of the parts before in f64, of the open one lane by lane, in two f32.
 #[derive(Clone, Copy)]
 #[repr(align(64))]
 pub(crate) struct RowSum {
-    high: [f32; LANES],
-    low: [f32; LANES],
+    pub(super) high: [f32; LANES],
+    pub(super) low: [f32; LANES],
     pub(crate) total: f64,
 }
 
@@ -44,13 +45,15 @@ pub(crate) struct SumRows<'a> {
     /// The classes that are left out, counted from the first that is given.
     pub(crate) labels: &'a [usize],
     pub(crate) references: &'a [Reference],
+    /// Whether there may be other references than the common one, or logits below its floor.
+    pub(crate) careful: bool,
     /// Where terms are kept, rows `stride` apart, with room for whole steps; empty if they are not.
     pub(crate) terms: &'a mut [f32],
     pub(crate) stride: usize,
     pub(crate) sums: &'a mut [RowSum],
     /// Whether the rows begin here.
     pub(crate) open: bool,
-    /// The bits of all that goes into terms, for [`too_large`](crate::numbers::exp::too_large).
+    /// The bits of the depths of all terms: they tell whether the sums are what they should be.
     pub(crate) seen: &'a mut [f32; LANES],
     /// Whether the rows, or their parts, end here.
     pub(crate) close: bool,
@@ -64,7 +67,10 @@ impl Kernel for SumRows<'_> {
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
-        let Self { rows, labels, references, terms, stride, sums, open, seen, close, ahead } = self;
+        if let (LineRows::F32(rows), false, false) = (self.rows, self.careful, S::SMALL) {
+            return self.add_tame(simd, rows);
+        }
+        let Self { rows, labels, references, careful, terms, stride, sums, open, seen, close, ahead } = self;
         let mut lines = terms.chunks_mut(stride.max(1));
         let mut ahead = ahead.iter();
         for (i, ((&label, reference), sum)) in labels.iter().zip(references).zip(&mut *sums).enumerate() {
@@ -88,23 +94,28 @@ impl Kernel for SumRows<'_> {
                 distances: [0.0; LANES],
             };
             let terms = lines.next().unwrap_or_default();
-            match (reference.pivot != 0.0 || S::SMALL, terms.is_empty()) {
-                // Few rows: a loop for those whose terms are not kept would hardly run.
-                (true, _) => row.read::<true, true>(terms),
-                (false, true) => row.read::<false, false>(&mut []),
-                (false, false) => row.read::<false, true>(terms),
+            // Few rows: a loop for those whose terms are not kept would hardly run.
+            if careful || S::SMALL || !terms.is_empty() {
+                row.read::<true, true>(terms);
+            } else {
+                row.read::<false, false>(&mut []);
             }
         }
         if close {
-            // Of all rows afterwards, so that none waits for what it has just stored.
-            for sum in sums {
-                if open {
-                    // What the lanes hold stays at hand.
-                    sum.total += simd.sum_lanes(&sum.high, &sum.low);
-                } else {
-                    sum.close(simd);
-                }
-            }
+            close_all(simd, sums, open);
+        }
+    }
+}
+
+/// Adds what the lanes hold to the totals: of all rows afterwards, so that none waits for what it has just stored.
+#[inline(always)]
+pub(super) fn close_all<S: Simd>(simd: S, sums: &mut [RowSum], open: bool) {
+    for sum in sums {
+        if open {
+            // What the lanes hold stays at hand.
+            sum.total += simd.sum_lanes(&sum.high, &sum.low);
+        } else {
+            sum.close(simd);
         }
     }
 }
@@ -145,16 +156,16 @@ impl<S: Simd> Row<'_, S> {
     const PASS: usize = if S::PARTS == 1 { PART } else { 4 * BLOCK };
 
     #[inline(always)]
-    fn read<const PIVOT: bool, const KEEP: bool>(&mut self, terms: &mut [f32]) {
+    fn read<const CARE: bool, const KEEP: bool>(&mut self, terms: &mut [f32]) {
         if self.logits.len() <= BLOCK {
-            return self.read_block::<PIVOT, KEEP>(terms);
+            return self.read_block::<CARE, KEEP>(terms);
         }
         let mut copy;
-        // In place of the label's logit there is -inf: its step is read from a copy.
-        if let Some(logit) = self.logits.get(self.label) {
-            copy = self.step_of_label();
-            copy.as_flattened_mut()[self.label % STEP] = f32::NEG_INFINITY;
-            self.see(logit);
+        // In place of the label's logit there is one whose term is next to nothing: its step is read from a copy.
+        if self.label < self.logits.len() {
+            copy = self.step_of_label::<CARE>();
+            self.see::<CARE>(&copy);
+            copy.as_flattened_mut()[self.label % STEP] = if CARE { f32::NEG_INFINITY } else { DEEPEST };
         } else {
             copy = NOTHING;
         }
@@ -167,46 +178,54 @@ impl<S: Simd> Row<'_, S> {
             let terms =
                 terms.get_mut(start..(start + block.len()).next_multiple_of(STEP)).unwrap_or_default();
             let label = (self.label / STEP).wrapping_sub(start / STEP);
-            self.block::<PIVOT, KEEP, false, false>(block, label, &copy, terms);
+            self.block::<CARE, CARE, KEEP, false, false>(block, label, &copy, terms);
         }
     }
 
     /// Reads a row of one block, or the one that is there. It would wait for the copy: its label's term is taken out where
     /// it is.
     #[inline(always)]
-    fn read_block<const PIVOT: bool, const KEEP: bool>(&mut self, terms: &mut [f32]) {
+    fn read_block<const CARE: bool, const KEEP: bool>(&mut self, terms: &mut [f32]) {
         if self.label < self.logits.len() {
-            self.read_labelled::<PIVOT, KEEP>(terms);
+            self.read_labelled::<CARE, CARE, KEEP>(terms);
         } else {
-            self.read_unlabelled::<PIVOT, KEEP, false>(terms);
+            self.read_unlabelled::<CARE, CARE, KEEP, false>(terms);
         }
     }
 
     /// As [`read_block`](Self::read_block), with a label that is one of the classes.
     #[inline(always)]
-    pub(super) fn read_labelled<const PIVOT: bool, const KEEP: bool>(&mut self, terms: &mut [f32]) {
-        self.block::<PIVOT, KEEP, true, false>(self.logits, self.label, &NOTHING, terms);
+    pub(super) fn read_labelled<const PIVOT: bool, const CLAMP: bool, const KEEP: bool>(
+        &mut self,
+        terms: &mut [f32],
+    ) {
+        self.block::<PIVOT, CLAMP, KEEP, true, false>(self.logits, self.label, &NOTHING, terms);
     }
 
     /// As [`read_block`](Self::read_block), with all classes.
     #[inline(always)]
-    pub(super) fn read_unlabelled<const PIVOT: bool, const KEEP: bool, const DISTANCES: bool>(
+    pub(super) fn read_unlabelled<
+        const PIVOT: bool,
+        const CLAMP: bool,
+        const KEEP: bool,
+        const DISTANCES: bool,
+    >(
         &mut self,
         terms: &mut [f32],
     ) {
-        self.block::<PIVOT, KEEP, false, DISTANCES>(self.logits, usize::MAX, &NOTHING, terms);
+        self.block::<PIVOT, CLAMP, KEEP, false, DISTANCES>(self.logits, usize::MAX, &NOTHING, terms);
     }
 
     /// The step that the label is in.
     #[inline(always)]
-    fn step_of_label(&self) -> [[f32; LANES]; 4] {
+    fn step_of_label<const CLAMP: bool>(&self) -> [[f32; LANES]; 4] {
         let start = self.label / STEP * STEP;
         if let Line::F32(logits) = self.logits
             && let Some(step) = logits[start..].as_chunks().0.first_chunk()
         {
             return *step;
         }
-        let mut copy = NOTHING;
+        let mut copy = [[self.pad::<CLAMP>(); LANES]; 4];
         match self.logits {
             Line::F32(logits) => {
                 copy.as_flattened_mut()[..logits.len() - start].copy_from_slice(&logits[start..]);
@@ -218,21 +237,41 @@ impl<S: Simd> Row<'_, S> {
         copy
     }
 
-    /// Notes the bits of the label's term.
+    /// What stands for logits past the end of the row: its term is not added, and its depth is no reason to read the row again.
     #[inline(always)]
-    fn see(&mut self, logit: f32) {
-        let exp = Exp::new(self.simd);
-        let reference = LaneReference::splat(self.simd, self.reference);
-        let bits = exp.shifted(self.simd.splat(logit) - reference.pivot, &reference);
+    fn pad<const CLAMP: bool>(&self) -> f32 {
+        if CLAMP && self.reference != Reference::TAME { f32::NEG_INFINITY } else { 0.0 }
+    }
+
+    /// Notes the depths of the step that the label is in.
+    #[inline(always)]
+    fn see<const CLAMP: bool>(&mut self, step: &[[f32; LANES]; 4]) {
+        let simd = self.simd;
+        let exp = Exp::new(simd);
+        let reference = LaneReference::splat(simd, self.reference);
         for part in 0..S::PARTS {
-            self.simd.load(self.seen, part).or(bits).store(self.seen, part);
+            let mut seen = simd.load(self.seen, part);
+            for x in simd.load_step(step, part) {
+                let mut x = x - reference.pivot;
+                if CLAMP {
+                    x = reference.floor.max(x);
+                }
+                seen = seen.or(exp.depth(x, &reference));
+            }
+            seen.store(self.seen, part);
         }
     }
 
     /// Adds the terms of a block. The step with the label is that of the copy; or, with `MASK`, the label is a class, and
     /// its term is not added.
     #[inline(always)]
-    fn block<const PIVOT: bool, const KEEP: bool, const MASK: bool, const DISTANCES: bool>(
+    fn block<
+        const PIVOT: bool,
+        const CLAMP: bool,
+        const KEEP: bool,
+        const MASK: bool,
+        const DISTANCES: bool,
+    >(
         &mut self,
         block: Line<'_>,
         label: usize,
@@ -247,7 +286,7 @@ impl<S: Simd> Row<'_, S> {
         // Either are there.
         let (steps, half_steps) = (block.steps(), block.half_steps());
         for part in 0..S::PARTS {
-            let mut add = Adder::<S, PIVOT, MASK, DISTANCES> {
+            let mut add = Adder::<S, PIVOT, CLAMP, MASK, DISTANCES> {
                 label,
                 simd,
                 exp,
@@ -289,7 +328,7 @@ impl<S: Simd> Row<'_, S> {
                     add.add(&pending);
                     add.fold();
                 }
-                pending = add.step(x, i, to);
+                pending = add.step(x, i, None, None, to);
             }
             if whole > 0 {
                 add.add(&pending);
@@ -310,12 +349,15 @@ impl<S: Simd> Row<'_, S> {
                     }
                 };
                 let to = if KEEP { lines.get_mut(whole) } else { None };
+                let len = Some(tail.len());
                 // Half a step where that is enough, of ordinary rows: what a whole one adds beyond it is nothing.
                 if tail.len() <= STEP / 2 && !PIVOT {
-                    let last = add.step::<2>(load_tail(simd, tail, part), whole, to);
+                    let last =
+                        add.step::<2>(load_tail(simd, tail, part, self.pad::<CLAMP>()), whole, len, None, to);
                     add.add(&last);
                 } else {
-                    let last = add.step::<4>(load_tail(simd, tail, part), whole, to);
+                    let last =
+                        add.step::<4>(load_tail(simd, tail, part, self.pad::<CLAMP>()), whole, len, None, to);
                     add.add(&last);
                 }
             }
@@ -330,20 +372,12 @@ impl<S: Simd> Row<'_, S> {
     }
 }
 
-/// Asks for what lies so many values after some logits.
-#[inline(always)]
-fn prefetch<S: Simd>(simd: S, step: &[[f32; LANES]; 4], ahead: usize) {
-    for line in step {
-        simd.prefetch(line.as_ptr().wrapping_add(ahead));
-    }
-}
-
 /// Loads what is left of a row after its last whole step.
 #[inline(always)]
-fn load_tail<S: Simd, const N: usize>(simd: S, tail: &[f32], part: usize) -> [S::Lanes; N] {
-    let mut x = [simd.splat(f32::NEG_INFINITY); N];
+fn load_tail<S: Simd, const N: usize>(simd: S, tail: &[f32], part: usize, pad: f32) -> [S::Lanes; N] {
+    let mut x = [simd.splat(pad); N];
     for (x, from) in x.iter_mut().zip(tail.chunks(LANES)) {
-        *x = simd.load_tail(from, part, f32::NEG_INFINITY);
+        *x = simd.load_tail(from, part, pad);
     }
     x
 }

@@ -15,7 +15,7 @@ use super::gradient::sum_of;
 use super::group::NO_LABEL;
 use super::maximum::{first_index, largest, largest_of_part};
 use super::rows::{BLOCK, Row, RowSum};
-use crate::numbers::exp::ROUNDER;
+use crate::numbers::exp::NO_DEPTH;
 use crate::numbers::philox::{BASE, UNIT};
 use crate::numbers::race::Race;
 use crate::numbers::spread::Spread;
@@ -76,7 +76,7 @@ impl Kernel for ReadPart<'_> {
             sum: RowSum::EMPTY,
             distances: [0.0; LANES],
             counts: [[0.0; LANES]; 2],
-            seen: [ROUNDER; LANES],
+            seen: [NO_DEPTH; LANES],
         };
         for start in (0..given.len()).step_by(BLOCK) {
             let given = given.block(simd, start, BLOCK, room);
@@ -134,7 +134,7 @@ impl Kernel for LeaveOut<'_> {
         let label = first_index(simd, given, spread.given);
         let logits = logits.map_or(given, |logits| &logits[spread.block..][..given.len()]);
         let (logits, reference) = (Line::F32(logits), spread.reference);
-        let (mut sum, mut seen) = (RowSum::EMPTY, [ROUNDER; LANES]);
+        let (mut sum, mut seen) = (RowSum::EMPTY, [NO_DEPTH; LANES]);
         let mut row = Row {
             simd,
             logits,
@@ -146,7 +146,7 @@ impl Kernel for LeaveOut<'_> {
             from: 0.0,
             distances: [0.0; LANES],
         };
-        row.read_labelled::<true, false>(&mut []);
+        row.read_labelled::<true, true, false>(&mut []);
         sum.close(simd);
         (spread.block + label, sum.total)
     }
@@ -202,10 +202,10 @@ impl<S: Simd> Part<S> {
         };
         // What few rows need is compiled with all that a row may want.
         match (row.reference.pivot != 0.0 || S::SMALL, terms.is_empty(), distances) {
-            (true, _, _) => row.read_unlabelled::<true, true, true>(terms),
-            (false, false, _) => row.read_unlabelled::<false, true, true>(terms),
-            (false, true, true) => row.read_unlabelled::<false, false, true>(&mut []),
-            (false, true, false) => row.read_unlabelled::<false, false, false>(&mut []),
+            (true, _, _) => row.read_unlabelled::<true, true, true, true>(terms),
+            (false, false, _) => row.read_unlabelled::<false, true, true, true>(terms),
+            (false, true, true) => row.read_unlabelled::<false, true, false, true>(&mut []),
+            (false, true, false) => row.read_unlabelled::<false, true, false, false>(&mut []),
         }
         if distances {
             for part in 0..S::WIDE_PARTS {

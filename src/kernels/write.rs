@@ -3,7 +3,7 @@
 use super::Kernel;
 use super::classes::STEP;
 use super::group::Group;
-use crate::numbers::factor::Factors;
+use crate::numbers::factor::{Factors, Plain};
 use crate::simd::half::Half;
 use crate::simd::strided::StridedMut;
 use crate::simd::{LANES, Lanes, Simd};
@@ -23,6 +23,18 @@ pub(crate) enum Formula {
     Logs,
     /// `((x - pivot) - log) c`, of logits.
     ScaledLogs,
+}
+
+/// What makes `f t` of terms.
+trait OfTerms<S: Simd>: Copy {
+    fn apply(self, term: S::Lanes) -> S::Lanes;
+
+    /// [`apply`](Self::apply) as a function.
+    #[inline(always)]
+    fn of_terms(self) -> impl Fn(S::Lanes) -> S::Lanes {
+        #[inline(always)]
+        move |term| self.apply(term)
+    }
 }
 
 /// The coefficients of a row, in lanes.
@@ -55,17 +67,42 @@ impl<S: Simd> RowFactors<S> {
         }
     }
 
-    /// [`apply`](Self::apply) as a function.
-    #[inline(always)]
-    fn of_terms(self) -> impl Fn(S::Lanes) -> S::Lanes {
-        #[inline(always)]
-        move |term| self.apply(term)
-    }
-
     /// `f t`: compare, two multiplications, an addition to the exponent.
     #[inline(always)]
     pub(crate) fn apply(&self, term: S::Lanes) -> S::Lanes {
         term.mul_add(self.high, term * self.low).add_bits_or_zero(self.unscale, term, self.limit)
+    }
+}
+
+impl<S: Simd> OfTerms<S> for RowFactors<S> {
+    #[inline(always)]
+    fn apply(self, term: S::Lanes) -> S::Lanes {
+        RowFactors::apply(&self, term)
+    }
+}
+
+/// As [`RowFactors`], of rows without a term whose result might be subnormal: there is nothing to compare, nor to put right.
+#[derive(Clone, Copy)]
+struct PlainFactors<S: Simd> {
+    high: S::Lanes,
+    low: S::Lanes,
+}
+
+impl<S: Simd> PlainFactors<S> {
+    #[inline(always)]
+    fn of(simd: S, group: &Group, row: usize) -> Option<Self> {
+        if S::SMALL || !group.shallow {
+            return None;
+        }
+        let Plain { high, low } = group.factors.plain(row)?;
+        Some(Self { high: simd.splat(high), low: simd.splat(low) })
+    }
+}
+
+impl<S: Simd> OfTerms<S> for PlainFactors<S> {
+    #[inline(always)]
+    fn apply(self, term: S::Lanes) -> S::Lanes {
+        term.mul_add(self.high, term * self.low)
     }
 }
 
@@ -123,6 +160,8 @@ pub(crate) struct WriteRows<'a> {
     pub(crate) group: &'a Group,
     pub(crate) from: WriteFrom<'a>,
     pub(crate) results: StridedMut<'a>,
+    /// How many values after each result there is a logit that is read next, and asked for meanwhile; 0 where nothing is.
+    pub(crate) next: &'a [usize; LANES],
 }
 
 impl Kernel for WriteRows<'_> {
@@ -130,7 +169,7 @@ impl Kernel for WriteRows<'_> {
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
-        let Self { group, from, mut results } = self;
+        let Self { group, from, mut results, next } = self;
         for i in 0..group.len {
             let row = group.rows[i];
             match from {
@@ -143,11 +182,15 @@ impl Kernel for WriteRows<'_> {
                         }
                         continue;
                     }
-                    write(simd, from, results.row_mut(row), factors.of_terms());
+                    let to = results.row_mut(row);
+                    match PlainFactors::of(simd, group, i) {
+                        Some(factors) => write_and_ask(simd, from, to, next[i], factors.of_terms()),
+                        None => write(simd, from, to, factors.of_terms()),
+                    }
                 }
                 WriteFrom::Logits(rows) => {
                     let logs = LogFactors::splat(simd, group, i);
-                    write(simd, rows[i], results.row_mut(row), logs.of_logits());
+                    write_and_ask(simd, rows[i], results.row_mut(row), next[i], logs.of_logits());
                 }
             }
             if let Some(to) = results.row_mut(row).get_mut(group.labels[i]) {
@@ -176,17 +219,30 @@ impl Kernel for WriteRow<'_> {
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
+        if matches!(self.formula, Formula::Logs | Formula::ScaledLogs) {
+            return self.of_logits(simd);
+        }
+        if let Some(factors) = PlainFactors::of(simd, self.group, self.row) {
+            self.of_terms(simd, factors);
+        } else {
+            let factors = RowFactors::splat(simd, &self.group.factors, self.row);
+            self.of_terms(simd, factors);
+        }
+    }
+}
+
+impl WriteRow<'_> {
+    #[inline(always)]
+    fn of_terms<S: Simd>(self, simd: S, factors: impl OfTerms<S>) {
         let Self { group, row, formula, from, labels, to, stream } = self;
-        let factors = RowFactors::splat(simd, &group.factors, row);
         let subtract = simd.splat(group.subtract[row]);
-        let logs = LogFactors::splat(simd, group, row);
         let minus = simd.splat(0.0) - subtract;
+        let pivot = simd.splat(group.ends.pivot[row]);
         // Nothing goes past the caches where there is no instruction for it.
         let stream = stream.filter(|_| !S::SMALL);
         match (formula, from, stream) {
             (Formula::Scaled, Some(from), None) => write(simd, from, to, factors.of_terms()),
             (Formula::Scaled, Some(from), Some(next)) => write_past(simd, from, to, next, factors.of_terms()),
-            (Formula::Logs, Some(from), Some(next)) => write_past(simd, from, to, next, logs.of_logits()),
             (Formula::Less, Some(from), _) => write(
                 simd,
                 from,
@@ -210,9 +266,23 @@ impl Kernel for WriteRow<'_> {
                 #[inline(always)]
                 |term, x| {
                     let share = factors.apply(term);
-                    (share * (subtract - (x - logs.pivot))).zero_where_zero(share)
+                    (share * (subtract - (x - pivot))).zero_where_zero(share)
                 },
             ),
+            (Formula::Scaled, None, _) => write_over(simd, to, factors.of_terms()),
+            // Nothing else is written over what it is made of.
+            (_, None, _) | (Formula::Logs | Formula::ScaledLogs, ..) => {}
+        }
+    }
+
+    #[inline(always)]
+    fn of_logits<S: Simd>(self, simd: S) {
+        let Self { group, row, formula, from, to, stream, .. } = self;
+        let subtract = simd.splat(group.subtract[row]);
+        let logs = LogFactors::splat(simd, group, row);
+        let stream = stream.filter(|_| !S::SMALL);
+        match (formula, from, stream) {
+            (Formula::Logs, Some(from), Some(next)) => write_past(simd, from, to, next, logs.of_logits()),
             (Formula::Logs, Some(from), None) => write(simd, from, to, logs.of_logits()),
             (Formula::ScaledLogs, Some(from), _) => write(
                 simd,
@@ -222,9 +292,7 @@ impl Kernel for WriteRow<'_> {
                 |x| logs.apply(x) * subtract,
             ),
             (Formula::Logs, None, _) => write_over(simd, to, logs.of_logits()),
-            (Formula::Scaled, None, _) => write_over(simd, to, factors.of_terms()),
-            // Nothing else is written over what it is made of.
-            (_, None, _) => {}
+            _ => {}
         }
     }
 }
@@ -232,6 +300,18 @@ impl Kernel for WriteRow<'_> {
 /// Writes what `f` makes of values.
 #[inline(always)]
 fn write<S: Simd>(simd: S, from: &[f32], to: &mut [f32], f: impl Fn(S::Lanes) -> S::Lanes) {
+    write_and_ask(simd, from, to, 0, f);
+}
+
+/// As [`write`], and asks for what lies so many values after each result.
+#[inline(always)]
+fn write_and_ask<S: Simd>(
+    simd: S,
+    from: &[f32],
+    to: &mut [f32],
+    next: usize,
+    f: impl Fn(S::Lanes) -> S::Lanes,
+) {
     let from = &from[..to.len()];
     // Short rows have too few lines for the detour.
     let (first, to) = to.split_at_mut(if to.len() < LINED || S::SMALL { 0 } else { lead(to) });
@@ -245,14 +325,24 @@ fn write<S: Simd>(simd: S, from: &[f32], to: &mut [f32], f: impl Fn(S::Lanes) ->
     let (from_steps, from_tail) = from.as_chunks::<STEP>();
     for (from, to) in from_steps.iter().zip(steps) {
         for (from, to) in from.as_chunks::<LANES>().0.iter().zip(to.as_chunks_mut::<LANES>().0) {
+            if next != 0 {
+                simd.prefetch_near(to.as_ptr().wrapping_add(next));
+            }
             for part in 0..S::PARTS {
                 f(simd.load(from, part)).store(to, part);
             }
         }
     }
-    for (from, to) in from_tail.chunks(LANES).zip(tail.chunks_mut(LANES)) {
+    let (lines, last) = tail.as_chunks_mut::<LANES>();
+    let (from_lines, from_last) = from_tail.as_chunks::<LANES>();
+    for (from, to) in from_lines.iter().zip(lines) {
         for part in 0..S::PARTS {
-            f(simd.load_tail(from, part, 0.0)).store_tail(to, part);
+            f(simd.load(from, part)).store(to, part);
+        }
+    }
+    if !last.is_empty() {
+        for part in 0..S::PARTS {
+            f(simd.load_tail(from_last, part, 0.0)).store_tail(last, part);
         }
     }
 }

@@ -6,12 +6,15 @@
 //! Identity: with a pivot `c` for which `x' = x - c` is exact, `k = round(8 x' log2 e)` and `r = x' - k ln(2) / 8`, the
 //! term is `2^(k / 8) e^r`; and `2^E` serves as well as `e^m` to keep terms in range.
 //!
-//! Trick: `k = 8 n + j`. The magic number that rounds `8 x' log2 e` to an integer also holds `-8 E`, so that the low
-//! three bits of the sum choose `2^(j / 8)` from a table in a register, and the sum shifted by 20 is `n - E` in the place
-//! of an exponent. The table holds the bits of `2^(j / 8)` less `j << 20`, which the shift leaves there: one addition of
-//! integers puts the exponent in. Rounding would cost the table half an ULP; but all terms may be some other number of times too
-//! large, since sums and terms are only ever compared, and there is one that leaves the table next to exact
-//! ([`TERM_OF_ONE`]).
+//! Trick: `k = 8 n + j`. The magic number that rounds `-8 x' log2 e` to an integer also holds `8 E`, so that the integer, the
+//! term's *depth* `TOP - (k - 8 E)`, is in the low bits of the sum: three of them choose `2^(j / 8)` from a table in a register,
+//! and the sum shifted by 20 is `E - n` in the place of an exponent. The table holds the bits of `2^(j / 8)`, and what the
+//! depth has beside `E - n`: one subtraction of integers puts the exponent in. Rounding would cost the table half an ULP; but all
+//! terms may be some other number of times too large, since sums and terms are only ever compared, and there is one that leaves
+//! the table next to exact ([`TERM_OF_ONE`]).
+//!
+//! A depth of eleven bits is that of a term that an f32 has: the bits of all depths of a row, put together, tell whether all its
+//! terms are as they should be, and one bit more whether none of them is so small that a result might be subnormal.
 //!
 //! Over every 41st f32 of the domain a term is at most 0.628 ULP off where multiply-add is fused. Where it is not, that is
 //! 0.848 ULP, next to the floor: there the product of a power and what is added to it is subnormal. (Measured by
@@ -26,6 +29,12 @@ use crate::simd::{LANES, Lanes, Simd};
 /// subnormal, which would cost a hundred cycles.
 pub(crate) const HEADROOM: f32 = 64.0;
 
+/// Logits above this are too large for the common reference: of as many terms as a lane may add, the sum would not be an f32.
+pub(crate) const HIGH: f32 = 36.0;
+
+/// A sum below this is of no logit above [`HIGH`].
+pub(crate) const HIGH_SUM: f64 = power_of_two_of(115);
+
 /// Up to this magnitude of the largest logit the pivot is 0. Beyond, with the pivot at the largest logit, `x` down to
 /// 131 below it is within a factor of two of it, so that the difference is exact (Sterbenz's lemma).
 const PIVOT_FREE: f32 = 264.0;
@@ -33,16 +42,32 @@ const PIVOT_FREE: f32 = 264.0;
 /// Terms below this are what is left of a logit far below the reference (or of -inf): no result sees them.
 pub(crate) const NEGLIGIBLE: f32 = 1.5 * f32::from_bits(2 << 23);
 
+/// `2^n`.
+const fn power_of_two_of(n: u64) -> f64 {
+    f64::from_bits((1023 + n) << 52)
+}
+
 /// 1.5 * 2^23: adding it to a small number rounds that to an integer, in the low bits of the sum.
 pub(crate) const ROUNDER: f32 = 12_582_912.0;
 
-/// The integer in the low bits is `8 (n - E + BIAS) + j`. With a bias of 140 it has more than eleven bits where a term is
-/// `2^116` or more: [`Exp::too_large`].
-const BIAS: i32 = 140;
-const BIAS_8: f32 = 1120.0;
+/// The unit of the integers that depths are, so that the number that holds them is from 2 to 4: of these floats, and of no
+/// others, the exponent has no bit but the highest, and any other number shows in its bits.
+const UNIT: f32 = 1.0 / 4_194_304.0;
 
-/// Eleven bits.
-const IN_RANGE: u32 = 0x7ff;
+/// No depth, in the number that holds depths.
+pub(crate) const NO_DEPTH: f32 = 3.0;
+
+/// `k - 8 E` of the largest term that an f32 has, `2^(127 + 7 / 8)`.
+const TOP: u16 = 1023;
+
+/// The bits of depths whose terms an f32 has, or which make NaN.
+const DEPTHS: u32 = 0x7ff;
+
+/// The bits of depths whose terms are at least [`LEAST_SHALLOW`].
+const SHALLOW: u32 = 0x3ff;
+
+/// The least term whose depth has ten bits, but for what all are larger.
+pub(crate) const LEAST_SHALLOW: f32 = 1.0;
 
 /// The binary exponent of the lowest term, but for what all are larger.
 const LOWEST: f32 = -125.0;
@@ -52,6 +77,9 @@ const LOWEST: f32 = -125.0;
 const LN_2_8_HIGH: f32 = 1_420.0 / 16_384.0;
 const LN_2_8_LOW: f32 = -2.652_430_5e-5;
 const LOG2_E_8: f32 = 8.0 * core::f32::consts::LOG2_E;
+
+/// The lowest logit that has a term of its own against the common reference. No sum sees it.
+pub(crate) const DEEPEST: f32 = (-HEADROOM + LOWEST + 0.25) * core::f32::consts::LN_2;
 
 /// `e^r = 1 + r + c2 r^2 + c3 r^3 + c4 r^4` on `|r| <= ln(2) / 16`, relative error 1.8e-10 (0.003 ULP).
 const C: [f32; 3] = [0.5, 0.166_680_47, 0.041_673_403];
@@ -64,14 +92,14 @@ pub(crate) const TERM_OF_ONE: f64 = f32::from_bits(POWERS[0]) as f64;
 const POWERS: [u32; 8] =
     [0x3f8b_3a3e, 0x3f97_d424, 0x3fa5_9202, 0x3fb4_8e45, 0x3fc4_e5be, 0x3fd6_b7da, 0x3fea_26de, 0x3fff_5829];
 
-/// The bits of [`POWERS`] less what the shifted integer has in their place.
+/// The bits of [`POWERS`], each in the place that a depth's low bits choose, and what the depth has beside the exponent.
 const fn table() -> [f32; 8] {
     let mut table = [0.0; 8];
-    let (mut j, mut low) = (0, 0_u32);
+    let mut j = 0;
     while j < 8 {
-        table[j] = f32::from_bits(POWERS[j].wrapping_sub(low << 20).wrapping_sub((BIAS as u32) << 23));
+        let depth = TOP as u32 - j;
+        table[(depth % 8) as usize] = f32::from_bits(POWERS[j as usize].wrapping_add(depth << 20));
         j += 1;
-        low += 1;
     }
     table
 }
@@ -138,7 +166,7 @@ impl<S: Simd> LaneReference<S> {
         Self {
             pivot,
             floor: (exponent + simd.splat(LOWEST + 0.25)) * simd.splat(core::f32::consts::LN_2),
-            rounder: exponent * simd.splat(-8.0) + simd.splat(ROUNDER + BIAS_8),
+            rounder: exponent * simd.splat(8.0 * UNIT) + simd.splat(NO_DEPTH + f32::from(TOP) * UNIT),
         }
     }
 }
@@ -147,7 +175,7 @@ impl<S: Simd> LaneReference<S> {
 #[derive(Clone, Copy)]
 pub(crate) struct Exp<S: Simd> {
     simd: S,
-    log2_e_8: S::Lanes,
+    minus_log2_e_8: S::Lanes,
     minus_high: S::Lanes,
     minus_low: S::Lanes,
     one: S::Lanes,
@@ -161,8 +189,8 @@ pub(crate) struct Parts<S: Simd, const N: usize> {
     pub(crate) x: [S::Lanes; N],
     pub(crate) power: [S::Lanes; N],
     pub(crate) q: [S::Lanes; N],
-    /// The integers, of which [`Exp::too_large`] tells.
-    pub(crate) shifted: [S::Lanes; N],
+    /// For [`are_out_of_range`] and [`are_shallow`].
+    pub(crate) depth: [S::Lanes; N],
 }
 
 impl<S: Simd> Exp<S> {
@@ -171,41 +199,51 @@ impl<S: Simd> Exp<S> {
         const TABLE: [f32; 8] = table();
         Self {
             simd,
-            log2_e_8: simd.splat(LOG2_E_8),
-            minus_high: simd.splat(-LN_2_8_HIGH),
-            minus_low: simd.splat(-LN_2_8_LOW),
+            minus_log2_e_8: simd.splat(-LOG2_E_8 * UNIT),
+            minus_high: simd.splat(-LN_2_8_HIGH / UNIT),
+            minus_low: simd.splat(-LN_2_8_LOW / UNIT),
             one: simd.splat(1.0),
             c: [simd.splat(C[0]), simd.splat(C[1]), simd.splat(C[2])],
             table: simd.table(&TABLE),
         }
     }
 
-    /// The integer of [`Parts::shifted`] alone.
+    /// [`Parts::depth`] alone, of a logit that is not below the floor.
     #[inline(always)]
-    pub(crate) fn shifted(&self, x: S::Lanes, reference: &LaneReference<S>) -> S::Lanes {
-        reference.floor.max(x).mul_add(self.log2_e_8, reference.rounder)
+    pub(crate) fn depth(&self, x: S::Lanes, reference: &LaneReference<S>) -> S::Lanes {
+        x.mul_add(self.minus_log2_e_8, reference.rounder)
     }
 
-    /// The parts of terms, given `x - pivot`. Several vectors go through it in step, so that the latencies of one are
-    /// filled by the others. NaN gives NaN.
+    /// The parts of terms, given `x - pivot`. NaN gives NaN.
     #[inline(always)]
     pub(crate) fn parts<const N: usize>(
         &self,
         mut x: [S::Lanes; N],
         reference: &[LaneReference<S>; N],
     ) -> Parts<S, N> {
-        let [c2, c3, c4] = self.c;
         for i in 0..N {
             x[i] = reference[i].floor.max(x[i]);
         }
-        let mut shifted = x;
+        self.parts_above_floor(x, reference)
+    }
+
+    /// As [`parts`](Self::parts), of logits none of which is below the floor: if one is, the bits of depths tell. Several
+    /// vectors go through it in step, so that the latencies of one are filled by the others.
+    #[inline(always)]
+    pub(crate) fn parts_above_floor<const N: usize>(
+        &self,
+        x: [S::Lanes; N],
+        reference: &[LaneReference<S>; N],
+    ) -> Parts<S, N> {
+        let [c2, c3, c4] = self.c;
+        let mut depth = x;
         for i in 0..N {
-            shifted[i] = x[i].mul_add(self.log2_e_8, reference[i].rounder);
+            depth[i] = self.depth(x[i], &reference[i]);
         }
-        let shifted = S::Lanes::in_step(shifted);
-        let mut k = shifted;
+        let depth = S::Lanes::in_step(depth);
+        let mut k = depth;
         for i in 0..N {
-            k[i] = shifted[i] - reference[i].rounder;
+            k[i] = reference[i].rounder - depth[i];
         }
         let mut r = x;
         for i in 0..N {
@@ -233,13 +271,12 @@ impl<S: Simd> Exp<S> {
         let q = S::Lanes::in_step(q);
         let mut power = q;
         for i in 0..N {
-            power[i] = self.simd.pick(self.table, shifted[i]).add_bits(shifted[i].shift_left::<20>());
+            power[i] = self.simd.pick(self.table, depth[i]).sub_bits(depth[i].shift_left::<20>());
         }
-        Parts { x, power, q, shifted }
+        Parts { x, power, q, depth }
     }
 
-    /// The terms, `e^(x - pivot) / 2^exponent`, and the integers of which [`too_large`](Self::too_large) tells. With
-    /// `PIVOT` the pivot is subtracted; without it is 0.
+    /// The terms, `e^(x - pivot) / 2^exponent`, and their depths. With `PIVOT` the pivot is subtracted; without it is 0.
     #[inline(always)]
     pub(crate) fn terms<const N: usize, const PIVOT: bool>(
         &self,
@@ -251,18 +288,30 @@ impl<S: Simd> Exp<S> {
                 x[i] = x[i] - reference[i].pivot;
             }
         }
-        let Parts { power, q, shifted, .. } = self.parts(x, reference);
+        let Parts { power, q, depth, .. } = self.parts(x, reference);
         let mut terms = q;
         for i in 0..N {
             terms[i] = power[i].mul_add(q[i], power[i]);
         }
-        (S::Lanes::in_step(terms), shifted)
+        (S::Lanes::in_step(terms), depth)
     }
 }
 
-/// Whether, of the terms whose shifted integers these are the bits of, one was too large to be summed, or NaN.
+/// The bits of all depths.
 #[inline(always)]
-pub(crate) fn too_large(bits: &[f32; LANES]) -> bool {
-    let all = bits.iter().fold(0, |all, bits| all | bits.to_bits());
-    all & !IN_RANGE != ROUNDER.to_bits()
+pub(crate) fn all_depths(depths: &[f32; LANES]) -> u32 {
+    depths.iter().fold(0, |all, depth| all | depth.to_bits())
+}
+
+/// Whether, of the terms whose depths these are the bits of, one was not what it should be: too large for an f32, NaN, or of a
+/// logit below a floor that was not heeded. (Of the last some are NaN, and only their sum tells.)
+#[inline(always)]
+pub(crate) fn are_out_of_range(depths: u32) -> bool {
+    depths & !DEPTHS != NO_DEPTH.to_bits()
+}
+
+/// Whether none of the terms whose depths these are the bits of is below [`LEAST_SHALLOW`], nor [out of range](are_out_of_range).
+#[inline(always)]
+pub(crate) fn are_shallow(depths: u32) -> bool {
+    depths & !SHALLOW == NO_DEPTH.to_bits()
 }

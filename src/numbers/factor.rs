@@ -7,7 +7,7 @@
 //! the exponent puts it right: of integers, and masked, so that what would be subnormal becomes 0. No subnormal number
 //! arises anywhere, which would cost a hundred cycles each.
 
-use super::exp::NEGLIGIBLE;
+use super::exp::{LEAST_SHALLOW, NEGLIGIBLE};
 use super::math::{INTEGER, ROUNDER};
 use crate::simd::{LANES, Simd, Wide};
 
@@ -23,6 +23,13 @@ pub(crate) struct Factors {
     pub(crate) unscale: [f32; LANES],
 }
 
+/// What a row's results are made of where none of them, nor anything on the way to them, can be subnormal.
+#[derive(Clone, Copy)]
+pub(crate) struct Plain {
+    pub(crate) high: f32,
+    pub(crate) low: f32,
+}
+
 /// Binary exponent of the product of the largest term and its factor, where that is from 1 to 2.
 const UP: f64 = 124.0;
 
@@ -35,6 +42,25 @@ pub(crate) const TOO_LARGE: f64 = 1.0e38;
 impl Factors {
     pub(crate) const ZERO: Self =
         Self { high: [0.0; LANES], low: [0.0; LANES], limit: [0.0; LANES], unscale: [0.0; LANES] };
+
+    /// The factors of a row whose terms are at least [`LEAST_SHALLOW`], with their exponents put right, if all products are normal
+    /// numbers then: the results have the same bits.
+    #[inline(always)]
+    pub(crate) fn plain(&self, row: usize) -> Option<Plain> {
+        /// The least magnitude of a factor, and the largest: the largest term is 2^128.
+        const LEAST: u32 = (f32::MIN_POSITIVE / LEAST_SHALLOW).to_bits();
+        const LARGEST: u32 = 0.25_f32.to_bits();
+        let put_right = |factor: f32| factor.to_bits().wrapping_add(self.unscale[row].to_bits());
+        let (high, low) = (put_right(self.high[row]), put_right(self.low[row]));
+        // Not of a factor that was 0, or whose exponent wrapped.
+        let is_normal = |bits: u32| (bits << 1 >> 1).wrapping_sub(LEAST) <= LARGEST - LEAST;
+        let fits = is_normal(high)
+            && is_normal(low)
+            && self.limit[row] <= LEAST_SHALLOW
+            && self.low[row].to_bits() << 1 != 0;
+        let (high, low) = (f32::from_bits(high), f32::from_bits(low));
+        fits.then_some(Plain { high, low })
+    }
 
     /// Those of four rows, `scale / sum`, given the inverses of both.
     ///

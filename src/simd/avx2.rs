@@ -141,6 +141,12 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    fn prefetch_near<T>(self, at: *const T) {
+        // SAFETY: the features are here; a prefetch of any address is harmless.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) };
+    }
+
+    #[inline(always)]
     fn fence(self) {
         proven!(_mm_sfence());
     }
@@ -238,7 +244,7 @@ impl Lanes for Eight {
     }
 
     operations!(max _mm256_max_ps, min _mm256_min_ps, and _mm256_and_ps, or _mm256_or_ps);
-    bit_operations!(add_bits _mm256_add_epi32);
+    bit_operations!(add_bits _mm256_add_epi32, sub_bits _mm256_sub_epi32);
 
     #[inline(always)]
     fn shift_left<const N: i32>(self) -> Self {

@@ -141,6 +141,12 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
+    fn prefetch_near<T>(self, at: *const T) {
+        // SAFETY: the features are here; a prefetch of any address is harmless.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) };
+    }
+
+    #[inline(always)]
     fn fence(self) {
         proven!(_mm_sfence());
     }
@@ -242,7 +248,8 @@ impl Lanes for Sixteen {
     }
 
     operations!(max _mm512_max_ps, min _mm512_min_ps);
-    bit_operations!(and _mm512_and_si512, or _mm512_or_si512, add_bits _mm512_add_epi32);
+    bit_operations!(and _mm512_and_si512, or _mm512_or_si512);
+    bit_operations!(add_bits _mm512_add_epi32, sub_bits _mm512_sub_epi32);
 
     #[inline(always)]
     fn shift_left<const N: i32>(self) -> Self {

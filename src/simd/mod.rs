@@ -133,6 +133,9 @@ pub(crate) trait Simd: Copy + Send + Sync {
     /// Asks for the cache line at an address, which need not be one of the process's.
     #[inline(always)]
     fn prefetch<T>(self, _at: *const T) {}
+    /// As [`prefetch`](Self::prefetch), not into the nearest cache but into the next.
+    #[inline(always)]
+    fn prefetch_near<T>(self, _at: *const T) {}
     /// Makes non-temporal stores visible to other threads.
     #[inline(always)]
     fn fence(self) {}
@@ -211,6 +214,8 @@ pub(crate) trait Lanes: Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Out
     fn shift_left<const N: i32>(self) -> Self;
     /// The float whose bits are the sum of both as integers, which wraps.
     fn add_bits(self, other: Self) -> Self;
+    /// The float whose bits are the difference of both as integers, which wraps.
+    fn sub_bits(self, other: Self) -> Self;
     /// +0 where `other < limit`.
     fn zero_below(self, other: Self, limit: Self) -> Self;
     /// [`add_bits`](Self::add_bits), and +0 where `other < limit`.

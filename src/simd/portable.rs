@@ -170,6 +170,11 @@ impl Lanes for Four {
     }
 
     #[inline(always)]
+    fn sub_bits(self, other: Self) -> Self {
+        Self(cast(self.integers() - other.integers()))
+    }
+
+    #[inline(always)]
     fn zero_below(self, other: Self, limit: Self) -> Self {
         Self(other.0.simd_lt(limit.0).bitselect(f32x4::ZERO, self.0))
     }

@@ -136,6 +136,11 @@ impl Lanes for One {
     }
 
     #[inline(always)]
+    fn sub_bits(self, other: Self) -> Self {
+        Self(f32::from_bits(self.0.to_bits().wrapping_sub(other.0.to_bits())))
+    }
+
+    #[inline(always)]
     fn zero_below(self, other: Self, limit: Self) -> Self {
         if other.0 < limit.0 { Self(0.0) } else { self }
     }

@@ -9,18 +9,30 @@ use crate::kernels::group::{Group, LossSum, NO_LABEL};
 use crate::kernels::maximum::{Argmax, Largest};
 use crate::kernels::rows::{RowSum, SumRows};
 use crate::kernels::tiles::SumLines;
-use crate::numbers::exp::{HEADROOM, ROUNDER, Reference, too_large};
+use crate::numbers::exp::{
+    HEADROOM, HIGH, HIGH_SUM, NO_DEPTH, Reference, all_depths, are_out_of_range, are_shallow,
+};
 use crate::numbers::math::power_of_two;
 use crate::simd::LANES;
 
-/// Which rows have the common reference: those whose largest logit is at least `low` and whose terms are not too large.
+/// How rows are read. Data that asks for more care goes on asking for it: what was needed last comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::engine) enum Care {
+    /// Against the common reference, with no logit below its floor.
+    None,
+    /// Against the common reference.
+    Clamp,
+    /// Against a reference of their own, by their largest logits.
+    Refer,
+}
+
+/// Which rows have the common reference: those whose largest logit is from `low` to [`HIGH`].
 #[derive(Clone, Copy)]
 pub(in crate::engine) struct Tame {
     pub(in crate::engine) low: f32,
-    /// A sum above this has such a logit, however many classes it is of.
+    /// A sum above this has a logit that is not too low, however many classes it is of.
     sum: f64,
-    /// Whether the last row that was read was not such a row.
-    pub(in crate::engine) wild: bool,
+    pub(in crate::engine) care: Care,
 }
 
 impl Tame {
@@ -30,12 +42,19 @@ impl Tame {
         let bits = classes.next_power_of_two().trailing_zeros();
         #[expect(clippy::cast_precision_loss, reason = "less than a hundred")]
         let low = (bits as f32 + 27.5 - HEADROOM) * core::f32::consts::LN_2;
-        Self { low, sum: power_of_two(f64::from(2 * bits + 28)), wild: false }
+        Self { low, sum: power_of_two(f64::from(2 * bits + 28)), care: Care::None }
+    }
+
+    /// Asks for less care where the terms of the last rows did not need it.
+    pub(in crate::engine) fn relax(&mut self, shallow: bool) {
+        if shallow && self.care == Care::Clamp {
+            self.care = Care::None;
+        }
     }
 
     /// Whether a row's sum, without its label, shows that its reference was right.
     pub(in crate::engine) fn holds(&self, rest: f64, logit: f32) -> bool {
-        rest < f64::from(f32::MAX) && (rest > self.sum || logit >= self.low)
+        rest < HIGH_SUM && logit <= HIGH && (rest > self.sum || logit >= self.low)
     }
 }
 
@@ -52,6 +71,7 @@ impl Groups {
         terms: &mut [f32],
         parts: &mut Vec<RowSum>,
     ) {
+        group.shallow = self.classes > FEW;
         for i in 0..group.len {
             group.ends.logit[i] = lines.line(i).get(group.labels[i]).unwrap_or(f32::NEG_INFINITY);
         }
@@ -105,22 +125,29 @@ impl Groups {
         terms: &mut [f32],
         references: &mut [Reference; LANES],
     ) {
-        let len = group.len;
         group.max = [0.0; LANES];
-        if self.tame.wild {
+        if self.tame.care == Care::Refer {
             self.refer(group, lines, references);
-            self.sum(group, lines, terms, 0..len, references);
+            self.sum(group, lines, terms, 0..group.len, references, self.tame.care);
             return;
         }
-        let tame = self.sum(group, lines, terms, 0..len, references)
-            && (0..len).all(|i| self.tame.holds(group.ends.rest[i], group.ends.logit[i]));
-        if tame {
-            return;
+        if !self.sum_common(group, lines, terms) {
+            self.read_again(group, lines, terms, references);
         }
-        self.read_again(group, lines, terms, references);
     }
 
-    /// Sums the terms of a group whose rows were read against the common reference, where that was not right.
+    /// Against the common reference; tells whether that was right.
+    fn sum_common(&mut self, group: &mut Group, lines: &Lines<'_>, terms: &mut [f32]) -> bool {
+        let right = self.sum(group, lines, terms, 0..group.len, &[Reference::TAME; LANES], self.tame.care)
+            && (0..group.len).all(|i| self.tame.holds(group.ends.rest[i], group.ends.logit[i]));
+        if right {
+            self.tame.relax(group.shallow);
+        }
+        right
+    }
+
+    /// Sums the terms of a group whose rows were read against the common reference, where that was not right: with more
+    /// care first.
     pub(in crate::engine) fn read_again(
         &mut self,
         group: &mut Group,
@@ -128,11 +155,40 @@ impl Groups {
         terms: &mut [f32],
         references: &mut [Reference; LANES],
     ) {
+        if self.tame.care == Care::None {
+            self.tame.care = Care::Clamp;
+            if self.sum_common(group, lines, terms) {
+                return;
+            }
+        }
         self.refer(group, lines, references);
         for i in 0..group.len {
             if references[i] != Reference::TAME {
-                self.sum(group, lines, terms, i..i + 1, references);
+                self.sum(group, lines, terms, i..i + 1, references, Care::Refer);
             }
+        }
+    }
+
+    /// Against references that are known.
+    fn sum_known(
+        &mut self,
+        group: &mut Group,
+        lines: &Lines<'_>,
+        terms: &mut [f32],
+        references: &[Reference; LANES],
+    ) {
+        let all = 0..group.len;
+        if references[all.clone()].iter().any(|reference| *reference != Reference::TAME) {
+            self.sum(group, lines, terms, all, references, Care::Refer);
+            return;
+        }
+        let right = self.sum(group, lines, terms, all.clone(), references, self.tame.care)
+            && group.ends.rest[all.clone()].iter().all(|rest| rest.is_finite());
+        if right {
+            self.tame.relax(group.shallow);
+        } else if self.tame.care == Care::None {
+            self.tame.care = Care::Clamp;
+            self.sum(group, lines, terms, all, references, self.tame.care);
         }
     }
 
@@ -146,10 +202,11 @@ impl Groups {
         let len = group.len;
         let (rows, low) = (lines.rows(0..len), self.tame.low);
         self.token.run(Largest { rows, low, max: &mut group.max, references });
-        self.tame.wild = references[..len].iter().any(|reference| *reference != Reference::TAME);
+        let own = references[..len].iter().any(|reference| *reference != Reference::TAME);
+        self.tame.care = if own { Care::Refer } else { Care::Clamp };
     }
 
-    /// Sums the terms of some rows of a group, and tells whether none was too large.
+    /// Sums the terms of some rows of a group, and tells whether none was out of range.
     fn sum(
         &mut self,
         group: &mut Group,
@@ -157,14 +214,16 @@ impl Groups {
         terms: &mut [f32],
         rows: core::ops::Range<usize>,
         references: &[Reference; LANES],
+        care: Care,
     ) -> bool {
-        let mut seen = [ROUNDER; LANES];
+        let mut seen = [NO_DEPTH; LANES];
         let keep = !terms.is_empty();
         let sums = &mut self.sums[rows.clone()];
         self.token.run(SumRows {
             rows: lines.rows(rows.clone()),
             labels: &group.labels[rows.clone()],
             references: &references[rows.clone()],
+            careful: care != Care::None,
             terms: if keep { &mut terms[rows.start * self.stride..] } else { &mut [] },
             stride: if keep { self.stride } else { 0 },
             sums: &mut *sums,
@@ -176,7 +235,9 @@ impl Groups {
         for (i, sum) in rows.zip(sums) {
             group.ends.rest[i] = sum.total;
         }
-        !too_large(&seen)
+        let depths = all_depths(&seen);
+        group.shallow &= are_shallow(depths);
+        !are_out_of_range(depths)
     }
 
     /// Takes sums that were saved, and makes the terms that results are made of.
@@ -191,10 +252,10 @@ impl Groups {
             let len = group.len;
             if own[..len] != references[..len] {
                 // A sum over more classes than there are here: against its reference.
-                self.sum(group, lines, terms, 0..group.len, &references);
+                self.sum_known(group, lines, terms, &references);
             }
         } else {
-            self.sum(group, lines, terms, 0..group.len, &references);
+            self.sum_known(group, lines, terms, &references);
         }
         group.ends.refer_to(&references);
         for i in 0..group.len {
@@ -221,7 +282,7 @@ impl Groups {
             references[i] = rows[group.rows[i]].reference();
         }
         if !terms.is_empty() {
-            self.sum(group, lines, terms, 0..group.len, &references);
+            self.sum_known(group, lines, terms, &references);
         }
         group.ends.refer_to(&references);
         for i in 0..group.len {
@@ -285,7 +346,7 @@ impl Groups {
         if self.classes <= FEW {
             self.sum_few(group, &lines, &mut [], &mut references);
         } else {
-            self.sum(group, &lines, &mut [], 0..1, &references);
+            self.sum(group, &lines, &mut [], 0..1, &references, Care::Refer);
         }
         group.ends.refer_to(&references);
         let (labels, logs) = (losses.is_some(), losses.is_none());
