@@ -179,9 +179,10 @@ def exponential_window(source, high):
     """The lowest and the largest binary exponent of `x - pivot`."""
     ln2 = mpmath.ln(2)
     pivot_free, headroom = source.value("PIVOT_FREE", integer), source.value("HEADROOM", integer)
-    bias, lowest = source.value("BIAS", integer), integer(source.definitions["LOWEST"])
+    top, lowest = source.value("TOP", integer), integer(source.definitions["LOWEST"])
     check("ROUNDER", np.float32(1.5 * 2**23), source.value("ROUNDER", np.float32))
-    check("BIAS_8", 8 * bias, source.value("BIAS_8", integer))
+    check("UNIT", np.float32(2.0**-22), source.value("UNIT", np.float32))
+    check("NO_DEPTH", np.float32(2), source.value("NO_DEPTH", np.float32))
     check("NEGLIGIBLE", np.float32(1.5 * 2.0**-125), source.value("NEGLIGIBLE", np.float32))
     span = (headroom - lowest) * ln2
     claim(f"x >= {pivot_free} is within a factor of two of what is {mpmath.nstr(span, 6)} below", 2 * span <= pivot_free)
@@ -191,15 +192,23 @@ def exponential_window(source, high):
     integers = [8 * exponent for exponent in exponents]
     claim(f"k is from {integers[0]} to {integers[1]}, at most 4600", max(map(abs, integers)) <= 4600)
     claim("LN_2_8_HIGH has 11 bits, and its product with k is exact", high < 2**11 and 4600 * high < 2**24)
-    claim("integers of f32: -8 exponent + ROUNDER + BIAS_8, and k less", 8 * 445 + 4600 + 8 * bias < 2**22)
+    claim("units of NO_DEPTH: 8 exponent + TOP, and k less", 8 * 445 + 4600 + top < 2**22)
 
-    in_range = source.value("IN_RANGE", integer)
-    check("IN_RANGE", 2**11 - 1, in_range)
-    claim("8 (n - E + BIAS) + j is positive at the lowest term", 8 * (lowest + bias) > 0)
-    claim("it has more than eleven bits from 2^116 on", 8 * (116 + bias) == in_range + 1)
+    depths, shallow = source.value("DEPTHS", integer), source.value("SHALLOW", integer)
+    check("DEPTHS", 2**11 - 1, depths)
+    check("SHALLOW", 2**10 - 1, shallow)
+    check("TOP", 8 * 127 + 7, top)
+    claim("the depth of the lowest term has eleven bits", top - 8 * lowest - 2 <= depths)
+    claim("what is deeper and has eleven bits wraps to NaN, or is subnormal", top - depths >= 8 * -128)
+    claim("of ten bits a term is at least 2^0", top - shallow == 0)
+    least = term_of_one(source) * mpmath.exp(-ln2 / 16)
+    claim(f"and with what it has beyond its power {mpmath.nstr(least, 5)}", least > source.value("LEAST_SHALLOW", np.float32))
     one = term_of_one(source)
     part = Source("kernels/rows.rs").value("PART", integer)
-    claim(f"a lane of {part} terms below 2^116 has a finite sum", part // 16 * one * mpf(2) ** 116 < mpf(2) ** 127)
+    high = source.value("HIGH", integer)
+    above = mpmath.exp(high) * mpf(2) ** headroom
+    claim(f"a lane of {part} terms of logits up to {high} has a finite sum", part // 16 * one * above < mpf(2) ** 127)
+    claim("a sum below 2^115 is of no logit above", mpf(2) ** 115 < one * above)
     claim("63 terms of a largest one of 2^64.51, and the power of two above them, are finite", 63 * one * mpf(2) ** mpf("64.51") < mpf(2) ** 126)
     floor = lowest + mpf(1) / 4
     claim(f"the floor's term, 2^{mpmath.nstr(floor, 6)}, is normal by more than it can be off", floor - mpf(1) / 8 >= -126)

@@ -50,12 +50,12 @@ const fn power_of_two_of(n: u64) -> f64 {
 /// 1.5 * 2^23: adding it to a small number rounds that to an integer, in the low bits of the sum.
 pub(crate) const ROUNDER: f32 = 12_582_912.0;
 
-/// The unit of the integers that depths are, so that the number that holds them is from 2 to 4: of these floats, and of no
-/// others, the exponent has no bit but the highest, and any other number shows in its bits.
+/// The unit of the integers that depths are, so that the number that holds one is 2 or a little more: of the floats up to 4 the
+/// exponent has no bit but the highest, and of these no other bit of the mantissa is set. Any other number shows in its bits.
 const UNIT: f32 = 1.0 / 4_194_304.0;
 
 /// No depth, in the number that holds depths.
-pub(crate) const NO_DEPTH: f32 = 3.0;
+pub(crate) const NO_DEPTH: f32 = 2.0;
 
 /// `k - 8 E` of the largest term that an f32 has, `2^(127 + 7 / 8)`.
 const TOP: u16 = 1023;

@@ -2,6 +2,7 @@
 //!
 //! | subject | file |
 //! |---|---|
+//! | one logit at the limits of the kernels | `odd_logits.rs` |
 //! | term, sums, log-sum-exp and losses, softmax and gradients, tiny losses | `numbers.rs` |
 //! | what is exact: one class, a certain row, no losses of -0, what flushes to 0 | `exact.rs` |
 //! | NaN, +inf, -inf, masked classes | `special.rs` |
@@ -21,6 +22,7 @@ mod exact;
 mod labels;
 mod literals;
 mod numbers;
+mod odd_logits;
 mod options;
 mod reported;
 mod sizes;
