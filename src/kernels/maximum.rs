@@ -194,9 +194,10 @@ fn may_hold_nan<S: Simd>(simd: S, logits: &[f32]) -> bool {
     all.iter().fold(0, |bits, lane| bits | lane.to_bits()) << 1 != 0
 }
 
-/// The largest logits of rows, of those that are not NaN.
+/// The largest logits of some rows, of those that are not NaN.
 pub(crate) struct MaxOfRows<'a> {
     pub(crate) rows: &'a [&'a [f32]],
+    pub(crate) which: &'a [bool; LANES],
     pub(crate) to: &'a mut [f32],
 }
 
@@ -205,8 +206,10 @@ impl Kernel for MaxOfRows<'_> {
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
-        for (row, to) in self.rows.iter().zip(self.to) {
-            *to = largest(simd, row);
+        for ((row, to), which) in self.rows.iter().zip(self.to).zip(self.which) {
+            if *which {
+                *to = largest(simd, row);
+            }
         }
     }
 }

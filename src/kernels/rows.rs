@@ -12,6 +12,7 @@ use core::hint::black_box;
 use super::Kernel;
 use super::adder::{Adder, Pending};
 use super::classes::STEP;
+use super::maximum::largest_lane;
 use super::tame::prefetch;
 use crate::numbers::exp::{DEEPEST, Exp, LaneReference, Reference};
 use crate::simd::half::{Line, LineRows};
@@ -126,6 +127,11 @@ impl RowSum {
     pub(super) fn close<S: Simd>(&mut self, simd: S) {
         self.total += simd.sum_lanes(&self.high, &self.low);
         (self.high, self.low) = ([0.0; LANES], [0.0; LANES]);
+    }
+
+    /// The largest sum of a lane, but for what is in low parts.
+    pub(crate) fn largest_lane(&self) -> f32 {
+        largest_lane(self.high)
     }
 
     /// What the lanes hold once one is replaced.

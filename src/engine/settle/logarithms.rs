@@ -11,10 +11,13 @@ use crate::kernels::tile_ends::LargestOfTiles;
 use crate::numbers::factor::{narrow, narrow_normal};
 use crate::simd::LANES;
 
+/// A class that leads has more than this share of its row's sum, and of that the sum of its lane.
+const LEAD: f64 = 0.6;
+
 /// Takes the classes of the largest logits for labels.
 pub(in crate::engine) fn label_largest(groups: &Groups, group: &mut Group, logits: &[&[f32]; LANES]) {
     let (rows, mut largest) = (&logits[..group.len], [0.0; LANES]);
-    groups.token.run(MaxOfRows { rows, to: &mut largest });
+    groups.token.run(MaxOfRows { rows, which: &[true; LANES], to: &mut largest });
     groups.token.run(FirstOfRows { rows, which: &[true; LANES], max: &largest, to: &mut group.labels });
 }
 
@@ -31,11 +34,20 @@ pub(super) fn logarithms(groups: &mut Groups, inputs: &Inputs<'_>, group: &mut G
     });
     let mut leads = [few; LANES];
     if !few {
-        let mut largest = group.max;
+        let (mut largest, mut may_lead) = (group.max, [true; LANES]);
         if lines.columns.is_none() {
-            groups.token.run(MaxOfRows { rows: &lines.logits[..group.len], to: &mut largest });
+            let rows = &lines.logits[..group.len];
+            if groups.sums_are_whole {
+                // Hardly any row is searched for its largest logit.
+                for (i, may_lead) in may_lead.iter_mut().enumerate().take(group.len) {
+                    *may_lead = f64::from(groups.sums[i].largest_lane()) >= LEAD * group.ends.sum[i];
+                }
+            }
+            if may_lead[..group.len].contains(&true) {
+                groups.token.run(MaxOfRows { rows, which: &may_lead, to: &mut largest });
+            }
         }
-        for (i, leads) in leads.iter_mut().enumerate().take(group.len) {
+        for (i, leads) in leads.iter_mut().enumerate().take(group.len).filter(|(i, _)| may_lead[*i]) {
             let below = f64::from(group.ends.pivot[i]) + group.log[i] - f64::from(largest[i]);
             *leads = below < NEAR_ZERO;
         }
