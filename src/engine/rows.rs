@@ -263,16 +263,15 @@ impl Groups {
         logits: &[&[f32]; LANES],
     ) {
         let (Some(results), false) = (results, self.copies_results) else { return };
-        let source = inputs.logits.share();
-        for (i, logits) in logits.iter().enumerate().take(group.len) {
-            let to = results.share().row(group.rows[i]).as_ptr().addr();
-            self.ahead[i] = to.wrapping_sub(logits.as_ptr().addr()) / size_of::<f32>();
-            let later = group.rows[i] + group.len;
-            self.next[i] = if later < inputs.rows() && source.are_slices() {
-                source.row(later).as_ptr().addr().wrapping_sub(to) / size_of::<f32>()
-            } else {
-                0
-            };
+        let results = results.share();
+        let (from, to) = (logits[0].as_ptr().addr(), results.row(group.rows[0]).as_ptr().addr());
+        let distance = to.wrapping_sub(from) / size_of::<f32>();
+        // As of rows that follow each other; of others it is asked for what nobody wants.
+        let stride = inputs.logits.share().layout().stride;
+        let apart = results.layout().stride.wrapping_sub(stride);
+        for (i, (ahead, next)) in self.ahead.iter_mut().zip(&mut self.next).enumerate() {
+            *ahead = distance.wrapping_add(i.wrapping_mul(apart));
+            *next = (group.len * stride).wrapping_sub(*ahead);
         }
     }
 

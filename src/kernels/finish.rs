@@ -137,3 +137,25 @@ impl Kernel for SetFactors<'_> {
         }
     }
 }
+
+/// Splits the logarithms of sums into what logits are taken off, in two parts, and narrows what results are multiplied by.
+pub(crate) struct SplitLogs<'a> {
+    pub(crate) group: &'a mut Group,
+}
+
+impl Kernel for SplitLogs<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, simd: S) {
+        let Group { log, factors, scale, subtract, len, .. } = self.group;
+        let parts = (*len * S::WIDE_PARTS).div_ceil(LANES);
+        for part in 0..parts {
+            simd.load_wide(log, part).narrow(&mut factors.high, part);
+            simd.load_wide(scale, part).narrow(subtract, part);
+        }
+        for part in 0..parts {
+            (simd.load_wide(log, part) - simd.widen(&factors.high, part)).narrow(&mut factors.low, part);
+        }
+    }
+}

@@ -3,7 +3,7 @@
 use super::{NEAR_ZERO, reference};
 use crate::engine::call::Inputs;
 use crate::engine::rows::{FEW, Groups, Lines};
-use crate::kernels::finish::Finish;
+use crate::kernels::finish::{Finish, SplitLogs};
 use crate::kernels::group::{Group, LossSum, NO_LABEL};
 use crate::kernels::leave_out::{LeaveOut, Summed};
 use crate::kernels::maximum::{FirstOfRows, MaxOfRows};
@@ -34,6 +34,7 @@ pub(super) fn logarithms(groups: &mut Groups, inputs: &Inputs<'_>, group: &mut G
     });
     let mut leads = [few; LANES];
     if !few {
+        group.labels = [NO_LABEL; LANES];
         let (mut largest, mut may_lead) = (group.max, [true; LANES]);
         if lines.columns.is_none() {
             let rows = &lines.logits[..group.len];
@@ -55,20 +56,16 @@ pub(super) fn logarithms(groups: &mut Groups, inputs: &Inputs<'_>, group: &mut G
             leave_out_largest(groups, inputs, group, lines, &leads, &largest);
         }
     }
-    for (i, leads) in leads.into_iter().enumerate().take(group.len) {
-        let (loss, mut log) = (group.loss[i], group.log[i]);
-        if leads {
-            log = (f64::from(group.ends.logit[i]) - f64::from(group.ends.pivot[i])) + loss;
-        }
-        group.factors.high[i] = narrow(log);
-        group.factors.low[i] = narrow(log - f64::from(group.factors.high[i]));
-        group.subtract[i] = narrow(group.scale[i]);
-        if leads && loss < NEAR_ZERO {
+    for i in (0..group.len).filter(|i| leads[*i]) {
+        let loss = group.loss[i];
+        group.log[i] = (f64::from(group.ends.logit[i]) - f64::from(group.ends.pivot[i])) + loss;
+        if loss < NEAR_ZERO {
             group.at_label[i] = 0.0 - narrow_normal(loss * group.scale[i]);
         } else {
             group.labels[i] = NO_LABEL;
         }
     }
+    groups.token.run(SplitLogs { group });
 }
 
 /// Takes the largest logits of some rows for their labels, and their losses from sums that are made without them.
