@@ -16,6 +16,7 @@ pub(crate) mod group;
 pub(crate) mod group_rows;
 pub(crate) mod leave_out;
 pub(crate) mod likelihood;
+mod logits;
 pub(crate) mod map;
 pub(crate) mod masses;
 pub(crate) mod maximum;

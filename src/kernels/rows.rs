@@ -12,9 +12,9 @@ use core::hint::black_box;
 use super::Kernel;
 use super::adder::{Adder, Pending};
 use super::classes::STEP;
+use super::logits::prefetch;
 use super::maximum::largest_lane;
-use super::tame::prefetch;
-use crate::numbers::exp::{DEEPEST, Exp, LaneReference, Reference};
+use crate::numbers::exp::{Exp, LaneReference, Reference};
 use crate::simd::half::{Line, LineRows};
 use crate::simd::{LANES, Lanes, Simd};
 
@@ -68,10 +68,11 @@ impl Kernel for SumRows<'_> {
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
-        if let (LineRows::F32(rows), false, false) = (self.rows, self.careful, S::SMALL) {
-            return self.add_tame(simd, rows);
+        let keeps_of_halves = matches!(self.rows, LineRows::Half(..)) && !self.terms.is_empty();
+        if !self.careful && !S::SMALL && !keeps_of_halves && !self.labels.is_empty() {
+            return self.add_tame(simd);
         }
-        let Self { rows, labels, references, careful, terms, stride, sums, open, seen, close, ahead } = self;
+        let Self { rows, labels, references, terms, stride, sums, open, seen, close, ahead, .. } = self;
         let mut lines = terms.chunks_mut(stride.max(1));
         let mut ahead = ahead.iter();
         for (i, ((&label, reference), sum)) in labels.iter().zip(references).zip(&mut *sums).enumerate() {
@@ -96,11 +97,7 @@ impl Kernel for SumRows<'_> {
             };
             let terms = lines.next().unwrap_or_default();
             // Few rows: a loop for those whose terms are not kept would hardly run.
-            if careful || S::SMALL || !terms.is_empty() {
-                row.read::<true, true>(terms);
-            } else {
-                row.read::<false, false>(&mut []);
-            }
+            row.read(terms);
         }
         if close {
             close_all(simd, sums, open);
@@ -162,16 +159,16 @@ impl<S: Simd> Row<'_, S> {
     const PASS: usize = if S::PARTS == 1 { PART } else { 4 * BLOCK };
 
     #[inline(always)]
-    fn read<const CARE: bool, const KEEP: bool>(&mut self, terms: &mut [f32]) {
+    fn read(&mut self, terms: &mut [f32]) {
         if self.logits.len() <= BLOCK {
-            return self.read_block::<CARE, KEEP>(terms);
+            return self.read_block(terms);
         }
         let mut copy;
         // In place of the label's logit there is one whose term is next to nothing: its step is read from a copy.
         if self.label < self.logits.len() {
-            copy = self.step_of_label::<CARE>();
-            self.see::<CARE>(&copy);
-            copy.as_flattened_mut()[self.label % STEP] = if CARE { f32::NEG_INFINITY } else { DEEPEST };
+            copy = self.step_of_label();
+            self.see(&copy);
+            copy.as_flattened_mut()[self.label % STEP] = f32::NEG_INFINITY;
         } else {
             copy = NOTHING;
         }
@@ -184,54 +181,46 @@ impl<S: Simd> Row<'_, S> {
             let terms =
                 terms.get_mut(start..(start + block.len()).next_multiple_of(STEP)).unwrap_or_default();
             let label = (self.label / STEP).wrapping_sub(start / STEP);
-            self.block::<CARE, CARE, KEEP, false, false>(block, label, &copy, terms);
+            self.block::<true, true, false, false>(block, label, &copy, terms);
         }
     }
 
     /// Reads a row of one block, or the one that is there. It would wait for the copy: its label's term is taken out where
     /// it is.
     #[inline(always)]
-    fn read_block<const CARE: bool, const KEEP: bool>(&mut self, terms: &mut [f32]) {
+    fn read_block(&mut self, terms: &mut [f32]) {
         if self.label < self.logits.len() {
-            self.read_labelled::<CARE, CARE, KEEP>(terms);
+            self.read_labelled::<true, true>(terms);
         } else {
-            self.read_unlabelled::<CARE, CARE, KEEP, false>(terms);
+            self.read_unlabelled::<true, true, false>(terms);
         }
     }
 
     /// As [`read_block`](Self::read_block), with a label that is one of the classes.
     #[inline(always)]
-    pub(super) fn read_labelled<const PIVOT: bool, const CLAMP: bool, const KEEP: bool>(
-        &mut self,
-        terms: &mut [f32],
-    ) {
-        self.block::<PIVOT, CLAMP, KEEP, true, false>(self.logits, self.label, &NOTHING, terms);
+    pub(super) fn read_labelled<const PIVOT: bool, const KEEP: bool>(&mut self, terms: &mut [f32]) {
+        self.block::<PIVOT, KEEP, true, false>(self.logits, self.label, &NOTHING, terms);
     }
 
     /// As [`read_block`](Self::read_block), with all classes.
     #[inline(always)]
-    pub(super) fn read_unlabelled<
-        const PIVOT: bool,
-        const CLAMP: bool,
-        const KEEP: bool,
-        const DISTANCES: bool,
-    >(
+    pub(super) fn read_unlabelled<const PIVOT: bool, const KEEP: bool, const DISTANCES: bool>(
         &mut self,
         terms: &mut [f32],
     ) {
-        self.block::<PIVOT, CLAMP, KEEP, false, DISTANCES>(self.logits, usize::MAX, &NOTHING, terms);
+        self.block::<PIVOT, KEEP, false, DISTANCES>(self.logits, usize::MAX, &NOTHING, terms);
     }
 
     /// The step that the label is in.
     #[inline(always)]
-    fn step_of_label<const CLAMP: bool>(&self) -> [[f32; LANES]; 4] {
+    fn step_of_label(&self) -> [[f32; LANES]; 4] {
         let start = self.label / STEP * STEP;
         if let Line::F32(logits) = self.logits
             && let Some(step) = logits[start..].as_chunks().0.first_chunk()
         {
             return *step;
         }
-        let mut copy = [[self.pad::<CLAMP>(); LANES]; 4];
+        let mut copy = [[self.pad(); LANES]; 4];
         match self.logits {
             Line::F32(logits) => {
                 copy.as_flattened_mut()[..logits.len() - start].copy_from_slice(&logits[start..]);
@@ -245,23 +234,20 @@ impl<S: Simd> Row<'_, S> {
 
     /// What stands for logits past the end of the row: its term is not added, and its depth is no reason to read the row again.
     #[inline(always)]
-    fn pad<const CLAMP: bool>(&self) -> f32 {
-        if CLAMP && self.reference != Reference::TAME { f32::NEG_INFINITY } else { 0.0 }
+    fn pad(&self) -> f32 {
+        if self.reference == Reference::TAME { 0.0 } else { f32::NEG_INFINITY }
     }
 
     /// Notes the depths of the step that the label is in.
     #[inline(always)]
-    fn see<const CLAMP: bool>(&mut self, step: &[[f32; LANES]; 4]) {
+    fn see(&mut self, step: &[[f32; LANES]; 4]) {
         let simd = self.simd;
         let exp = Exp::new(simd);
         let reference = LaneReference::splat(simd, self.reference);
         for part in 0..S::PARTS {
             let mut seen = simd.load(self.seen, part);
             for x in simd.load_step(step, part) {
-                let mut x = x - reference.pivot;
-                if CLAMP {
-                    x = reference.floor.max(x);
-                }
+                let x = reference.floor.max(x - reference.pivot);
                 seen = seen.or(exp.depth(x, &reference));
             }
             seen.store(self.seen, part);
@@ -271,13 +257,7 @@ impl<S: Simd> Row<'_, S> {
     /// Adds the terms of a block. The step with the label is that of the copy; or, with `MASK`, the label is a class, and
     /// its term is not added.
     #[inline(always)]
-    fn block<
-        const PIVOT: bool,
-        const CLAMP: bool,
-        const KEEP: bool,
-        const MASK: bool,
-        const DISTANCES: bool,
-    >(
+    fn block<const PIVOT: bool, const KEEP: bool, const MASK: bool, const DISTANCES: bool>(
         &mut self,
         block: Line<'_>,
         label: usize,
@@ -292,7 +272,7 @@ impl<S: Simd> Row<'_, S> {
         // Either are there.
         let (steps, half_steps) = (block.steps(), block.half_steps());
         for part in 0..S::PARTS {
-            let mut add = Adder::<S, PIVOT, CLAMP, MASK, DISTANCES> {
+            let mut add = Adder::<S, PIVOT, true, MASK, DISTANCES> {
                 label,
                 simd,
                 exp,
@@ -358,12 +338,10 @@ impl<S: Simd> Row<'_, S> {
                 let len = Some(tail.len());
                 // Half a step where that is enough, of ordinary rows: what a whole one adds beyond it is nothing.
                 if tail.len() <= STEP / 2 && !PIVOT {
-                    let last =
-                        add.step::<2>(load_tail(simd, tail, part, self.pad::<CLAMP>()), whole, len, None, to);
+                    let last = add.step::<2>(load_tail(simd, tail, part, self.pad()), whole, len, None, to);
                     add.add(&last);
                 } else {
-                    let last =
-                        add.step::<4>(load_tail(simd, tail, part, self.pad::<CLAMP>()), whole, len, None, to);
+                    let last = add.step::<4>(load_tail(simd, tail, part, self.pad()), whole, len, None, to);
                     add.add(&last);
                 }
             }

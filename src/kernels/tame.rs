@@ -1,4 +1,4 @@
-//! Ordinary rows of many classes: f32 that lie one after the other, against the reference that all such rows share.
+//! Ordinary rows of many classes: against the reference that all such rows share, with no logit below its floor.
 //!
 //! Formula, identity and order of additions are those of [`rows`](super::rows), which reads all others.
 //!
@@ -8,35 +8,45 @@
 
 use super::adder::{Adder, Pending};
 use super::classes::STEP;
+use super::logits::{Logits, Step};
 use super::rows::{BLOCK, PART, RowSum, SumRows, close_all};
 use crate::numbers::exp::{DEEPEST, Exp, LaneReference, Reference};
+use crate::simd::half::{Half, LineRows};
 use crate::simd::{LANES, Lanes, Simd};
 
 /// What is noted of the depths of a step: nothing, or all.
 static NONE: [f32; LANES] = [0.0; LANES];
 static ALL: [f32; LANES] = [f32::from_bits(u32::MAX); LANES];
 
-/// Four times sixteen logits, or terms.
-type Step = [[f32; LANES]; 4];
-
 impl SumRows<'_> {
-    /// Adds the terms of such rows.
+    /// Adds the terms of such rows; of halves no terms are kept.
     #[inline(always)]
-    pub(super) fn add_tame<S: Simd>(self, simd: S, rows: &[&[f32]]) {
-        let classes = rows.first().map_or(0, |row| row.len());
+    pub(super) fn add_tame<S: Simd>(self, simd: S) {
+        let classes = self.rows.line(0).len();
         let masks = classes <= BLOCK && self.labels.iter().any(|label| *label < classes);
-        match (self.terms.is_empty(), masks) {
-            (true, false) => self.add_rows::<S, false, false>(simd, rows, classes),
-            (true, true) => self.add_rows::<S, false, true>(simd, rows, classes),
-            (false, false) => self.add_rows::<S, true, false>(simd, rows, classes),
-            (false, true) => self.add_rows::<S, true, true>(simd, rows, classes),
+        match (self.rows, self.terms.is_empty(), masks) {
+            (LineRows::F32(rows), true, false) => self.add_rows::<S, _, false, false>(simd, classes, rows),
+            (LineRows::F32(rows), true, true) => self.add_rows::<S, _, false, true>(simd, classes, rows),
+            (LineRows::F32(rows), false, false) => self.add_rows::<S, _, true, false>(simd, classes, rows),
+            (LineRows::F32(rows), false, true) => self.add_rows::<S, _, true, true>(simd, classes, rows),
+            (LineRows::Half(half, rows), _, false) => {
+                self.add_rows::<S, _, false, false>(simd, classes, (half, rows));
+            }
+            (LineRows::Half(half, rows), _, true) => {
+                self.add_rows::<S, _, false, true>(simd, classes, (half, rows));
+            }
         }
     }
 
     /// With `MASK` labels are taken out of the powers of a step; without it their step is read from a copy, in which a logit
     /// stands in their place whose term is next to nothing. (A row of one block would wait for its copy.)
     #[inline(always)]
-    fn add_rows<S: Simd, const KEEP: bool, const MASK: bool>(self, simd: S, rows: &[&[f32]], classes: usize) {
+    fn add_rows<S: Simd, R: Rows<S>, const KEEP: bool, const MASK: bool>(
+        self,
+        simd: S,
+        classes: usize,
+        rows: R,
+    ) {
         let Self { labels, terms, stride, sums, open, seen, close, ahead, .. } = self;
         // Where a vector has fewer than sixteen lanes each part of so many logits is a pass over them: they stay in the
         // nearest cache.
@@ -49,16 +59,11 @@ impl SumRows<'_> {
             label: 0,
             seen,
         };
-        for (i, ((logits, label), sum)) in rows.iter().zip(labels).zip(&mut *sums).enumerate() {
-            let logits = &logits[..classes];
+        for (i, (label, sum)) in labels.iter().zip(&mut *sums).enumerate() {
+            let logits = rows.row(i).part(0, classes);
             row.label = if MASK { *label } else { *label / STEP };
             if !MASK && *label < classes {
-                let start = *label / STEP * STEP;
-                copy = [[0.0; LANES]; 4];
-                match logits[start..].as_chunks().0.first_chunk() {
-                    Some(step) => copy = *step,
-                    None => copy.as_flattened_mut()[..classes - start].copy_from_slice(&logits[start..]),
-                }
+                copy = logits.step_at(simd, *label / STEP * STEP);
                 row.see(&copy);
                 copy.as_flattened_mut()[*label % STEP] = DEEPEST;
             }
@@ -78,12 +83,37 @@ impl SumRows<'_> {
                 }
                 let terms = if KEEP { &mut terms[start..] } else { &mut [] };
                 row.label = (*label / STEP).wrapping_sub(start / STEP);
-                row.add(&logits[start..end], &copy, terms, sum, open && start == 0, ahead);
+                row.add(logits.part(start, end), &copy, terms, sum, open && start == 0, ahead);
             }
         }
         if close {
             close_all(simd, sums, open);
         }
+    }
+}
+
+/// Rows of logits.
+trait Rows<S: Simd>: Copy {
+    type Row: Logits<S>;
+
+    fn row(self, row: usize) -> Self::Row;
+}
+
+impl<'a, S: Simd> Rows<S> for &'a [&'a [f32]] {
+    type Row = &'a [f32];
+
+    #[inline(always)]
+    fn row(self, row: usize) -> &'a [f32] {
+        self[row]
+    }
+}
+
+impl<'a, S: Simd> Rows<S> for (Half, &'a [&'a [u16]]) {
+    type Row = (Half, &'a [u16]);
+
+    #[inline(always)]
+    fn row(self, row: usize) -> Self::Row {
+        (self.0, self.1[row])
     }
 }
 
@@ -113,9 +143,9 @@ impl<S: Simd, const KEEP: bool, const MASK: bool> Row<'_, S, KEEP, MASK> {
 
     /// Adds the terms of a row, or of a pass over it.
     #[inline(always)]
-    fn add(
+    fn add<L: Logits<S>>(
         &mut self,
-        logits: &[f32],
+        logits: L,
         copy: &Step,
         terms: &mut [f32],
         sum: &mut RowSum,
@@ -123,10 +153,11 @@ impl<S: Simd, const KEEP: bool, const MASK: bool> Row<'_, S, KEEP, MASK> {
         ahead: usize,
     ) {
         let simd = self.simd;
-        let steps: &[Step] = logits.as_chunks().0.as_chunks().0;
-        let (whole, tail) = (steps.len(), &logits[steps.len() * STEP..]);
+        let whole = logits.len() / STEP;
         let lines: &mut [Step] = terms.as_chunks_mut().0.as_chunks_mut().0;
         let (lines, last_line) = if KEEP { lines.split_at_mut(whole) } else { (lines, &mut [][..]) };
+        let mut room = [[0.0; LANES]; 4];
+        let tail = logits.tail(simd, &mut room);
         // Of the last step, which need not be whole, something else may be in the place of the label.
         let tail = if !MASK && self.label == whole { &copy.as_flattened()[..tail.len()] } else { tail };
         let zero = simd.splat(0.0);
@@ -149,23 +180,16 @@ impl<S: Simd, const KEEP: bool, const MASK: bool> Row<'_, S, KEEP, MASK> {
             let mut pending = Pending { power: [zero; 4], beyond: zero };
             // The first pass asks for whole cache lines.
             let ahead = if part == 0 { ahead } else { 0 };
-            for (i, step) in steps.iter().enumerate() {
-                if ahead != 0 {
-                    prefetch(simd, step, ahead);
-                }
-                // Chosen without a branch, which would be foreseen for one row and not for the next.
+            for i in 0..whole {
                 let is_label = !MASK && i == self.label;
-                let x = simd.load_step(
-                    if MASK { step } else { simd.chosen(if is_label { copy } else { step }) },
-                    part,
-                );
+                let x = logits.step(simd, i, part, if MASK { None } else { Some((is_label, copy)) }, ahead);
                 if !i.is_multiple_of(BLOCK / STEP) {
                     add.add(&pending);
                 } else if i > 0 {
                     add.add(&pending);
                     add.fold();
                 }
-                let to = if KEEP { Some(&mut lines[i]) } else { None };
+                let to = if KEEP { lines.get_mut(i) } else { None };
                 pending = add.step(x, i, None, self.noted(is_label, part), to);
             }
             if whole > 0 {
@@ -221,12 +245,4 @@ fn add_tail<S: Simd, const MASK: bool, const N: usize>(
     }
     let pending = add.step(x, step, Some(tail.len()), noted, to);
     add.add(&pending);
-}
-
-/// Asks for what lies so many values after some logits.
-#[inline(always)]
-pub(super) fn prefetch<S: Simd>(simd: S, step: &Step, ahead: usize) {
-    for line in step {
-        simd.prefetch(line.as_ptr().wrapping_add(ahead));
-    }
 }

@@ -146,7 +146,7 @@ impl Kernel for LeaveOut<'_> {
             from: 0.0,
             distances: [0.0; LANES],
         };
-        row.read_labelled::<true, true, false>(&mut []);
+        row.read_labelled::<true, false>(&mut []);
         sum.close(simd);
         (spread.block + label, sum.total)
     }
@@ -202,10 +202,10 @@ impl<S: Simd> Part<S> {
         };
         // What few rows need is compiled with all that a row may want.
         match (row.reference.pivot != 0.0 || S::SMALL, terms.is_empty(), distances) {
-            (true, _, _) => row.read_unlabelled::<true, true, true, true>(terms),
-            (false, false, _) => row.read_unlabelled::<false, true, true, true>(terms),
-            (false, true, true) => row.read_unlabelled::<false, true, false, true>(&mut []),
-            (false, true, false) => row.read_unlabelled::<false, true, false, false>(&mut []),
+            (true, _, _) => row.read_unlabelled::<true, true, true>(terms),
+            (false, false, _) => row.read_unlabelled::<false, true, true>(terms),
+            (false, true, true) => row.read_unlabelled::<false, false, true>(&mut []),
+            (false, true, false) => row.read_unlabelled::<false, false, false>(&mut []),
         }
         if distances {
             for part in 0..S::WIDE_PARTS {
