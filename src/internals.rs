@@ -3,8 +3,8 @@
 //!
 //! This is no part of the crate's interface: anything here may change, or go, in any version.
 
+use crate::kernels::factors::RowFactors;
 use crate::kernels::map::Tanh;
-use crate::kernels::write::RowFactors;
 use crate::numbers::ends::Ends;
 use crate::numbers::exp::{Exp, LaneReference};
 use crate::numbers::factor::Factors;

@@ -1,6 +1,7 @@
 //! Groups of rows, from their logits to all that is asked for: read, settle, write.
 
 mod lines;
+mod near;
 mod read;
 
 pub(super) use self::lines::Lines;
@@ -18,7 +19,6 @@ use crate::kernels::map::{MapRow, Multiply};
 use crate::kernels::rows::{PART, RowSum};
 use crate::kernels::write::{Formula, WriteFrom, WriteRow, WriteRows};
 use crate::simd::half::Half;
-use crate::simd::strided::StridedMut;
 use crate::simd::{LANES, Token};
 
 /// Up to so many classes rows go into the lanes: the order in which a row's terms are added depends on it.
@@ -228,50 +228,6 @@ impl Groups {
         {
             let (from, stride) = (&results[..], self.stride);
             self.token.run(Scatter { from, stride, group, to: to.reborrow() });
-        }
-    }
-
-    /// Room for the terms of a group, in whole cache lines, and a quarter of a page further in its page than the group's
-    /// results are in theirs: a load that lies as far in its page as a store just before it waits for that store.
-    fn room_for_terms<'s>(
-        &self,
-        call: &mut Call<'_>,
-        group: &Group,
-        terms: &'s mut Vec<f32>,
-    ) -> &'s mut [f32] {
-        /// Bytes of a page, and of a cache line.
-        const PAGE: usize = 4096;
-        const LINE: usize = 64;
-        let room = self.at_once.max(group.len) * self.stride;
-        make_room(terms, room + PAGE / size_of::<f32>());
-        let results = match call.destination() {
-            Some(to) if to.are_slices() => to.row_mut(group.rows[0]).as_ptr().addr(),
-            _ => 0,
-        };
-        let start = (results + PAGE / 4) / LINE * LINE;
-        let skip = start.wrapping_sub(terms.as_ptr().addr()) % PAGE / size_of::<f32>();
-        &mut terms[skip..][..room]
-    }
-
-    /// Sets how far from its logits the results of each row are: asked for while terms are computed, they are near when they
-    /// are written. Likewise, from there, the logits that the next group has.
-    fn ask(
-        &mut self,
-        inputs: &Inputs<'_>,
-        results: Option<&StridedMut<'_>>,
-        group: &Group,
-        logits: &[&[f32]; LANES],
-    ) {
-        let (Some(results), false) = (results, self.copies_results) else { return };
-        let results = results.share();
-        let (from, to) = (logits[0].as_ptr().addr(), results.row(group.rows[0]).as_ptr().addr());
-        let distance = to.wrapping_sub(from) / size_of::<f32>();
-        // As of rows that follow each other; of others it is asked for what nobody wants.
-        let stride = inputs.logits.share().layout().stride;
-        let apart = results.layout().stride.wrapping_sub(stride);
-        for (i, (ahead, next)) in self.ahead.iter_mut().zip(&mut self.next).enumerate() {
-            *ahead = distance.wrapping_add(i.wrapping_mul(apart));
-            *next = (group.len * stride).wrapping_sub(*ahead);
         }
     }
 

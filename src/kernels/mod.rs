@@ -8,6 +8,7 @@ pub(crate) mod classes;
 pub(crate) mod columns;
 pub(crate) mod compare;
 pub(crate) mod elements;
+pub(crate) mod factors;
 pub(crate) mod few;
 pub(crate) mod finish;
 pub(crate) mod gather;

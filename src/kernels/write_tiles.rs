@@ -1,11 +1,12 @@
 //! From tiles of terms, or logits, to results: sixteen rows in the lanes, turned back as they are written.
 
 use super::Kernel;
+use super::factors::{LogFactors, RowFactors};
 use super::gather::store_column;
 use super::group::{Group, NO_LABEL};
 use super::map::times_slope;
 use super::tiles::{COLUMNS, LINE};
-use super::write::{Formula, LogFactors, RowFactors};
+use super::write::Formula;
 use crate::simd::half::narrow;
 use crate::simd::strided::StridedMut;
 use crate::simd::tile::TileRowsMut;

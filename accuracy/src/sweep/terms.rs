@@ -6,7 +6,7 @@
 //! - a pivot is subtracted first, `x - c` is exact, and nothing after it sees `x` or `c`:
 //!   [`pivots`] compares both sides for every logit of many pivots;
 //! - `E` is in the number that rounds `8 x log2 e` to an integer `k`, and nowhere else but in the exponent of the result. It is
-//!   there as `-8 E`: an even number, so that a tie goes to the same `k` whatever `E` is. A sample of `x` takes all `E`, in
+//!   there as `8 E`: an even number, so that a tie goes to the same `k` whatever `E` is. A sample of `x` takes all `E`, in
 //!   [`exponents`];
 //! - below the floor, 131 under the reference, every logit has the term of the floor: [`beyond`] sees them all.
 
