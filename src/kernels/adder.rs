@@ -13,7 +13,7 @@ use super::classes::{STEP, first, kept};
 use crate::numbers::exp::{Exp, LaneReference, NEGLIGIBLE, Parts};
 use crate::simd::{LANES, Lanes, Simd};
 
-/// Adds steps of up to four vectors. Without `PIVOT` that is 0; without `CLAMP` no logit may be below the floor, and `seen` tells
+/// Adds steps of up to four vectors. Without `PIVOT` the pivot is 0. Without `CLAMP` no logit may be below the floor: `seen` tells
 /// if one was.
 pub(super) struct Adder<
     S: Simd,
@@ -49,8 +49,7 @@ pub(super) struct Pending<S: Simd, const N: usize> {
 impl<S: Simd, const PIVOT: bool, const CLAMP: bool, const MASK: bool, const DISTANCES: bool>
     Adder<S, PIVOT, CLAMP, MASK, DISTANCES>
 {
-    /// The powers of a step. Those of classes past the end of the row are no number of theirs, where it says how many there
-    /// are; and depths are noted as far as their bits are `noted`.
+    /// The powers of a step, of which there are `len` where it is not whole. Of depths those bits are noted that are `noted`.
     #[inline(always)]
     pub(super) fn step<const N: usize>(
         &mut self,
@@ -72,7 +71,10 @@ impl<S: Simd, const PIVOT: bool, const CLAMP: bool, const MASK: bool, const DIST
         for depth in &depth[1..] {
             depths = depths.or(*depth);
         }
-        self.seen = self.seen.or(noted.map_or(depths, |noted| depths.and(noted)));
+        if let Some(noted) = noted {
+            depths = depths.and(noted);
+        }
+        self.seen = self.seen.or(depths);
         if let Some(len) = len {
             for (power, kept) in power.iter_mut().zip(first(len)) {
                 *power = power.and(self.simd.load(kept, self.part));

@@ -42,12 +42,13 @@ impl Groups {
         let results = results.share();
         let (from, to) = (logits[0].as_ptr().addr(), results.row(group.rows[0]).as_ptr().addr());
         let distance = to.wrapping_sub(from) / size_of::<f32>();
-        // As of rows that follow each other; of others it is asked for what nobody wants.
-        let stride = inputs.logits.share().layout().stride;
-        let apart = results.layout().stride.wrapping_sub(stride);
+        let (stride, to_stride) = (inputs.logits.share().layout().stride, results.layout().stride);
         for (i, (ahead, next)) in self.ahead.iter_mut().zip(&mut self.next).enumerate() {
-            *ahead = distance.wrapping_add(i.wrapping_mul(apart));
-            *next = (group.len * stride).wrapping_sub(*ahead);
+            let later = group.rows[i] - group.rows[0];
+            // Copies follow each other, and what later ones are made of is not near them.
+            let read = if self.copies { i * self.stride } else { later * stride };
+            *ahead = distance.wrapping_add(later.wrapping_mul(to_stride)).wrapping_sub(read);
+            *next = if self.copies { 0 } else { (group.len * stride).wrapping_sub(*ahead) };
         }
     }
 }

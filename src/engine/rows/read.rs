@@ -45,9 +45,9 @@ impl Tame {
         Self { low, sum: power_of_two(f64::from(2 * bits + 28)), care: Care::None }
     }
 
-    /// Asks for less care where the terms of the last rows did not need it.
+    /// Asks for no care where the last rows, read against the common reference, did not need it.
     pub(in crate::engine) fn relax(&mut self, shallow: bool) {
-        if shallow && self.care == Care::Clamp {
+        if shallow {
             self.care = Care::None;
         }
     }
