@@ -105,6 +105,30 @@ impl<S: Simd, const PIVOT: bool, const CLAMP: bool, const MASK: bool, const DIST
         Pending { power: S::Lanes::in_step(added), beyond }
     }
 
+    /// Adds the `N` vectors after the last whole step: logits, and what stands for those past the end.
+    #[inline(always)]
+    pub(super) fn tail<const N: usize>(
+        &mut self,
+        (logits, pad): (&[f32], f32),
+        index: usize,
+        noted: Option<S::Lanes>,
+        to: Option<&mut [[f32; LANES]; 4]>,
+    ) {
+        let mut x = [self.simd.splat(pad); N];
+        let (lines, last) = logits.split_at(logits.len().min((N - 1) * LANES));
+        for (x, line) in x.iter_mut().zip(lines.chunks(LANES)) {
+            *x = match line.first_chunk() {
+                Some(line) => self.simd.load(line, self.part),
+                None => self.simd.load_tail(line, self.part, pad),
+            };
+        }
+        if !last.is_empty() {
+            x[N - 1] = self.simd.load_tail(last, self.part, pad);
+        }
+        let pending = self.step(x, index, Some(logits.len()), noted, to);
+        self.add(&pending);
+    }
+
     #[inline(always)]
     pub(super) fn add<const N: usize>(&mut self, pending: &Pending<S, N>) {
         add(&mut self.high, &mut self.low, pending.power, pending.beyond);

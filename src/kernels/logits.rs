@@ -1,7 +1,7 @@
 //! The logits of a row, f32 or halves, as vectors of f32.
 
 use super::classes::STEP;
-use crate::simd::half::{Half, widen_lanes};
+use crate::simd::half::{Half, Line, widen_lanes};
 use crate::simd::{LANES, Simd};
 
 /// Four times sixteen logits, or terms.
@@ -9,7 +9,8 @@ pub(super) type Step = [[f32; LANES]; 4];
 
 /// The logits of a row.
 pub(super) trait Logits<S: Simd>: Copy {
-    fn len(self) -> usize;
+    /// How many there are.
+    fn count(self) -> usize;
 
     /// Those from `start` to `end`.
     fn part(self, start: usize, end: usize) -> Self;
@@ -35,7 +36,7 @@ pub(super) trait Logits<S: Simd>: Copy {
 
 impl<S: Simd> Logits<S> for &[f32] {
     #[inline(always)]
-    fn len(self) -> usize {
+    fn count(self) -> usize {
         self.len()
     }
 
@@ -89,7 +90,7 @@ impl<S: Simd> Logits<S> for &[f32] {
 
 impl<S: Simd> Logits<S> for (Half, &[u16]) {
     #[inline(always)]
-    fn len(self) -> usize {
+    fn count(self) -> usize {
         self.1.len()
     }
 
@@ -140,9 +141,56 @@ impl<S: Simd> Logits<S> for (Half, &[u16]) {
     }
 }
 
+impl<S: Simd> Logits<S> for Line<'_> {
+    #[inline(always)]
+    fn count(self) -> usize {
+        self.len()
+    }
+
+    #[inline(always)]
+    fn part(self, start: usize, end: usize) -> Self {
+        Line::part(self, start, end - start)
+    }
+
+    /// The type is a branch that is always foreseen.
+    #[inline(always)]
+    fn step(
+        self,
+        simd: S,
+        step: usize,
+        part: usize,
+        instead: Option<(bool, &Step)>,
+        ahead: usize,
+    ) -> [S::Lanes; 4] {
+        match self {
+            Line::F32(values) => values.step(simd, step, part, instead, ahead),
+            Line::Half(half, bits) => (half, bits).step(simd, step, part, instead, ahead),
+        }
+    }
+
+    #[inline(always)]
+    fn tail<'b>(self, simd: S, room: &'b mut Step) -> &'b [f32]
+    where
+        Self: 'b,
+    {
+        match self {
+            Line::F32(values) => values.tail(simd, room),
+            Line::Half(half, bits) => (half, bits).tail(simd, room),
+        }
+    }
+
+    #[inline(always)]
+    fn step_at(self, simd: S, start: usize) -> Step {
+        match self {
+            Line::F32(values) => values.step_at(simd, start),
+            Line::Half(half, bits) => (half, bits).step_at(simd, start),
+        }
+    }
+}
+
 /// Asks for what lies so many values after some logits.
 #[inline(always)]
-pub(super) fn prefetch<S: Simd>(simd: S, step: &Step, ahead: usize) {
+fn prefetch<S: Simd>(simd: S, step: &Step, ahead: usize) {
     for line in step {
         simd.prefetch(line.as_ptr().wrapping_add(ahead));
     }

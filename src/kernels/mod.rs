@@ -21,6 +21,7 @@ mod logits;
 pub(crate) mod map;
 pub(crate) mod masses;
 pub(crate) mod maximum;
+mod pass;
 pub(crate) mod row_losses;
 pub(crate) mod rows;
 mod tame;

@@ -7,16 +7,14 @@
 //!
 //! Trick: a row is added in steps of four vectors (`adder.rs`), whose loop has no branch that depends on a logit.
 
-use core::hint::black_box;
-
 use super::Kernel;
-use super::adder::{Adder, Pending};
 use super::classes::STEP;
-use super::logits::prefetch;
+use super::logits::Logits;
 use super::maximum::largest_lane;
-use crate::numbers::exp::{Exp, LaneReference, Reference};
+use super::pass::Pass;
+use crate::numbers::exp::Reference;
 use crate::simd::half::{Line, LineRows};
-use crate::simd::{LANES, Lanes, Simd};
+use crate::simd::{LANES, Simd};
 
 /// Logits of a block: those whose low parts are summed together.
 pub(crate) const BLOCK: usize = 512;
@@ -84,17 +82,9 @@ impl Kernel for SumRows<'_> {
             if open {
                 *sum = RowSum::EMPTY;
             }
-            let mut row = Row {
-                simd,
-                logits,
-                label,
-                reference: *reference,
-                sum,
-                seen,
-                ahead,
-                from: 0.0,
-                distances: [0.0; LANES],
-            };
+            let mut pass = Pass::new(simd, *reference, seen);
+            pass.ahead = ahead;
+            let mut row = Row { simd, logits, label, sum, pass };
             let terms = lines.next().unwrap_or_default();
             // Few rows: a loop for those whose terms are not kept would hardly run.
             row.read(terms);
@@ -139,229 +129,66 @@ impl RowSum {
     }
 }
 
-/// One row, or a part of it.
-pub(super) struct Row<'a, S> {
+/// How many logits are a pass: where a vector has fewer than sixteen lanes each part of so many is one by itself, and they stay in
+/// the nearest cache.
+pub(super) const fn pass_len<S: Simd>() -> usize {
+    if S::PARTS == 1 { PART } else { 4 * BLOCK }
+}
+
+/// One row, or a part of it, read with care.
+pub(super) struct Row<'a, S: Simd> {
     pub(super) simd: S,
     pub(super) logits: Line<'a>,
     pub(super) label: usize,
-    pub(super) reference: Reference,
     pub(super) sum: &'a mut RowSum,
-    pub(super) seen: &'a mut [f32; LANES],
-    pub(super) ahead: usize,
-    /// A logit that is at least as large as all that are read, and what all are below it, times their terms.
-    pub(super) from: f32,
-    pub(super) distances: [f32; LANES],
+    pub(super) pass: Pass<'a, S>,
 }
 
 impl<S: Simd> Row<'_, S> {
-    /// Where a vector has fewer than sixteen lanes each part of so many logits is a pass over them: they stay in the nearest
-    /// cache.
-    const PASS: usize = if S::PARTS == 1 { PART } else { 4 * BLOCK };
-
     #[inline(always)]
     fn read(&mut self, terms: &mut [f32]) {
-        if self.logits.len() <= BLOCK {
-            return self.read_block(terms);
+        let Self { simd, logits, label, .. } = *self;
+        if logits.len() <= BLOCK {
+            if label < logits.len() {
+                return self.read_labelled::<true, true>(terms);
+            }
+            return self.read_unlabelled::<true, true, false>(terms);
         }
-        let mut copy;
-        // In place of the label's logit there is one whose term is next to nothing: its step is read from a copy.
-        if self.label < self.logits.len() {
-            copy = self.step_of_label();
-            self.see(&copy);
-            copy.as_flattened_mut()[self.label % STEP] = f32::NEG_INFINITY;
-        } else {
-            copy = NOTHING;
+        let mut copy = [[0.0; LANES]; 4];
+        // In place of the label's logit there is -inf: its step is read from a copy.
+        if label < logits.len() {
+            copy = logits.step_at(simd, label / STEP * STEP);
+            self.pass.see::<true>(&copy);
+            copy.as_flattened_mut()[label % STEP] = f32::NEG_INFINITY;
         }
-        for start in (0..self.logits.len()).step_by(Self::PASS) {
-            let block = self.logits.part(start, Self::PASS);
+        for start in (0..logits.len()).step_by(pass_len::<S>()) {
+            let block = logits.part(start, pass_len::<S>());
             if start > 0 && start.is_multiple_of(PART) {
-                self.sum.close(self.simd);
+                self.sum.close(simd);
             }
             // Empty where they are not kept.
             let terms =
                 terms.get_mut(start..(start + block.len()).next_multiple_of(STEP)).unwrap_or_default();
-            let label = (self.label / STEP).wrapping_sub(start / STEP);
-            self.block::<true, true, false, false>(block, label, &copy, terms);
+            self.pass.label = (label / STEP).wrapping_sub(start / STEP);
+            self.pass.add::<_, true, true, true, false, false>(block, &copy, terms, self.sum);
         }
     }
 
-    /// Reads a row of one block, or the one that is there. It would wait for the copy: its label's term is taken out where
-    /// it is.
-    #[inline(always)]
-    fn read_block(&mut self, terms: &mut [f32]) {
-        if self.label < self.logits.len() {
-            self.read_labelled::<true, true>(terms);
-        } else {
-            self.read_unlabelled::<true, true, false>(terms);
-        }
-    }
-
-    /// As [`read_block`](Self::read_block), with a label that is one of the classes.
+    /// Reads a row of one block, or the one that is there, with a label that is one of the classes. It would wait for a copy: the
+    /// label's term is taken out where it is.
     #[inline(always)]
     pub(super) fn read_labelled<const PIVOT: bool, const KEEP: bool>(&mut self, terms: &mut [f32]) {
-        self.block::<PIVOT, KEEP, true, false>(self.logits, self.label, &NOTHING, terms);
+        self.pass.label = self.label;
+        self.pass.add::<_, PIVOT, true, KEEP, true, false>(self.logits, &NOTHING, terms, self.sum);
     }
 
-    /// As [`read_block`](Self::read_block), with all classes.
+    /// Reads a row of one block, or the one that is there, with all classes.
     #[inline(always)]
     pub(super) fn read_unlabelled<const PIVOT: bool, const KEEP: bool, const DISTANCES: bool>(
         &mut self,
         terms: &mut [f32],
     ) {
-        self.block::<PIVOT, KEEP, false, DISTANCES>(self.logits, usize::MAX, &NOTHING, terms);
+        self.pass.label = usize::MAX;
+        self.pass.add::<_, PIVOT, true, KEEP, false, DISTANCES>(self.logits, &NOTHING, terms, self.sum);
     }
-
-    /// The step that the label is in.
-    #[inline(always)]
-    fn step_of_label(&self) -> [[f32; LANES]; 4] {
-        let start = self.label / STEP * STEP;
-        if let Line::F32(logits) = self.logits
-            && let Some(step) = logits[start..].as_chunks().0.first_chunk()
-        {
-            return *step;
-        }
-        let mut copy = [[self.pad(); LANES]; 4];
-        match self.logits {
-            Line::F32(logits) => {
-                copy.as_flattened_mut()[..logits.len() - start].copy_from_slice(&logits[start..]);
-            }
-            Line::Half(..) => {
-                self.logits.block(self.simd, start, STEP, copy.as_flattened_mut());
-            }
-        }
-        copy
-    }
-
-    /// What stands for logits past the end of the row: its term is not added, and its depth is no reason to read the row again.
-    #[inline(always)]
-    fn pad(&self) -> f32 {
-        if self.reference == Reference::TAME { 0.0 } else { f32::NEG_INFINITY }
-    }
-
-    /// Notes the depths of the step that the label is in.
-    #[inline(always)]
-    fn see(&mut self, step: &[[f32; LANES]; 4]) {
-        let simd = self.simd;
-        let exp = Exp::new(simd);
-        let reference = LaneReference::splat(simd, self.reference);
-        for part in 0..S::PARTS {
-            let mut seen = simd.load(self.seen, part);
-            for x in simd.load_step(step, part) {
-                let x = reference.floor.max(x - reference.pivot);
-                seen = seen.or(exp.depth(x, &reference));
-            }
-            seen.store(self.seen, part);
-        }
-    }
-
-    /// Adds the terms of a block. The step with the label is that of the copy; or, with `MASK`, the label is a class, and
-    /// its term is not added.
-    #[inline(always)]
-    fn block<const PIVOT: bool, const KEEP: bool, const MASK: bool, const DISTANCES: bool>(
-        &mut self,
-        block: Line<'_>,
-        label: usize,
-        copy: &[[f32; LANES]; 4],
-        terms: &mut [f32],
-    ) {
-        let simd = self.simd;
-        let exp = Exp::new(simd);
-        let reference = LaneReference::splat(simd, self.reference);
-        let whole = block.len() / STEP;
-        let tail = block.part(whole * STEP, STEP);
-        // Either are there.
-        let (steps, half_steps) = (block.steps(), block.half_steps());
-        for part in 0..S::PARTS {
-            let mut add = Adder::<S, PIVOT, true, MASK, DISTANCES> {
-                label,
-                simd,
-                exp,
-                reference,
-                part,
-                high: simd.load(&self.sum.high, part),
-                low: simd.splat(0.0),
-                lows: simd.load(&self.sum.low, part),
-                seen: simd.load(self.seen, part),
-                from: simd.splat(self.from) - reference.pivot,
-                distance: simd.splat(0.0),
-            };
-            let zero = simd.splat(0.0);
-            let mut pending = Pending { power: [zero; 4], beyond: zero };
-            let lines = terms.as_chunks_mut().0.as_chunks_mut().0;
-            // The first pass asks for whole cache lines.
-            let ahead = if part == 0 { self.ahead } else { 0 };
-            for i in 0..whole {
-                // The type is a branch that is always foreseen: the sums are compiled once for all.
-                let x = if let Some(step) = steps.get(i) {
-                    if ahead != 0 {
-                        prefetch(simd, step, ahead);
-                    }
-                    // Chosen without a branch, which would be foreseen for one row and not for the next.
-                    simd.load_step(
-                        if MASK { step } else { simd.chosen(if i == label { copy } else { step }) },
-                        part,
-                    )
-                } else if let (Some((half, steps)), true) = (half_steps, MASK || i != label) {
-                    simd.widen_step(half, &steps[i], part)
-                } else {
-                    simd.load_step(copy, part)
-                };
-                let to = if KEEP { lines.get_mut(i) } else { None };
-                // However many logits this pass has, blocks end where they do in all other ways to read the row.
-                if !i.is_multiple_of(BLOCK / STEP) {
-                    add.add(&pending);
-                } else if i > 0 {
-                    add.add(&pending);
-                    add.fold();
-                }
-                pending = add.step(x, i, None, None, to);
-            }
-            if whole > 0 {
-                add.add(&pending);
-            }
-            if tail.len() > 0 {
-                // What a tail alone needs must not be computed for rows without one, as a compiler would.
-                let tail = black_box(tail);
-                if whole.is_multiple_of(BLOCK / STEP) {
-                    add.fold();
-                }
-                let mut room;
-                let tail = match tail {
-                    _ if !MASK && whole == label => &copy.as_flattened()[..tail.len()],
-                    Line::F32(tail) => tail,
-                    Line::Half(..) => {
-                        room = [0.0; STEP];
-                        tail.block(simd, 0, STEP, &mut room)
-                    }
-                };
-                let to = if KEEP { lines.get_mut(whole) } else { None };
-                let len = Some(tail.len());
-                // Half a step where that is enough, of ordinary rows: what a whole one adds beyond it is nothing.
-                if tail.len() <= STEP / 2 && !PIVOT {
-                    let last = add.step::<2>(load_tail(simd, tail, part, self.pad()), whole, len, None, to);
-                    add.add(&last);
-                } else {
-                    let last = add.step::<4>(load_tail(simd, tail, part, self.pad()), whole, len, None, to);
-                    add.add(&last);
-                }
-            }
-            add.fold();
-            add.high.store(&mut self.sum.high, part);
-            add.lows.store(&mut self.sum.low, part);
-            add.seen.store(self.seen, part);
-            if DISTANCES {
-                add.distance.store(&mut self.distances, part);
-            }
-        }
-    }
-}
-
-/// Loads what is left of a row after its last whole step.
-#[inline(always)]
-fn load_tail<S: Simd, const N: usize>(simd: S, tail: &[f32], part: usize, pad: f32) -> [S::Lanes; N] {
-    let mut x = [simd.splat(pad); N];
-    for (x, from) in x.iter_mut().zip(tail.chunks(LANES)) {
-        *x = simd.load_tail(from, part, pad);
-    }
-    x
 }

@@ -14,6 +14,7 @@ use super::classes::STEP;
 use super::gradient::sum_of;
 use super::group::NO_LABEL;
 use super::maximum::{first_index, largest, largest_of_part};
+use super::pass::Pass;
 use super::rows::{BLOCK, Row, RowSum};
 use crate::numbers::exp::NO_DEPTH;
 use crate::numbers::philox::{BASE, UNIT};
@@ -135,17 +136,8 @@ impl Kernel for LeaveOut<'_> {
         let logits = logits.map_or(given, |logits| &logits[spread.block..][..given.len()]);
         let (logits, reference) = (Line::F32(logits), spread.reference);
         let (mut sum, mut seen) = (RowSum::EMPTY, [NO_DEPTH; LANES]);
-        let mut row = Row {
-            simd,
-            logits,
-            label,
-            reference,
-            sum: &mut sum,
-            seen: &mut seen,
-            ahead: 0,
-            from: 0.0,
-            distances: [0.0; LANES],
-        };
+        let pass = Pass::new(simd, reference, &mut seen);
+        let mut row = Row { simd, logits, label, sum: &mut sum, pass };
         row.read_labelled::<true, false>(&mut []);
         sum.close(simd);
         (spread.block + label, sum.total)
@@ -189,19 +181,13 @@ impl<S: Simd> Part<S> {
     #[inline(always)]
     fn add(&mut self, logits: &[f32], distances: bool, terms: &mut [f32]) {
         let simd = self.simd;
-        let mut row = Row {
-            simd,
-            logits: Line::F32(logits),
-            label: NO_LABEL,
-            reference: self.spread.reference,
-            sum: &mut self.sum,
-            seen: &mut self.seen,
-            ahead: BLOCK,
-            from: self.spread.max,
-            distances: [0.0; LANES],
-        };
+        let mut pass = Pass::new(simd, self.spread.reference, &mut self.seen);
+        (pass.ahead, pass.from) = (BLOCK, self.spread.max);
+        let has_pivot = self.spread.reference.pivot != 0.0;
+        let logits = Line::F32(logits);
+        let mut row = Row { simd, logits, label: NO_LABEL, sum: &mut self.sum, pass };
         // What few rows need is compiled with all that a row may want.
-        match (row.reference.pivot != 0.0 || S::SMALL, terms.is_empty(), distances) {
+        match (has_pivot || S::SMALL, terms.is_empty(), distances) {
             (true, _, _) => row.read_unlabelled::<true, true, true>(terms),
             (false, false, _) => row.read_unlabelled::<false, true, true>(terms),
             (false, true, true) => row.read_unlabelled::<false, false, true>(&mut []),
@@ -209,7 +195,7 @@ impl<S: Simd> Part<S> {
         }
         if distances {
             for part in 0..S::WIDE_PARTS {
-                (simd.load_wide(&self.distances, part) + simd.widen(&row.distances, part))
+                (simd.load_wide(&self.distances, part) + simd.widen(&row.pass.distances, part))
                     .store(&mut self.distances, part);
             }
         }

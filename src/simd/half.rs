@@ -154,35 +154,11 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// All values that are f32; none of others.
-    #[inline(always)]
-    pub(crate) fn floats(self) -> &'a [f32] {
-        match self {
-            Self::F32(values) => values,
-            Self::Half(..) => &[],
-        }
-    }
-
     /// The values as rows, of which they are the only one.
     pub(crate) const fn rows(&self) -> LineRows<'_> {
         match self {
             Self::F32(values) => LineRows::F32(core::slice::from_ref(values)),
             Self::Half(half, bits) => LineRows::Half(*half, core::slice::from_ref(bits)),
-        }
-    }
-
-    /// Whole steps of f32: four times sixteen; none of others.
-    #[inline(always)]
-    pub(crate) fn steps(self) -> &'a [[[f32; LANES]; 4]] {
-        self.floats().as_chunks().0.as_chunks().0
-    }
-
-    /// Whole steps of halves, if these are some.
-    #[inline(always)]
-    pub(crate) fn half_steps(self) -> Option<(Half, &'a [[[u16; LANES]; 4]])> {
-        match self {
-            Self::F32(_) => None,
-            Self::Half(half, bits) => Some((half, bits.as_chunks().0.as_chunks().0)),
         }
     }
 

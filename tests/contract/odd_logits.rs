@@ -34,7 +34,8 @@ fn odd() -> Vec<f32> {
 fn one_odd_logit_spoils_no_other_result() {
     let errors = Errors::default();
     for (classes, places) in [(64, vec![3, 63]), (100, vec![70, 99]), (1000, vec![5, 700, 999])] {
-        let ordinary: Vec<f32> = (0..classes).map(|i| f32::from((i * 37 % 101) as u8) * 0.05 - 2.5).collect();
+        let ordinary: Vec<f32> =
+            (0..classes).map(|i| f32::from(u8::try_from(i * 37 % 101).unwrap()) * 0.05 - 2.5).collect();
         let mut masked = ordinary.clone();
         masked[classes / 2] = f32::NEG_INFINITY;
         for (number, x) in odd().into_iter().enumerate() {
