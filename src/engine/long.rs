@@ -6,7 +6,7 @@ use super::rows::{Care, Groups, Lines};
 use crate::kernels::group::Group;
 use crate::kernels::rows::{PART, RowSum, SumRows};
 use crate::kernels::write::{Formula, WriteRow};
-use crate::numbers::exp::{NO_DEPTH, Reference, all_depths, are_out_of_range, are_shallow};
+use crate::numbers::exp::{NO_DEPTH, Reference, all_depths, are_shallow};
 use crate::simd::half::Line;
 use crate::simd::{LANES, Token};
 
@@ -70,25 +70,30 @@ pub(super) fn read(
     sums: &mut Vec<RowSum>,
 ) {
     let (logits, token) = (lines.line(0), groups.token);
-    let mut sum = |group: &mut Group, terms: &mut [f32], reference, care| {
+    let mut sum = |group: &mut Group, terms: &mut [f32], reference, careful| {
         sums.clear();
         sums.resize(logits.len().div_ceil(PART), RowSum::EMPTY);
-        let (label, careful) = (group.labels[0], care != Care::None);
+        let label = group.labels[0];
         let depths = Part { token, join, reference, careful, logits, label, terms, sums }.read();
         group.ends.rest[0] = sums.iter().fold(0.0, |total, sum| total + sum.total);
         group.shallow = are_shallow(depths);
-        !are_out_of_range(depths)
+        depths
     };
     group.max[0] = 0.0;
-    for care in [Care::None, Care::Clamp] {
-        let in_range = sum(group, terms, Reference::TAME, care);
-        if in_range && groups.tame.holds(group.ends.rest[0], group.ends.logit[0]) {
-            return;
-        }
+    let mut tame = groups.tame;
+    let right = tame.care != Care::Refer
+        && tame.read(|tame, careful| {
+            let depths = sum(group, terms, Reference::TAME, careful);
+            tame.holds(group.ends.rest[0], group.ends.logit[0]).then_some(depths)
+        });
+    groups.tame = tame;
+    if right {
+        return;
     }
+    let was_read = tame.care != Care::Refer;
     groups.refer(group, lines, references);
-    if references[0] != Reference::TAME {
-        sum(group, terms, references[0], Care::Refer);
+    if references[0] != Reference::TAME || !was_read {
+        sum(group, terms, references[0], true);
     }
 }
 

@@ -151,7 +151,7 @@ impl Groups {
             slopes,
             writes,
             losses: LossSum::EMPTY,
-            tame: Tame::new(classes),
+            tame: Tame::new(classes, scratch.care),
             sums_are_whole: join.is_none() && classes <= PART,
             ahead: [0; LANES],
             next: [0; LANES],
@@ -163,6 +163,7 @@ impl Groups {
 
     /// Gives buffers back, and the sum of all losses.
     pub(super) fn give_back(&mut self, scratch: &mut Scratch) -> Total {
+        scratch.care = self.tame.care;
         scratch.sums = core::mem::take(&mut self.sums);
         if self.classes <= FEW {
             scratch.tiles = core::mem::take(&mut self.tile);

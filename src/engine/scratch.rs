@@ -1,5 +1,6 @@
 //! What each thread keeps between calls, so that a call allocates nothing.
 
+use super::rows::Care;
 use super::settle::Masses;
 use super::tokens::Run;
 use crate::kernels::columns::ColumnSums;
@@ -40,4 +41,6 @@ pub(crate) struct Scratch {
     /// What is large in a row, of each thread that reads a part of it, and the sums of its parts.
     pub(crate) runs: Vec<Run>,
     pub(crate) spreads: Vec<Spread>,
+    /// What care the rows before asked for: those of the next piece of a call are mostly like them.
+    pub(super) care: Care,
 }

@@ -4,7 +4,7 @@
 //! row that has all classes; they are merged in their order, as they are added there.
 
 use super::parallel::{Cut, Join};
-use super::rows::{Tame, make_room};
+use super::rows::{Care, Tame, make_room};
 use super::scratch::Scratch;
 use super::total::Total;
 use crate::PartialRow;
@@ -15,7 +15,7 @@ use crate::kernels::masses::Uniform;
 use crate::kernels::maximum::{Argmax, Largest};
 pub(crate) use crate::kernels::rows::PART;
 use crate::kernels::rows::{RowSum, SumRows};
-use crate::numbers::exp::{NO_DEPTH, Reference, all_depths, are_out_of_range};
+use crate::numbers::exp::{NO_DEPTH, Reference, all_depths};
 use crate::numbers::log_sum_exp::{Apart, LogSumExp};
 use crate::simd::half::LineRows;
 use crate::simd::strided::Strided;
@@ -110,7 +110,7 @@ impl Cut for ShardCall<'_> {
                 } else {
                     self.logits.row(row)
                 };
-                self.row(token, row, label, logits, &mut scratch.parts);
+                self.row(token, row, label, logits, (&mut scratch.parts, &mut scratch.care));
             }
         }
         Total::default()
@@ -126,15 +126,23 @@ impl ShardCall<'_> {
 
     /// Reads a row, and writes what is known of its parts.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of classes")]
-    fn row(&mut self, token: Token, row: usize, label: usize, logits: &[f32], parts: &mut Vec<RowSum>) {
+    fn row(
+        &mut self,
+        token: Token,
+        row: usize,
+        label: usize,
+        logits: &[f32],
+        (parts, care): (&mut Vec<RowSum>, &mut Care),
+    ) {
         let logit = logits.get(label).copied();
-        let tame = Tame::new(self.total);
+        let mut tame = Tame::new(self.total, *care);
         let mut reference = Reference::TAME;
-        let is_tame = [false, true].into_iter().any(|careful| {
-            let in_range = sum(token, logits, label, (reference, careful), parts);
+        let is_tame = tame.read(|tame, careful| {
+            let depths = sum(token, logits, label, (reference, careful), parts);
             let rest = parts.iter().fold(0.0, |total, sum| total + sum.total);
-            in_range && tame.holds(rest, logit.unwrap_or(f32::NEG_INFINITY))
+            tame.holds(rest, logit.unwrap_or(f32::NEG_INFINITY)).then_some(depths)
         });
+        *care = tame.care;
         if !is_tame {
             let (mut max, mut references) = ([0.0], [reference]);
             let low = tame.low;
@@ -174,14 +182,14 @@ impl ShardCall<'_> {
     }
 }
 
-/// Sums the terms of a row's parts, all but the label's. Tells whether no term was out of range.
+/// Sums the terms of a row's parts, all but the label's, and returns the bits of all depths.
 fn sum(
     token: Token,
     logits: &[f32],
     label: usize,
     (reference, careful): (Reference, bool),
     parts: &mut Vec<RowSum>,
-) -> bool {
+) -> u32 {
     let mut seen = [NO_DEPTH; LANES];
     parts.clear();
     parts.resize(logits.len().div_ceil(PART), RowSum::EMPTY);
@@ -200,5 +208,5 @@ fn sum(
             ahead: &[],
         });
     }
-    !are_out_of_range(all_depths(&seen))
+    all_depths(&seen)
 }

@@ -16,9 +16,10 @@ use crate::numbers::math::power_of_two;
 use crate::simd::LANES;
 
 /// How rows are read. Data that asks for more care goes on asking for it: what was needed last comes first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::engine) enum Care {
     /// Against the common reference, with no logit below its floor.
+    #[default]
     None,
     /// Against the common reference.
     Clamp,
@@ -36,19 +37,36 @@ pub(in crate::engine) struct Tame {
 }
 
 impl Tame {
-    pub(in crate::engine) fn new(classes: usize) -> Self {
+    pub(in crate::engine) fn new(classes: usize, care: Care) -> Self {
         // So that no term that can matter to the smallest normal loss, of as many classes as there are, is below the
         // lowest: a loss of 2^-126 is good to 2^-25 of it.
         let bits = classes.next_power_of_two().trailing_zeros();
         #[expect(clippy::cast_precision_loss, reason = "less than a hundred")]
         let low = (bits as f32 + 27.5 - HEADROOM) * core::f32::consts::LN_2;
-        Self { low, sum: power_of_two(f64::from(2 * bits + 28)), care: Care::None }
+        Self { low, sum: power_of_two(f64::from(2 * bits + 28)), care }
     }
 
     /// Asks for no care where the last rows, read against the common reference, did not need it.
     pub(in crate::engine) fn relax(&mut self, shallow: bool) {
         if shallow {
             self.care = Care::None;
+        }
+    }
+
+    /// Reads rows against the common reference, with care if it is asked for or turns out to be needed. What reads is told whether to
+    /// be careful, and returns the bits of all depths where sums are as they should be. Tells whether the reference was right.
+    pub(in crate::engine) fn read(&mut self, mut rows: impl FnMut(&Self, bool) -> Option<u32>) -> bool {
+        loop {
+            if let Some(depths) =
+                rows(self, self.care != Care::None).filter(|depths| !are_out_of_range(*depths))
+            {
+                self.relax(are_shallow(depths));
+                return true;
+            }
+            if self.care != Care::None {
+                return false;
+            }
+            self.care = Care::Clamp;
         }
     }
 
@@ -128,21 +146,22 @@ impl Groups {
         group.max = [0.0; LANES];
         if self.tame.care == Care::Refer {
             self.refer(group, lines, references);
-            self.sum(group, lines, terms, 0..group.len, references, self.tame.care);
+            self.sum(group, lines, terms, 0..group.len, references, true);
             return;
         }
         if !self.sum_common(group, lines, terms) {
-            self.read_again(group, lines, terms, references);
+            self.refer_again(group, lines, terms, references);
         }
     }
 
     /// Against the common reference; tells whether that was right.
     fn sum_common(&mut self, group: &mut Group, lines: &Lines<'_>, terms: &mut [f32]) -> bool {
-        let right = self.sum(group, lines, terms, 0..group.len, &[Reference::TAME; LANES], self.tame.care)
-            && (0..group.len).all(|i| self.tame.holds(group.ends.rest[i], group.ends.logit[i]));
-        if right {
-            self.tame.relax(group.shallow);
-        }
+        let (all, mut tame) = (0..group.len, self.tame);
+        let right = tame.read(|tame, careful| {
+            let depths = self.sum(group, lines, terms, all.clone(), &[Reference::TAME; LANES], careful);
+            all.clone().all(|i| tame.holds(group.ends.rest[i], group.ends.logit[i])).then_some(depths)
+        });
+        self.tame = tame;
         right
     }
 
@@ -161,10 +180,21 @@ impl Groups {
                 return;
             }
         }
+        self.refer_again(group, lines, terms, references);
+    }
+
+    /// Sums the terms of those rows of a group that have references of their own.
+    fn refer_again(
+        &mut self,
+        group: &mut Group,
+        lines: &Lines<'_>,
+        terms: &mut [f32],
+        references: &mut [Reference; LANES],
+    ) {
         self.refer(group, lines, references);
         for i in 0..group.len {
             if references[i] != Reference::TAME {
-                self.sum(group, lines, terms, i..i + 1, references, Care::Refer);
+                self.sum(group, lines, terms, i..i + 1, references, true);
             }
         }
     }
@@ -177,19 +207,17 @@ impl Groups {
         terms: &mut [f32],
         references: &[Reference; LANES],
     ) {
-        let all = 0..group.len;
+        let (all, mut tame) = (0..group.len, self.tame);
         if references[all.clone()].iter().any(|reference| *reference != Reference::TAME) {
-            self.sum(group, lines, terms, all, references, Care::Refer);
+            self.sum(group, lines, terms, all, references, true);
             return;
         }
-        let right = self.sum(group, lines, terms, all.clone(), references, self.tame.care)
-            && group.ends.rest[all.clone()].iter().all(|rest| rest.is_finite());
-        if right {
-            self.tame.relax(group.shallow);
-        } else if self.tame.care == Care::None {
-            self.tame.care = Care::Clamp;
-            self.sum(group, lines, terms, all, references, self.tame.care);
-        }
+        // Where it is not right with care either, the sums are what they are.
+        tame.read(|_, careful| {
+            let depths = self.sum(group, lines, terms, all.clone(), references, careful);
+            group.ends.rest[all.clone()].iter().all(|rest| rest.is_finite()).then_some(depths)
+        });
+        self.tame = tame;
     }
 
     /// Finds the largest logits, and the references that they ask for.
@@ -206,7 +234,7 @@ impl Groups {
         self.tame.care = if own { Care::Refer } else { Care::Clamp };
     }
 
-    /// Sums the terms of some rows of a group, and tells whether none was out of range.
+    /// Sums the terms of some rows of a group, and returns the bits of all depths.
     fn sum(
         &mut self,
         group: &mut Group,
@@ -214,8 +242,8 @@ impl Groups {
         terms: &mut [f32],
         rows: core::ops::Range<usize>,
         references: &[Reference; LANES],
-        care: Care,
-    ) -> bool {
+        careful: bool,
+    ) -> u32 {
         let mut seen = [NO_DEPTH; LANES];
         let keep = !terms.is_empty();
         let sums = &mut self.sums[rows.clone()];
@@ -223,7 +251,7 @@ impl Groups {
             rows: lines.rows(rows.clone()),
             labels: &group.labels[rows.clone()],
             references: &references[rows.clone()],
-            careful: care != Care::None,
+            careful,
             terms: if keep { &mut terms[rows.start * self.stride..] } else { &mut [] },
             stride: if keep { self.stride } else { 0 },
             sums: &mut *sums,
@@ -237,7 +265,7 @@ impl Groups {
         }
         let depths = all_depths(&seen);
         group.shallow &= are_shallow(depths);
-        !are_out_of_range(depths)
+        depths
     }
 
     /// Takes sums that were saved, and makes the terms that results are made of.
@@ -346,7 +374,7 @@ impl Groups {
         if self.classes <= FEW {
             self.sum_few(group, &lines, &mut [], &mut references);
         } else {
-            self.sum(group, &lines, &mut [], 0..1, &references, Care::Refer);
+            self.sum(group, &lines, &mut [], 0..1, &references, true);
         }
         group.ends.refer_to(&references);
         let (labels, logs) = (losses.is_some(), losses.is_none());
