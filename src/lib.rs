@@ -20,7 +20,7 @@
 //!
 //! Logits are [`Rows`]: a checked view of rows × classes f32, or, with the feature `half`, bf16 or f16, with a stride, or with the
 //! classes along any axis of an array. The instruction set is a
-//! [`Backend`], detected at run time. Work on more than about 32 000 logits runs on the
+//! [`Backend`], detected at run time. Work on more than about 32 000 logits, or 4 000 rows, runs on the
 //! [Rayon](https://docs.rs/rayon) pool the caller is in, or all of it on the calling thread ([`Rows::on_this_thread`]); no thread count changes a bit.
 //!
 //! ```

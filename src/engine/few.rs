@@ -13,11 +13,11 @@ use crate::kernels::classes::STEP;
 use crate::kernels::few::SumFew;
 use crate::kernels::finish::Finish;
 use crate::kernels::group::{Group, LossSum, NO_LABEL};
-use crate::kernels::map::{Map, MapRow, Mask, mask_tiles};
+use crate::kernels::map::{Map, MapLogits, Mask, mask_tiles};
 use crate::kernels::tile_ends::{
     FinishDense, FinishLogs, FinishSmoothed, FinishSquared, LabelAll, LargestOfTiles, TileMass, WeighTiles,
 };
-use crate::kernels::tiles::{LINES, LoadTiles, SumTiles, TILES};
+use crate::kernels::tiles::{LINES, LoadTiles, SumTiles, Sums as TileSums, TILES};
 use crate::kernels::write::{Formula, WriteFrom, WriteRows};
 use crate::kernels::write_tiles::WriteTiles;
 use crate::numbers::exp::Reference;
@@ -121,6 +121,7 @@ pub(super) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch) -> T
     if left_out == LeftOut::Largest || saves {
         scratch.largest.resize_with(TILES, || [NO_LABEL; LANES]);
     }
+    scratch.tile_sums.resize_with(TILES, || TileSums::EMPTY);
     make_room(&mut scratch.lines, LINES);
     let mut groups = core::mem::take(&mut scratch.groups);
     groups.resize_with(groups.len().max(at_once), || Group::EMPTY);
@@ -146,7 +147,8 @@ pub(super) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch) -> T
 impl Few {
     /// Reads, settles and writes some groups.
     fn batch(&mut self, call: &mut Call<'_>, groups: &mut [Group], scratch: &mut Scratch) {
-        let Scratch { tiles, label_tiles, tile_masses: masses, largest, slopes, lines, .. } = &mut *scratch;
+        let Scratch { tiles, label_tiles, tile_masses: masses, tile_sums, largest, slopes, lines, .. } =
+            &mut *scratch;
         let (token, classes) = (self.token, self.classes);
         let (logits, used) = (call.inputs.logits.share(), groups.len() * classes);
         if self.lone {
@@ -176,7 +178,7 @@ impl Few {
             }
             let keep = self.writes && self.work != Work::LogSoftmax;
             let (labels, ahead) = (self.left_out != LeftOut::Nothing, self.ahead);
-            token.run(SumTiles { groups, tiles, classes, labels, keep, ahead });
+            token.run(SumTiles { groups, tiles, classes, labels, keep, sums: tile_sums, ahead });
         }
         if let Sums::Saved(sums) = &call.outputs.sums {
             take_sums(groups, sums);
@@ -209,7 +211,6 @@ impl Few {
         tiles: &mut [[f32; LANES]],
         slopes: &mut Vec<[f64; LANES]>,
     ) {
-        // As in a row that is mapped.
         if map.mask != Mask::None {
             mask_tiles(map.mask, groups, tiles, self.classes);
         }
@@ -217,13 +218,9 @@ impl Few {
             slopes.resize(slopes.len().max(tiles.len()), [0.0; LANES]);
         }
         let slopes = if self.slopes { &mut slopes[..tiles.len()] } else { &mut [] };
-        self.token.run(MapRow {
-            map: Map { mask: Mask::None, ..map },
-            row: 0,
-            classes: 0,
-            logits: tiles,
-            slopes,
-        });
+        if map.makes_ties() {
+            self.token.run(MapLogits { map, logits: tiles, slopes });
+        }
     }
 
     /// Turns sums into losses, and into the coefficients of results.

@@ -4,7 +4,7 @@
 use super::call::{Call, Source};
 use super::long;
 use super::parallel::Join;
-use super::rows::{Groups, Lines, NEAR};
+use super::rows::{BEYOND_NEAR, Groups, Lines, NEAR};
 use super::scratch::Scratch;
 use super::settle;
 use super::total::Total;
@@ -27,6 +27,9 @@ pub(super) fn suits(call: &Call<'_>) -> bool {
 pub(super) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch, join: Option<Join>) -> Total {
     let mut groups = Groups::new(token, call, join, scratch);
     let mut group = Group::EMPTY;
+    if call.all_rows.saturating_mul(groups.classes) >= BEYOND_NEAR {
+        groups.ask_for_logits();
+    }
     let mut first = 0;
     while first < call.inputs.rows() {
         first = call.collect(first, &mut group, 1);
@@ -54,7 +57,7 @@ fn write(token: Token, join: Option<Join>, group: &Group, to: &mut [f32]) {
     if let Some(join) = join {
         long::write(token, join, group, formula, None, &[], to);
     } else {
-        token.run(WriteRow { group, row: 0, formula, from: None, labels: &[], to, stream: None });
+        token.run(WriteRow { group, row: 0, formula, from: None, labels: &[], to });
     }
     if let Some(to) = to.get_mut(group.labels[0]) {
         *to = group.at_label[0];

@@ -109,7 +109,7 @@ pub(super) fn write(
 ) {
     let half = to.len().div_ceil(PART) / 2 * PART;
     if half == 0 {
-        return token.run(WriteRow { group, row: 0, formula, from, labels, to, stream: None });
+        return token.run(WriteRow { group, row: 0, formula, from, labels, to });
     }
     let (from, other_from) = from.map(|from| from.split_at(half)).unzip();
     let (labels, other_labels) = labels.split_at(half.min(labels.len()));

@@ -16,18 +16,32 @@ use crate::simd::{LANES, Token};
 use crate::views::rows::Execution;
 use crate::{Backend, Error};
 
-/// Up to this many logits run on the calling thread. Measured for loss and gradient on two cores: 64 x 1024
-/// logits take 23 µs on one thread and 21 µs on two, 256 x 1024 take 95 µs and 62 µs; 32 x 1024 take 11 µs
-/// on one, about what it costs to wake a worker.
-pub(crate) const SERIAL: usize = 32 * 1024;
+/// What a row costs beside its logits, in logits: labels, the ends of its sum, its turn into the lanes and back. A row of two
+/// classes takes 5 to 7 ns, some twenty times what a logit of a long row takes; but it is the shortest calls that this decides
+/// about, which gain least.
+const ROW: usize = 6;
 
-/// Logits of a task, at least: what a worker does in about 6 µs, much longer than taking a task.
+/// Up to this many logits run on the calling thread, [`ROW`] more counted for each row. Measured for loss and gradient on
+/// two cores: 64 x 1024 logits take 23 µs on one thread and 21 µs on two, 256 x 1024 take 95 µs and 62 µs; 32 x 1024 take
+/// 11 µs on one, about what it costs to wake a worker.
+pub(crate) const SERIAL: usize = 34 * 1024;
+
+/// Logits of a task, at least, counted likewise: what a worker does in about 6 µs, much longer than taking a task.
 const TASK: usize = 16 * 1024;
+
+/// Tasks of each thread, about, where there is enough for larger ones: few enough that rows follow others which have just been
+/// read, and so many that threads end at about the same time.
+const TASKS: usize = 16;
 
 /// Rows of as many classes are shared by threads where there are fewer than two for each: the loss of such a row
 /// takes 40 µs on one thread, several times what it costs to wake another. At 128,256 classes two threads took 1.75
 /// times less.
 const LONG: usize = 64 * 1024;
+
+/// In logits.
+const fn cost_of_row(classes: usize) -> usize {
+    classes.saturating_add(ROW)
+}
 
 thread_local! {
     static SCRATCH: Cell<Option<Box<Scratch>>> = const { Cell::new(None) };
@@ -124,13 +138,16 @@ pub(crate) fn run(mut call: impl Cut, execution: Execution) -> Result<Total, Err
     let token = token(execution.backend)?;
     let (rows, classes) = call.shape();
     // A view that repeats one row can have more logits than memory has bytes; they are counted, not held.
-    let alone = execution.serial || rows.saturating_mul(classes) <= SERIAL || (rows < 2 && classes < LONG);
+    let alone = execution.serial
+        || rows.saturating_mul(cost_of_row(classes)) <= SERIAL
+        || (rows < 2 && classes < LONG);
     let threads = if alone { 1 } else { rayon::current_num_threads() };
     if threads == 1 && call.seam(rows / 2).is_none() {
         // Without moving it, which takes a while where there is but one row.
         return Ok(serial(token, &mut call, None));
     }
-    Ok(cut(token, call, threads))
+    let task = TASK.max(rows.saturating_mul(cost_of_row(classes)) / (TASKS * threads));
+    Ok(cut(token, call, threads, task))
 }
 
 /// The proof for the chosen backend, or for the process's.
@@ -142,7 +159,7 @@ pub(crate) fn token(backend: Option<Backend>) -> Result<Token, Error> {
 }
 
 /// Halves a call until its rows lie at one stride and are few enough for one thread.
-fn cut<C: Cut>(token: Token, mut call: C, threads: usize) -> Total {
+fn cut<C: Cut>(token: Token, mut call: C, threads: usize, task: usize) -> Total {
     let (rows, classes) = call.shape();
     let at = match call.seam(rows / 2) {
         Some(seam) => seam,
@@ -151,14 +168,16 @@ fn cut<C: Cut>(token: Token, mut call: C, threads: usize) -> Total {
             return serial(token, &mut call, Some(join));
         }
         // Sixteen rows are what goes into the lanes at once.
-        None if rows <= (TASK / classes).max(call.least()) => return serial(token, &mut call, None),
+        None if rows <= (task / cost_of_row(classes)).max(call.least()) => {
+            return serial(token, &mut call, None);
+        }
         None => (rows / 2).next_multiple_of(LANES).min(rows - 1),
     };
     let (first, rest) = call.split_at(at);
     if threads == 1 {
-        return cut(token, first, threads).merge(cut(token, rest, threads));
+        return cut(token, first, threads, task).merge(cut(token, rest, threads, task));
     }
-    let (first, rest) = rayon::join(|| cut(token, first, threads), || cut(token, rest, threads));
+    let (first, rest) = rayon::join(|| cut(token, first, threads, task), || cut(token, rest, threads, task));
     first.merge(rest)
 }
 

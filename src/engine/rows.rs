@@ -15,7 +15,7 @@ use super::{columns, few, into, long, stream};
 use crate::kernels::classes::STEP;
 use crate::kernels::gather::{Gather, Scatter};
 use crate::kernels::group::{Group, LossSum, NO_LABEL, Special};
-use crate::kernels::map::{MapRow, Multiply};
+use crate::kernels::map::{MapLogits, Mask, Multiply};
 use crate::kernels::rows::{PART, RowSum};
 use crate::kernels::write::{Formula, WriteFrom, WriteRow, WriteRows};
 use crate::simd::half::Half;
@@ -27,8 +27,9 @@ pub(crate) const FEW: usize = 63;
 /// Logits of a group whose terms are kept: these stay in the nearest cache until results are written.
 pub(super) const NEAR: usize = 4096;
 
-/// As [`NEAR`], where logits and results come from afar: what is asked for lies in that cache as well.
-const NEAR_FROM_AFAR: usize = 3072;
+/// As [`NEAR`], where logits and results come from afar: each group waits for its first ones, so that there are few. (Terms lie in
+/// the next cache then.)
+const NEAR_FROM_AFAR: usize = 8192;
 
 /// Logits of a group that are read again from the next cache, where no terms are kept.
 const NEAR_LOGITS: usize = 4 * NEAR;
@@ -185,7 +186,7 @@ impl Groups {
         if self.copies_labels {
             make_room(labels, room);
             if let Some(from) = inputs.dense {
-                self.token.run(Gather { from, group, to: labels, stride: self.stride });
+                self.token.run(Gather { from, mask: Mask::None, group, to: labels, stride: self.stride });
             }
         }
         if self.copies_results {
@@ -235,8 +236,8 @@ impl Groups {
     /// Copies the logits of a group's rows, and maps them.
     fn copy(&self, inputs: &Inputs<'_>, group: &Group, lines: &mut [f32], slopes: &mut Vec<[f64; LANES]>) {
         let (source, stride, map, classes) = (inputs.logits.share(), self.stride, inputs.map, self.classes);
-        self.token.run(Gather { from: source, group, to: lines, stride });
-        if map.is_none() && !self.slopes {
+        self.token.run(Gather { from: source, mask: map.mask, group, to: lines, stride });
+        if !map.makes_ties() && !self.slopes {
             return;
         }
         if self.slopes {
@@ -247,7 +248,9 @@ impl Groups {
             let (row, logits) = (group.rows[i], &mut line.as_chunks_mut().0[..classes.div_ceil(LANES)]);
             let own = if self.slopes { &mut slopes[i * stride / LANES..] } else { &mut [] };
             let slopes = if of_labels { &mut [] } else { &mut *own };
-            self.token.run(MapRow { map, row, classes, logits, slopes });
+            if map.makes_ties() {
+                self.token.run(MapLogits { map, logits, slopes });
+            }
             if of_labels {
                 inputs.label_slopes(row, &line[..classes], &mut own.as_flattened_mut()[..classes]);
             }
@@ -354,7 +357,7 @@ impl Groups {
                 Some(join) if group.len == 1 && from.is_some() => {
                     long::write(self.token, join, group, formula, from, labels, to);
                 }
-                _ => self.token.run(WriteRow { group, row: i, formula, from, labels, to, stream: None }),
+                _ => self.token.run(WriteRow { group, row: i, formula, from, labels, to }),
             }
             if group.labels[i] != NO_LABEL
                 && let Some(to) = to.get_mut(group.labels[i])

@@ -7,6 +7,7 @@ use crate::kernels::columns::ColumnSums;
 use crate::kernels::group::Group;
 use crate::kernels::rows::RowSum;
 use crate::kernels::tile_ends::TileMass;
+use crate::kernels::tiles::Sums as TileSums;
 use crate::numbers::spread::Spread;
 use crate::simd::LANES;
 
@@ -17,6 +18,7 @@ pub(crate) struct Scratch {
     /// The same of labels that are distributions, and what they weigh.
     pub(crate) label_tiles: Vec<[f32; LANES]>,
     pub(crate) tile_masses: Vec<TileMass>,
+    pub(crate) tile_sums: Vec<TileSums>,
     /// The classes of the largest logits of tiles.
     pub(crate) largest: Vec<[usize; LANES]>,
     pub(crate) groups: Vec<Group>,

@@ -10,7 +10,7 @@ use super::total::Total;
 use crate::PartialRow;
 use crate::kernels::gather::Gather;
 use crate::kernels::group::{Group, NO_LABEL};
-use crate::kernels::map::{Map, MapRow};
+use crate::kernels::map::{Map, MapLogits};
 use crate::kernels::masses::Uniform;
 use crate::kernels::maximum::{Argmax, Largest};
 pub(crate) use crate::kernels::rows::PART;
@@ -92,7 +92,7 @@ impl Cut for ShardCall<'_> {
             if copies {
                 make_room(&mut scratch.lines, at_once * stride);
                 let to = &mut scratch.lines[..];
-                token.run(Gather { from: self.logits, group: &group, to, stride });
+                token.run(Gather { from: self.logits, mask: self.map.mask, group: &group, to, stride });
             }
             for i in 0..group.len {
                 let (row, label) = (first + i, group.labels[i]);
@@ -102,9 +102,9 @@ impl Cut for ShardCall<'_> {
                 }
                 let logits = if copies {
                     let line = &mut scratch.lines[i * stride..][..stride];
-                    if !self.map.is_none() {
+                    if self.map.makes_ties() {
                         let (map, logits) = (self.map, line.as_chunks_mut().0);
-                        token.run(MapRow { map, row, classes, logits, slopes: &mut [] });
+                        token.run(MapLogits { map, logits, slopes: &mut [] });
                     }
                     &line[..classes]
                 } else {

@@ -2,6 +2,7 @@
 
 use super::Kernel;
 use super::group::Group;
+use super::map::{Mask, copy_kept};
 use crate::simd::half::{Half, Line, narrow, narrow_lanes, widen, widen_lanes};
 use crate::simd::strided::{Columns, Strided, StridedMut};
 use crate::simd::tile::{TileRows, TileRowsMut};
@@ -69,17 +70,19 @@ pub(super) fn store_column<S: Simd>(
     }
 }
 
-/// Copies the rows of a group to lines that are `stride` apart.
+/// Copies the rows of a group to lines that are `stride` apart; classes that take no part become -inf.
 pub(crate) struct Gather<'a> {
     pub(crate) from: Strided<'a>,
+    pub(crate) mask: Mask<'a>,
     pub(crate) group: &'a Group,
     pub(crate) to: &'a mut [f32],
     pub(crate) stride: usize,
 }
 
-/// Copies a row, as f32.
+/// Copies a row, as f32; classes that take no part become -inf.
 pub(crate) struct Copy<'a> {
     pub(crate) line: Line<'a>,
+    pub(crate) mask: Option<&'a [bool]>,
     pub(crate) to: &'a mut [f32],
 }
 
@@ -88,9 +91,23 @@ impl Kernel for Copy<'_> {
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
-        match self.line {
-            Line::F32(values) => self.to.copy_from_slice(values),
-            Line::Half(half, bits) => widen(simd, half, bits, self.to),
+        copy_line(simd, self.line, self.mask, self.to);
+    }
+}
+
+#[inline(always)]
+fn copy_line<S: Simd>(simd: S, line: Line<'_>, mask: Option<&[bool]>, to: &mut [f32]) {
+    match (line, mask) {
+        (Line::F32(values), None) => to.copy_from_slice(values),
+        (Line::F32(values), Some(mask)) => copy_kept(values, mask, to),
+        (Line::Half(half, bits), None) => widen(simd, half, bits, to),
+        (Line::Half(half, bits), Some(mask)) => {
+            let lines = bits.chunks(LANES).zip(mask.chunks(LANES)).zip(to.chunks_mut(LANES));
+            for ((bits, mask), to) in lines {
+                let mut values = [0.0; LANES];
+                widen(simd, half, bits, &mut values[..bits.len()]);
+                copy_kept(&values, mask, to);
+            }
         }
     }
 }
@@ -103,17 +120,16 @@ impl Kernel for Gather<'_> {
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
-        let Self { from, group, to, stride } = self;
+        let Self { from, mask, group, to, stride } = self;
         let classes = from.layout().classes;
-        if from.are_slices() {
-            for (row, to) in group.rows[..group.len].iter().zip(to.chunks_mut(stride)) {
-                to[..classes].copy_from_slice(from.row(*row));
+        let rows = &group.rows[..group.len];
+        if from.are_slices() || from.half_slices().is_some() {
+            for (row, to) in rows.iter().zip(to.chunks_mut(stride)) {
+                copy_line(simd, from.line(*row), mask.row(*row, classes), &mut to[..classes]);
             }
-        } else if from.half_slices().is_some() {
-            for (row, to) in group.rows[..group.len].iter().zip(to.chunks_mut(stride)) {
-                from.line(*row).block(simd, 0, classes, to);
-            }
-        } else if let Some(columns) = AnyColumns::of(&from, group) {
+            return;
+        }
+        if let Some(columns) = AnyColumns::of(&from, group) {
             let mut tile = [[0.0; LANES]; TURN];
             for start in (0..classes).step_by(TURN) {
                 let len = (classes - start).min(TURN);
@@ -129,6 +145,9 @@ impl Kernel for Gather<'_> {
                 #[inline(always)]
                 |i, class| to[i * stride + class] = from.get(group.rows[i], class),
             );
+        }
+        for (row, to) in rows.iter().zip(to.chunks_mut(stride)) {
+            mask.fill(*row, &mut to[..classes], f32::NEG_INFINITY);
         }
     }
 }

@@ -93,31 +93,33 @@ impl Map<'_> {
     }
 }
 
-/// Maps a row, or other values but for the mask, in whole vectors; `slopes`, if there are any, become the derivatives but
-/// for the scale.
-pub(crate) struct MapRow<'a> {
+/// Caps and scales logits whose mask is applied, in whole vectors; `slopes`, if there are any, become the derivatives but for
+/// the scale.
+pub(crate) struct MapLogits<'a> {
     pub(crate) map: Map<'a>,
-    /// Which row of the call it is, and how many classes it has.
-    pub(crate) row: usize,
-    pub(crate) classes: usize,
     pub(crate) logits: &'a mut [[f32; LANES]],
     pub(crate) slopes: &'a mut [[f64; LANES]],
 }
 
-impl Kernel for MapRow<'_> {
+impl Kernel for MapLogits<'_> {
     type Output = ();
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
-        let Self { map, row, classes, logits, slopes } = self;
-        // Before anything else: the slope of a masked class is 0 then, also where its logit is NaN.
-        map.mask.fill(row, &mut logits.as_flattened_mut()[..classes], f32::NEG_INFINITY);
-        if map.makes_ties() {
-            let mut slopes = slopes.iter_mut();
-            for line in &mut *logits {
-                map_lanes(simd, map, line, slopes.next());
-            }
+        let Self { map, logits, slopes } = self;
+        let mut slopes = slopes.iter_mut();
+        for line in logits {
+            map_lanes(simd, map, line, slopes.next());
         }
+    }
+}
+
+/// Copies logits; those of classes that a mask takes out become -inf. (In place a compiler makes stores of it that leave out
+/// lanes, and whoever loads such a vector again waits.)
+#[inline(always)]
+pub(super) fn copy_kept(from: &[f32], mask: &[bool], to: &mut [f32]) {
+    for ((from, keep), to) in from.iter().zip(mask).zip(to) {
+        *to = if *keep { *from } else { f32::NEG_INFINITY };
     }
 }
 
@@ -194,7 +196,7 @@ pub(crate) fn times_slope(result: f32, slope: f64) -> f32 {
     if slope == 0.0 && !result.is_nan() { 0.0 } else { narrow(f64::from(result) * slope) }
 }
 
-/// The hyperbolic tangents and their derivatives that [`MapRow`] makes.
+/// The hyperbolic tangents and their derivatives that [`MapLogits`] makes.
 pub(crate) struct Tanh<'a> {
     pub(crate) values: &'a mut [f64; LANES],
     pub(crate) slopes: &'a mut [f64; LANES],

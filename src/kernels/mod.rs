@@ -28,6 +28,7 @@ mod tame;
 pub(crate) mod tile_ends;
 pub(crate) mod tiles;
 pub(crate) mod tokens;
+pub(crate) mod turns;
 pub(crate) mod write;
 pub(crate) mod write_tiles;
 

@@ -136,7 +136,8 @@ impl Kernel for SumLines<'_> {
             group.labels = largest(tile);
         }
         let (groups, keep) = (core::slice::from_mut(group), !terms.is_empty());
-        SumTiles { groups, tiles: tile, classes, labels: true, keep, ahead: [None; 2] }.eval(simd);
+        let sums = &mut [Sums::EMPTY];
+        SumTiles { groups, tiles: tile, classes, labels: true, keep, sums, ahead: [None; 2] }.eval(simd);
         if keep {
             simd.turn_out(tile, &mut TileRowsMut::of_lines(terms, stride, 0, classes));
         }
@@ -165,16 +166,23 @@ pub(crate) struct SumTiles<'a> {
     pub(crate) classes: usize,
     pub(crate) labels: bool,
     pub(crate) keep: bool,
+    /// Room for the sums of each group.
+    pub(crate) sums: &'a mut [Sums],
     /// What is wanted next, and asked for meanwhile: where results go, and the tiles after these.
     pub(crate) ahead: [Option<Ahead>; 2],
 }
 
 /// The sums of a tile's rows, and what they are relative to.
-struct Sums {
+#[derive(Clone)]
+pub(crate) struct Sums {
     high: [f32; LANES],
     low: [f32; LANES],
     /// What `high` began with.
     bias: [f32; LANES],
+}
+
+impl Sums {
+    pub(crate) const EMPTY: Self = Self { high: [0.0; LANES], low: [0.0; LANES], bias: [0.0; LANES] };
 }
 
 impl Kernel for SumTiles<'_> {
@@ -182,7 +190,7 @@ impl Kernel for SumTiles<'_> {
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
-        let Self { groups, tiles, classes, labels, keep, ahead } = self;
+        let Self { groups, tiles, classes, labels, keep, sums: all, ahead } = self;
         let ahead = ahead.map(|ahead| ahead.unwrap_or_else(|| Ahead::near(tiles, classes)));
         for (group, tile) in groups.iter_mut().zip(tiles.chunks_exact_mut(classes)) {
             // What an earlier call left there would count as the largest logit.
@@ -191,8 +199,7 @@ impl Kernel for SumTiles<'_> {
                 take_labels(group, tile);
             }
         }
-        let mut all = [const { Sums { high: [0.0; LANES], low: [0.0; LANES], bias: [0.0; LANES] } }; TILES];
-        for ((group, sums), tile) in groups.iter_mut().zip(&mut all).zip(tiles.chunks_exact(classes)) {
+        for ((group, sums), tile) in groups.iter_mut().zip(&mut *all).zip(tiles.chunks_exact(classes)) {
             refer(simd, group, sums, tile);
         }
         let pairs = tiles.chunks_mut(2 * classes);
@@ -210,7 +217,7 @@ impl Kernel for SumTiles<'_> {
                 (true, true) => sum_pair::<S, true, true>(simd, groups, sums, pair, at),
             }
         }
-        for (group, sums) in groups.iter_mut().zip(&mut all) {
+        for (group, sums) in groups.iter_mut().zip(all) {
             for part in 0..S::PARTS {
                 (simd.load(&sums.high, part) - simd.load(&sums.bias, part)).store(&mut sums.high, part);
             }

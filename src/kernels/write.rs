@@ -88,8 +88,6 @@ pub(crate) struct WriteRow<'a> {
     pub(crate) from: Option<&'a [f32]>,
     pub(crate) labels: &'a [f32],
     pub(crate) to: &'a mut [f32],
-    /// Whether results go past the caches, and where the logits are that are read next.
-    pub(crate) stream: Option<&'a [f32]>,
 }
 
 impl Kernel for WriteRow<'_> {
@@ -112,23 +110,20 @@ impl Kernel for WriteRow<'_> {
 impl WriteRow<'_> {
     #[inline(always)]
     fn of_terms<S: Simd>(self, simd: S, factors: impl OfTerms<S>) {
-        let Self { group, row, formula, from, labels, to, stream } = self;
+        let Self { group, row, formula, from, labels, to } = self;
         let subtract = simd.splat(group.subtract[row]);
         let minus = simd.splat(0.0) - subtract;
         let pivot = simd.splat(group.ends.pivot[row]);
-        // Nothing goes past the caches where there is no instruction for it.
-        let stream = stream.filter(|_| !S::SMALL);
-        match (formula, from, stream) {
-            (Formula::Scaled, Some(from), None) => write(simd, from, to, factors.of_terms()),
-            (Formula::Scaled, Some(from), Some(next)) => write_past(simd, from, to, next, factors.of_terms()),
-            (Formula::Less, Some(from), _) => write(
+        match (formula, from) {
+            (Formula::Scaled, Some(from)) => write(simd, from, to, factors.of_terms()),
+            (Formula::Less, Some(from)) => write(
                 simd,
                 from,
                 to,
                 #[inline(always)]
                 |term| factors.apply(term) - subtract,
             ),
-            (Formula::LessLabels, Some(from), _) => write_two(
+            (Formula::LessLabels, Some(from)) => write_two(
                 simd,
                 from,
                 labels,
@@ -136,7 +131,7 @@ impl WriteRow<'_> {
                 #[inline(always)]
                 |term, label| label.mul_add(minus, factors.apply(term)),
             ),
-            (Formula::TimesLogits, Some(from), _) => write_two(
+            (Formula::TimesLogits, Some(from)) => write_two(
                 simd,
                 from,
                 labels,
@@ -147,29 +142,27 @@ impl WriteRow<'_> {
                     (share * (subtract - (x - pivot))).zero_where_zero(share)
                 },
             ),
-            (Formula::Scaled, None, _) => write_over(simd, to, factors.of_terms()),
+            (Formula::Scaled, None) => write_over(simd, to, factors.of_terms()),
             // Nothing else is written over what it is made of.
-            (_, None, _) | (Formula::Logs | Formula::ScaledLogs, ..) => {}
+            (_, None) | (Formula::Logs | Formula::ScaledLogs, _) => {}
         }
     }
 
     #[inline(always)]
     fn of_logits<S: Simd>(self, simd: S) {
-        let Self { group, row, formula, from, to, stream, .. } = self;
+        let Self { group, row, formula, from, to, .. } = self;
         let subtract = simd.splat(group.subtract[row]);
         let logs = LogFactors::splat(simd, group, row);
-        let stream = stream.filter(|_| !S::SMALL);
-        match (formula, from, stream) {
-            (Formula::Logs, Some(from), Some(next)) => write_past(simd, from, to, next, logs.of_logits()),
-            (Formula::Logs, Some(from), None) => write(simd, from, to, logs.of_logits()),
-            (Formula::ScaledLogs, Some(from), _) => write(
+        match (formula, from) {
+            (Formula::Logs, Some(from)) => write(simd, from, to, logs.of_logits()),
+            (Formula::ScaledLogs, Some(from)) => write(
                 simd,
                 from,
                 to,
                 #[inline(always)]
                 |x| logs.apply(x) * subtract,
             ),
-            (Formula::Logs, None, _) => write_over(simd, to, logs.of_logits()),
+            (Formula::Logs, None) => write_over(simd, to, logs.of_logits()),
             _ => {}
         }
     }
@@ -177,7 +170,7 @@ impl WriteRow<'_> {
 
 /// Writes what `f` makes of values.
 #[inline(always)]
-fn write<S: Simd>(simd: S, from: &[f32], to: &mut [f32], f: impl Fn(S::Lanes) -> S::Lanes) {
+pub(super) fn write<S: Simd>(simd: S, from: &[f32], to: &mut [f32], f: impl Fn(S::Lanes) -> S::Lanes) {
     write_and_ask(simd, from, to, 0, f);
 }
 
@@ -260,7 +253,7 @@ fn write_halves<S: Simd>(
 /// As [`write`], past the caches: whole lines but for the ends. Logits at `next` are asked for meanwhile, and for each
 /// page of results one line two pages ahead: such stores wait for the translation of addresses otherwise.
 #[inline(always)]
-fn write_past<S: Simd>(
+pub(super) fn write_past<S: Simd>(
     simd: S,
     from: &[f32],
     to: &mut [f32],

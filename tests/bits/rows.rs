@@ -1,7 +1,7 @@
 //! A row gives the same bits alone and in any batch, at any position, stride and alignment.
 
 use crate::case::{Case, LONG, assert_same, is_slow, lengths};
-use xent::{CrossEntropy, Rows, RowsMut};
+use xent::{CrossEntropy, Reduction, Rows, RowsMut};
 
 use crate::common::paths::{Axes, Layout};
 use crate::common::property::for_all;
@@ -50,6 +50,47 @@ fn a_long_row_alone_gives_the_bits_that_it_gives_in_a_batch() {
                 let in_batch: Vec<_> = batch.iter().map(|outcome| outcome.row(row)).collect();
                 let context = format!("row {row} of {classes} classes on {backend}");
                 assert_same(&context, &case.row(row).outcomes(TIGHT, backend), &in_batch);
+            }
+        }
+    }
+}
+
+/// More results than stay in a cache: those of a row are written while the next is read. Among rows of every kind are some
+/// that are ignored, of NaN, and of nothing but -inf.
+#[test]
+fn rows_beyond_the_caches_have_the_bits_that_they_have_alone() {
+    for (rows, classes) in [(62, 70_001), (66, 65_536)] {
+        let mut case = Case::of_rows(rows, classes);
+        case.logits.values[7 * classes + 3] = f32::NAN;
+        case.logits.values[8 * classes..][..classes].fill(f32::NEG_INFINITY);
+        let (logits, mut labels) = (&case.logits.values, case.labels.clone());
+        (labels[4], labels[9], labels[rows - 1]) = (12_345, 12_345, 12_345);
+        let entropy = CrossEntropy::new().ignore_index(12_345).reduction(Reduction::None);
+        for backend in backends().into_iter().filter(|backend| !is_slow(*backend)) {
+            // One value further than the logits are, so that they lie otherwise in cache lines.
+            let mut results = vec![0.0; 1 + rows * classes];
+            let mut call = |first: usize, rows: usize, operation: usize| {
+                let of = first * classes..(first + rows) * classes;
+                let view = Rows::new(&logits[of.clone()], rows, classes).unwrap().with_backend(backend);
+                let view = view.on_this_thread();
+                let to = RowsMut::new(&mut results[1..][of.clone()], rows, classes).unwrap();
+                let (labels, mut losses) = (&labels[first..][..rows], vec![0.0; rows]);
+                match operation {
+                    0 => drop(entropy.loss_and_gradient_into(labels, view, &mut losses, to).unwrap()),
+                    1 => xent::softmax_into(view, to).unwrap(),
+                    _ => xent::log_softmax_into(view, to).unwrap(),
+                }
+                (losses, results[1..][of].to_vec())
+            };
+            for operation in 0..3 {
+                let (losses, batch) = call(0, rows, operation);
+                for (row, in_batch) in batch.chunks(classes).enumerate() {
+                    let (loss, alone) = call(row, 1, operation);
+                    let context =
+                        format!("operation {operation}, row {row} of {classes} classes on {backend}");
+                    assert_same_bits(&context, &loss, &losses[row..=row]);
+                    assert_same_bits(&context, &alone, in_batch);
+                }
             }
         }
     }

@@ -3,6 +3,7 @@
 use crate::kernels::gather::{Gather, Scatter};
 use crate::kernels::group::Group;
 use crate::kernels::group_rows::{GroupRows, GroupRowsMut};
+use crate::kernels::map::Mask;
 use crate::simd::Token;
 use crate::simd::strided::{Strided, StridedMut};
 
@@ -21,7 +22,8 @@ impl<'s> Lines<'s> {
 
     fn gather(&mut self, from: Strided<'_>) -> &'s mut [f32] {
         let to = self.next();
-        self.token.run(Gather { from, group: self.group, to, stride: from.layout().classes });
+        let (mask, stride) = (Mask::None, from.layout().classes);
+        self.token.run(Gather { from, mask, group: self.group, to, stride });
         to
     }
 

@@ -43,7 +43,7 @@ impl Groups {
             Line::F32(values) => values,
             Line::Half(..) => {
                 make_room(room, line.len());
-                self.token.run(Copy { line, to: &mut room[..line.len()] });
+                self.token.run(Copy { line, mask: None, to: &mut room[..line.len()] });
                 &room[..line.len()]
             }
         }

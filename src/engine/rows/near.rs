@@ -29,6 +29,14 @@ impl Groups {
         &mut terms[skip..][..room]
     }
 
+    /// Asks for the logits that are read next. They follow those at hand, and most processors see that; but not beyond the page,
+    /// nor far enough ahead where terms are stored meanwhile.
+    pub(in crate::engine) fn ask_for_logits(&mut self) {
+        /// f32 of a page.
+        const PAGE: usize = 1024;
+        self.ahead = [if self.copies { 0 } else { PAGE }; LANES];
+    }
+
     /// Sets how far from its logits the results of each row are: asked for while terms are computed, they are near when they
     /// are written. Likewise, from there, the logits that the next group has.
     pub(super) fn ask(
@@ -38,7 +46,9 @@ impl Groups {
         group: &Group,
         logits: &[&[f32]; LANES],
     ) {
-        let (Some(results), false) = (results, self.copies_results) else { return };
+        let (Some(results), false) = (results, self.copies_results) else {
+            return self.ask_for_logits();
+        };
         let results = results.share();
         let (from, to) = (logits[0].as_ptr().addr(), results.row(group.rows[0]).as_ptr().addr());
         let distance = to.wrapping_sub(from) / size_of::<f32>();

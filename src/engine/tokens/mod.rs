@@ -16,7 +16,7 @@ use super::scratch::Scratch;
 use super::total::Total;
 use crate::kernels::gather::{Copy, Gather};
 use crate::kernels::group::{Group, NO_LABEL};
-use crate::kernels::map::{Map, MapRow, Mask};
+use crate::kernels::map::{Map, MapLogits, Mask};
 use crate::kernels::tokens::LeaveOut;
 use crate::numbers::factor::{narrow, narrow_normal};
 use crate::numbers::spread::Spread;
@@ -164,7 +164,8 @@ impl Cut for TokenCall<'_> {
                     *row = first + if i < len { i } else { 0 };
                 }
                 let to = &mut scratch.lines[..];
-                token.run(Gather { from: self.logits, group: &group, to, stride: classes });
+                let (mask, stride) = (self.map.mask, classes);
+                token.run(Gather { from: self.logits, mask, group: &group, to, stride });
             }
             for (i, &chosen) in chosen[..len].iter().enumerate() {
                 if self.chosen.is_some() && chosen == NO_LABEL {
@@ -191,15 +192,12 @@ impl TokenCall<'_> {
     ) {
         let classes = self.logits.layout().classes;
         let Scratch { lines, results, runs, spreads, .. } = scratch;
-        let masked = self.map.mask != Mask::None;
+        let masked = self.map.mask != Mask::None && line.is_none();
         if masked {
-            // Logits that take part: those of others are -inf.
+            // The logits of classes that take no part are -inf, as they are in lines.
             make_room(lines, classes);
-            let to = line.map_or(0, |line| line * classes);
-            if line.is_none() {
-                token.run(Copy { line: self.logits.line(row), to: &mut lines[..classes] });
-            }
-            self.map.mask.fill(row, &mut lines[to..][..classes], f32::NEG_INFINITY);
+            let mask = self.map.mask.row(row, classes);
+            token.run(Copy { line: self.logits.line(row), mask, to: &mut lines[..classes] });
         }
         let given = match line {
             Some(line) => Line::F32(&lines[line * classes..][..classes]),
@@ -213,9 +211,9 @@ impl TokenCall<'_> {
         } else {
             let whole = classes.next_multiple_of(LANES);
             make_room(results, whole);
-            token.run(Copy { line: given, to: &mut results[..classes] });
+            token.run(Copy { line: given, mask: None, to: &mut results[..classes] });
             let logits = results[..whole].as_chunks_mut().0;
-            token.run(MapRow { map, row, classes, logits, slopes: &mut [] });
+            token.run(MapLogits { map, logits, slopes: &mut [] });
             Some(&results[..classes])
         };
         let draw = self.draws.map(|draws| draws.of(row, classes));
