@@ -12,7 +12,7 @@ pub(super) trait OfTerms<S: Simd>: Copy {
 
     /// [`apply`](Self::apply) as a function.
     #[inline(always)]
-    fn of_terms(self) -> impl Fn(S::Lanes) -> S::Lanes {
+    fn of_terms(self) -> impl Fn(S::Lanes) -> S::Lanes + Copy {
         #[inline(always)]
         move |term| self.apply(term)
     }
@@ -117,7 +117,7 @@ impl<S: Simd> LogFactors<S> {
 
     /// [`apply`](Self::apply) as a function.
     #[inline(always)]
-    pub(super) fn of_logits(self) -> impl Fn(S::Lanes) -> S::Lanes {
+    pub(super) fn of_logits(self) -> impl Fn(S::Lanes) -> S::Lanes + Copy {
         #[inline(always)]
         move |x| self.apply(x)
     }

@@ -58,7 +58,11 @@ impl Kernel for SumAndWrite<'_> {
 impl SumAndWrite<'_> {
     /// With `KEEP` results are made of terms, with `CLAMP` logits may be below the floor.
     #[inline(always)]
-    fn run<S: Simd, const KEEP: bool, const CLAMP: bool>(self, simd: S, f: impl Fn(S::Lanes) -> S::Lanes) {
+    fn run<S: Simd, const KEEP: bool, const CLAMP: bool>(
+        self,
+        simd: S,
+        f: impl Fn(S::Lanes) -> S::Lanes + Copy,
+    ) {
         let Self { logits, label, sum, seen, terms, before, to, .. } = self;
         let mut pass = Pass::new(simd, Reference::TAME, seen);
         let mut copy = [[0.0; LANES]; 4];
@@ -77,7 +81,7 @@ impl SumAndWrite<'_> {
                 let odd = to.get(end..).map_or(0, |rest| rest.as_ptr().align_offset(64) % LANES);
                 let until = if end == logits.len() { to.len() } else { (end + odd).min(to.len()) };
                 let from = &before.unwrap_or(&*terms)[written..until];
-                write_results(simd, from, &mut to[written..until], &logits[start..], &f);
+                write_results(simd, from, &mut to[written..until], &logits[start..], f);
                 written = until;
             }
             if start > 0 && start.is_multiple_of(PART) {
@@ -96,7 +100,7 @@ impl SumAndWrite<'_> {
         sum.close(simd);
         if written < to.len() {
             let from = &before.unwrap_or(&*terms)[written..to.len()];
-            write_results(simd, from, &mut to[written..], &[], &f);
+            write_results(simd, from, &mut to[written..], &[], f);
         }
     }
 }

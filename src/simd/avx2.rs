@@ -153,16 +153,8 @@ impl Simd for Avx2 {
 
     #[inline(always)]
     fn sum_lanes(self, high: &[f32; LANES], low: &[f32; LANES]) -> f64 {
-        let quarter = |at: usize| {
-            // SAFETY: the features are here; four values follow each of the four places.
-            unsafe {
-                _mm256_add_pd(
-                    _mm256_cvtps_pd(_mm_loadu_ps(high.as_ptr().add(at))),
-                    _mm256_cvtps_pd(_mm_loadu_ps(low.as_ptr().add(at))),
-                )
-            }
-        };
-        let [a, b, c, d] = [quarter(0), quarter(4), quarter(8), quarter(12)];
+        let [a, b] = [quarter_sum(high, low, 0), quarter_sum(high, low, 4)];
+        let [c, d] = [quarter_sum(high, low, 8), quarter_sum(high, low, 12)];
         proven!({
             let four = _mm256_add_pd(_mm256_add_pd(a, c), _mm256_add_pd(b, d));
             let two = _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd::<1>(four));
@@ -334,4 +326,12 @@ impl Aligned for *mut f32 {
     fn has_alignment(self, bytes: usize) -> bool {
         self.addr().is_multiple_of(bytes)
     }
+}
+
+/// The sums of four values and their low parts. (A closure would not be inlined everywhere.)
+#[inline(always)]
+fn quarter_sum(high: &[f32; LANES], low: &[f32; LANES], at: usize) -> __m256d {
+    let (high, low) = (high[at..at + 4].as_ptr(), low[at..at + 4].as_ptr());
+    // SAFETY: the features are here; four values follow both places.
+    unsafe { _mm256_add_pd(_mm256_cvtps_pd(_mm_loadu_ps(high)), _mm256_cvtps_pd(_mm_loadu_ps(low))) }
 }

@@ -153,14 +153,7 @@ impl Simd for Avx512 {
 
     #[inline(always)]
     fn sum_lanes(self, high: &[f32; LANES], low: &[f32; LANES]) -> f64 {
-        // SAFETY: the features are here; eight values follow both places.
-        let half = |at: usize| unsafe {
-            _mm512_add_pd(
-                _mm512_cvtps_pd(_mm256_loadu_ps(high.as_ptr().add(at))),
-                _mm512_cvtps_pd(_mm256_loadu_ps(low.as_ptr().add(at))),
-            )
-        };
-        let [a, b] = [half(0), half(8)];
+        let [a, b] = [half_sum(high, low, 0), half_sum(high, low, 8)];
         proven!({
             let eight = _mm512_add_pd(a, b);
             let four = _mm256_add_pd(_mm512_castpd512_pd256(eight), _mm512_extractf64x4_pd::<1>(eight));
@@ -333,4 +326,12 @@ impl Lanes for Sixteen {
             self.store(to, part);
         }
     }
+}
+
+/// The sums of eight values and their low parts. (A closure would not be inlined everywhere.)
+#[inline(always)]
+fn half_sum(high: &[f32; LANES], low: &[f32; LANES], at: usize) -> __m512d {
+    let (high, low) = (high[at..at + 8].as_ptr(), low[at..at + 8].as_ptr());
+    // SAFETY: the features are here; eight values follow both places.
+    unsafe { _mm512_add_pd(_mm512_cvtps_pd(_mm256_loadu_ps(high)), _mm512_cvtps_pd(_mm256_loadu_ps(low))) }
 }
