@@ -38,9 +38,7 @@ impl Part<'_> {
                 terms,
                 stride,
                 sums,
-                open: true,
                 seen: &mut seen,
-                close: true,
                 ahead: &[],
             });
             return all_depths(&seen);

@@ -202,9 +202,7 @@ fn sum(
             terms: &mut [],
             stride: 0,
             sums: core::slice::from_mut(sum),
-            open: true,
             seen: &mut seen,
-            close: true,
             ahead: &[],
         });
     }

@@ -2,7 +2,7 @@
 //! turns of a block, so that the processor computes while results drain to memory.
 
 use super::call::{Call, Source, Work};
-use super::rows::{Care, Groups, Lines, NEAR, make_room};
+use super::rows::{Care, Groups, Lines, NEAR};
 use super::scratch::Scratch;
 use super::settle;
 use super::total::Total;
@@ -42,12 +42,8 @@ pub(super) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch) -> T
     let rows = call.inputs.rows();
     // Logarithms are made of logits, which are read again.
     let of_logits = call.inputs.work == Work::LogSoftmax;
-    // In whole cache lines: of a store that ends in the next one there are two.
-    make_room(&mut scratch.terms, groups.stride + LANES);
-    let skip = scratch.terms.as_ptr().align_offset(64) % LANES;
-    let terms = &mut scratch.terms[skip..][..groups.stride];
-    let mut before: Option<Before> = None;
-    let (mut first, mut group) = (0, Group::EMPTY);
+    let (mut first, mut group, mut before) = (0, Group::EMPTY, None);
+    let terms = groups.room_for_terms(call, &group, &mut scratch.terms);
     while first < rows {
         first = call.collect(first, &mut group, 1);
         if group.len == 0 {
@@ -96,10 +92,7 @@ fn step(
     let logarithms = call.inputs.work == Work::LogSoftmax;
     let (Source::Shared(source), Some(results)) = (&call.inputs.logits, &mut call.results) else { return };
     let mut to = before.map_or(&mut [][..], |before| results.row_mut(before.row));
-    let mut from = before.map(|before| source.row(before.row)).filter(|_| logarithms);
-    if logarithms {
-        from = from.or(Some(&[]));
-    }
+    let from = logarithms.then(|| before.map_or(&[][..], |before| source.row(before.row)));
     let none = Group::EMPTY;
     let group = before.map_or(&none, |before| &before.group);
     if group.special[0] != Special::No {

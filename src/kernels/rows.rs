@@ -50,12 +50,8 @@ pub(crate) struct SumRows<'a> {
     pub(crate) terms: &'a mut [f32],
     pub(crate) stride: usize,
     pub(crate) sums: &'a mut [RowSum],
-    /// Whether the rows begin here.
-    pub(crate) open: bool,
     /// The bits of the depths of all terms: they tell whether the sums are what they should be.
     pub(crate) seen: &'a mut [f32; LANES],
-    /// Whether the rows, or their parts, end here.
-    pub(crate) close: bool,
     /// How many values after each logit there is one that is asked for before it is needed: a logit that is read next, or the
     /// place of a result. 0 where nothing is. Of rows of f32 alone.
     pub(crate) ahead: &'a [usize],
@@ -70,7 +66,7 @@ impl Kernel for SumRows<'_> {
         if !self.careful && !S::SMALL && !keeps_of_halves && !self.labels.is_empty() {
             return self.add_tame(simd);
         }
-        let Self { rows, labels, references, terms, stride, sums, open, seen, close, ahead, .. } = self;
+        let Self { rows, labels, references, terms, stride, sums, seen, ahead, .. } = self;
         let mut lines = terms.chunks_mut(stride.max(1));
         let mut ahead = ahead.iter();
         for (i, ((&label, reference), sum)) in labels.iter().zip(references).zip(&mut *sums).enumerate() {
@@ -79,9 +75,7 @@ impl Kernel for SumRows<'_> {
                 Line::F32(_) => ahead.next().copied().unwrap_or_default(),
                 Line::Half(..) => 0,
             };
-            if open {
-                *sum = RowSum::EMPTY;
-            }
+            *sum = RowSum::EMPTY;
             let mut pass = Pass::new(simd, *reference, seen);
             pass.ahead = ahead;
             let mut row = Row { simd, logits, label, sum, pass };
@@ -89,22 +83,16 @@ impl Kernel for SumRows<'_> {
             // Few rows: a loop for those whose terms are not kept would hardly run.
             row.read(terms);
         }
-        if close {
-            close_all(simd, sums, open);
-        }
+        close_all(simd, sums);
     }
 }
 
 /// Adds what the lanes hold to the totals: of all rows afterwards, so that none waits for what it has just stored.
 #[inline(always)]
-pub(super) fn close_all<S: Simd>(simd: S, sums: &mut [RowSum], open: bool) {
+pub(super) fn close_all<S: Simd>(simd: S, sums: &mut [RowSum]) {
     for sum in sums {
-        if open {
-            // What the lanes hold stays at hand.
-            sum.total += simd.sum_lanes(&sum.high, &sum.low);
-        } else {
-            sum.close(simd);
-        }
+        // What the lanes hold stays at hand.
+        sum.total += simd.sum_lanes(&sum.high, &sum.low);
     }
 }
 

@@ -43,7 +43,7 @@ impl SumRows<'_> {
         classes: usize,
         rows: R,
     ) {
-        let Self { labels, terms, stride, sums, open, seen, close, ahead, .. } = self;
+        let Self { labels, terms, stride, sums, seen, ahead, .. } = self;
         let mut copy = [[0.0; LANES]; 4];
         let mut pass = Pass::new(simd, Reference::TAME, seen);
         for (i, (label, sum)) in labels.iter().zip(&mut *sums).enumerate() {
@@ -54,11 +54,9 @@ impl SumRows<'_> {
                 pass.see::<false>(&copy);
                 copy.as_flattened_mut()[*label % STEP] = DEEPEST;
             }
-            (pass.ahead, pass.open) = (ahead.get(i).copied().unwrap_or_default(), open);
+            (pass.ahead, pass.open) = (ahead.get(i).copied().unwrap_or_default(), true);
             let terms = if KEEP { &mut terms[i * stride..] } else { &mut [] };
-            if open {
-                sum.total = 0.0;
-            }
+            sum.total = 0.0;
             if classes <= BLOCK {
                 pass.add::<_, false, false, KEEP, MASK, false>(logits, &copy, terms, sum);
                 continue;
@@ -69,13 +67,11 @@ impl SumRows<'_> {
                     sum.close(simd);
                 }
                 let terms = if KEEP { &mut terms[start..] } else { &mut [] };
-                (pass.label, pass.open) = ((*label / STEP).wrapping_sub(start / STEP), open && start == 0);
+                (pass.label, pass.open) = ((*label / STEP).wrapping_sub(start / STEP), start == 0);
                 pass.add::<_, false, false, KEEP, false, false>(logits.part(start, end), &copy, terms, sum);
             }
         }
-        if close {
-            close_all(simd, sums, open);
-        }
+        close_all(simd, sums);
     }
 }
 

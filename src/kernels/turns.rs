@@ -13,7 +13,7 @@ use super::group::Group;
 use super::logits::Logits;
 use super::pass::Pass;
 use super::rows::{BLOCK, PART, RowSum};
-use super::write::{write, write_past};
+use super::write::{lead, write, write_past};
 use crate::numbers::exp::{DEEPEST, Reference};
 use crate::simd::{LANES, Simd};
 
@@ -72,14 +72,14 @@ impl SumAndWrite<'_> {
             pass.see::<CLAMP>(&copy);
             copy.as_flattened_mut()[label % STEP] = if CLAMP { f32::NEG_INFINITY } else { DEEPEST };
         }
+        pass.ahead = BLOCK;
         *sum = RowSum::EMPTY;
         let mut written = 0;
         for start in (0..logits.len()).step_by(BLOCK) {
             let end = logits.len().min(start + BLOCK);
             if !to.is_empty() {
                 // Up to the next whole line of the results.
-                let odd = to.get(end..).map_or(0, |rest| rest.as_ptr().align_offset(64) % LANES);
-                let until = if end == logits.len() { to.len() } else { (end + odd).min(to.len()) };
+                let until = end + lead(&to[end..]);
                 let from = &before.unwrap_or(&*terms)[written..until];
                 write_results(simd, from, &mut to[written..until], &logits[start..], f);
                 written = until;
@@ -88,7 +88,6 @@ impl SumAndWrite<'_> {
                 sum.close(simd);
             }
             pass.label = (label / STEP).wrapping_sub(start / STEP);
-            pass.ahead = BLOCK;
             let (part, terms) =
                 (Logits::<S>::part(logits, start, end), if KEEP { &mut terms[start..] } else { &mut [] });
             if CLAMP {

@@ -223,7 +223,7 @@ const LINED: usize = 4 * STEP;
 
 /// How many values there are before the first whole cache line: a store across two of them costs as much as two.
 #[inline(always)]
-fn lead(to: &[f32]) -> usize {
+pub(super) fn lead(to: &[f32]) -> usize {
     to.as_ptr().align_offset(64).min(to.len()) % LANES
 }
 

@@ -9,7 +9,7 @@ use crate::simd::strided::StridedMut;
 impl Groups {
     /// Room for the terms of a group, in whole cache lines, and a quarter of a page further in its page than the group's
     /// results are in theirs: a load that lies as far in its page as a store just before it waits for that store.
-    pub(super) fn room_for_terms<'s>(
+    pub(in crate::engine) fn room_for_terms<'s>(
         &self,
         call: &mut Call<'_>,
         group: &Group,

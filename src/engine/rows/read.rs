@@ -255,9 +255,7 @@ impl Groups {
             terms: if keep { &mut terms[rows.start * self.stride..] } else { &mut [] },
             stride: if keep { self.stride } else { 0 },
             sums: &mut *sums,
-            open: true,
             seen: &mut seen,
-            close: true,
             ahead: &self.ahead[rows.clone()],
         });
         for (i, sum) in rows.zip(sums) {
