@@ -6,7 +6,7 @@ use crate::kernels::map::{Map, Mask};
 use crate::numbers::factor::TOO_LARGE;
 use crate::numbers::smoothing::Spread;
 use crate::simd::LANES;
-use crate::simd::strided::{Strided, StridedMut};
+use crate::simd::strided::{Ahead, Strided, StridedMut};
 use crate::views::labels::RowLabels;
 
 /// The logits: somewhere, or where results go.
@@ -285,6 +285,12 @@ impl<'a> Call<'a> {
             used += usize::from(groups[used].len > 0);
         }
         (first, used)
+    }
+
+    /// What is wanted after the sums of some groups: where their results go, and the logits of as many groups from the next row on.
+    pub(crate) fn ahead(&self, first: usize, next: usize, groups: usize) -> [Ahead; 2] {
+        let results = self.results.as_ref().map(|to| to.share().ahead(first, groups));
+        [results.unwrap_or(Ahead::NOTHING), self.inputs.logits.share().ahead(next, groups)]
     }
 
     /// As [`collect`](Self::collect), row by row.

@@ -9,14 +9,18 @@ use super::total::Total;
 use crate::kernels::columns::{ColumnSums, SumColumns};
 use crate::kernels::group::Group;
 use crate::kernels::tile_ends::MaxOfTile;
-use crate::kernels::tiles::{COLUMNS, LoadTiles};
+use crate::kernels::tiles::LoadTiles;
 use crate::kernels::write_tiles::WriteTiles;
 use crate::numbers::exp::Reference;
+use crate::simd::strided::Ahead;
 use crate::simd::{LANES, Token};
 
-/// Class vectors that are on their way at once, where they come from afar, in long runs, and are copied before they are read:
-/// these stay in the next cache.
-const COPIED: usize = 4096;
+/// Groups that are worked off at once where logits come from afar, class after class: a power of two, so that memory is asked for runs
+/// that are not too short, while their logits and results find room in the next cache.
+const AT_ONCE: usize = 4;
+
+/// Of more classes they do not.
+const MOST: usize = 8192;
 
 /// Of fewer rows most lanes would repeat one: they are copied, and read one by one.
 const ENOUGH: usize = LANES / 2;
@@ -39,7 +43,8 @@ pub(super) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch) -> T
     let mut groups = Groups::new(token, call, None, scratch);
     let (rows, classes) = (call.inputs.rows(), groups.classes);
     let far = call.all_rows.saturating_mul(classes) >= BEYOND_NEAR;
-    let at_once = if far { (COPIED / classes).clamp(1, COLUMNS) } else { 1 };
+    let asks = far && classes <= MOST;
+    let at_once = if asks { AT_ONCE } else { 1 };
     let mut batch = core::mem::take(&mut scratch.groups);
     batch.resize_with(batch.len().max(at_once), || Group::EMPTY);
     scratch.column_sums.resize_with(scratch.column_sums.len().max(at_once), || ColumnSums::EMPTY);
@@ -50,16 +55,23 @@ pub(super) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch) -> T
     while first < rows {
         let used;
         (first, used) = call.collect_groups(first, &mut batch[..at_once]);
-        groups.columns(call, &mut batch[..used], at_once > 1, scratch);
+        let ahead = if asks { call.ahead(batch[0].rows[0], first, at_once) } else { [Ahead::NOTHING; 2] };
+        groups.columns(call, &mut batch[..used], ahead, scratch);
     }
     scratch.groups = batch;
     groups.give_back(scratch)
 }
 
 impl Groups {
-    /// Reads, settles and writes some groups, copied first or as they lie; in the way of all other rows where not all are ordinary.
-    fn columns(&mut self, call: &mut Call<'_>, batch: &mut [Group], copied: bool, scratch: &mut Scratch) {
-        if self.tame.care == Care::Refer || !self.read_columns(call, batch, copied, scratch) {
+    /// Reads, settles and writes some groups; in the way of all other rows where not all are ordinary.
+    fn columns(
+        &mut self,
+        call: &mut Call<'_>,
+        batch: &mut [Group],
+        ahead: [Ahead; 2],
+        scratch: &mut Scratch,
+    ) {
+        if self.tame.care == Care::Refer || !self.read_columns(call, batch, ahead, scratch) {
             for group in batch {
                 self.group(call, group, scratch);
             }
@@ -84,7 +96,7 @@ impl Groups {
         &self,
         call: &Call<'_>,
         batch: &mut [Group],
-        copied: bool,
+        mut ahead: [Ahead; 2],
         scratch: &mut Scratch,
     ) -> bool {
         let Scratch { tiles, lines, column_sums: sums, .. } = scratch;
@@ -95,7 +107,7 @@ impl Groups {
         let neighbours = |group: &Group| logits.has_columns(&group.rows, group.len);
         let logarithms = call.inputs.work == Work::LogSoftmax;
         // Rows with gaps between them, and fewer than sixteen, are copied one value at a time.
-        let copied = copied || logarithms || !logits.is_of_f32() || !batch.iter().all(neighbours);
+        let copied = logarithms || !logits.is_of_f32() || !batch.iter().all(neighbours);
         if copied || self.writes {
             tiles.resize(tiles.len().max(batch.len() * classes), [0.0; LANES]);
         }
@@ -115,7 +127,7 @@ impl Groups {
                 token.run(MaxOfTile { tile, to: &mut group.max });
             }
             let sums = &mut sums[i];
-            let tame = token.run(SumColumns { from, classes, group, tile, keep, sums });
+            let tame = token.run(SumColumns { from, classes, group, tile, keep, sums, ahead: &mut ahead });
             if !tame || !(0..LANES).all(|i| self.tame.holds(group.ends.rest[i], group.ends.logit[i])) {
                 return false;
             }

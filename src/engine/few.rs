@@ -76,7 +76,7 @@ struct Few {
     saves: bool,
     writes: bool,
     /// Where a batch's results go, and where the next one comes from, if that is far.
-    ahead: [Option<Ahead>; 2],
+    ahead: [Ahead; 2],
     losses: LossSum,
 }
 
@@ -108,8 +108,19 @@ pub(super) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch) -> T
         && matches!(call.outputs.sums, Sums::Discard);
     let lone = rows < ENOUGH && alone && slices() && call.inputs.map.is_none();
     let (losses, slopes) = (LossSum::EMPTY, writes && call.has_slopes());
-    let mut few =
-        Few { token, classes, work, left_out, weighs, lone, slopes, saves, writes, ahead: [None; 2], losses };
+    let mut few = Few {
+        token,
+        classes,
+        work,
+        left_out,
+        weighs,
+        lone,
+        slopes,
+        saves,
+        writes,
+        ahead: [Ahead::NOTHING; 2],
+        losses,
+    };
     let at_once = ((NEAR / classes).clamp(2, TILES) & !1).min(rows.div_ceil(LANES));
     let far = call.all_rows.saturating_mul(classes) >= BEYOND_NEAR;
     let room = at_once * classes.max(if lone { LONE } else { 0 });
@@ -133,8 +144,7 @@ pub(super) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch) -> T
         let used;
         (first, used) = call.collect_groups(first, &mut groups[..at_once]);
         if far {
-            let results = call.results.as_ref().and_then(|results| results.share().ahead(groups[0].rows[0]));
-            few.ahead = [results, call.inputs.logits.share().ahead(first)];
+            few.ahead = call.ahead(groups[0].rows[0], first, at_once);
         }
         if used > 0 {
             few.batch(call, &mut groups[..used], scratch);

@@ -11,7 +11,7 @@ use super::classes::{STEP, class_bits, leave_out};
 use super::group::Group;
 use super::rows::{BLOCK, PART};
 use crate::numbers::exp::{Exp, LaneReference, NO_DEPTH, Parts, Reference, all_depths, are_out_of_range};
-use crate::simd::strided::Columns;
+use crate::simd::strided::{Ahead, Columns};
 use crate::simd::{LANES, Lanes, Simd, Wide};
 
 /// Adds the terms of a group's rows, without the labels', against the reference of all ordinary rows, and tells whether no
@@ -25,6 +25,8 @@ pub(crate) struct SumColumns<'a> {
     pub(crate) tile: &'a mut [[f32; LANES]],
     pub(crate) keep: bool,
     pub(crate) sums: &'a mut ColumnSums,
+    /// As that of [`SumTiles`](super::tiles::SumTiles).
+    pub(crate) ahead: &'a mut [Ahead; 2],
 }
 
 /// The sums of sixteen rows: one vector of rows for each lane of `RowSum`.
@@ -42,11 +44,14 @@ impl Kernel for SumColumns<'_> {
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) -> bool {
-        let Self { from, classes, group, tile, keep, sums } = self;
+        let Self { from, classes, group, tile, keep, sums, ahead } = self;
         *sums = ColumnSums::EMPTY;
-        let mut all = Adder { simd, from, classes, group: &*group, keep, seen: [NO_DEPTH; LANES] };
+        let asks = ahead.each_ref().map(Ahead::is_far);
+        let mut all =
+            Adder { simd, from, classes, group: &*group, keep, ahead: *ahead, asks, seen: [NO_DEPTH; LANES] };
         all.read(sums, tile);
         let seen = all.seen;
+        *ahead = all.ahead;
         group.ends.rest = sums.total;
         !are_out_of_range(all_depths(&seen))
     }
@@ -58,6 +63,8 @@ struct Adder<'a, S> {
     classes: usize,
     group: &'a Group,
     keep: bool,
+    ahead: [Ahead; 2],
+    asks: [bool; 2],
     /// The bits of depths.
     seen: [f32; LANES],
 }
@@ -149,6 +156,13 @@ impl<S: Simd> Adder<'_, S> {
         let references = [LaneReference::splat(simd, Reference::TAME); N];
         let labels = self.group.labels.map(class_bits);
         let (high, low) = (&mut sums.high[lane], &mut sums.low[lane]);
+        for (ahead, asks) in self.ahead.iter_mut().zip(self.asks) {
+            if asks {
+                for _ in 0..N.div_ceil(2) {
+                    ahead.ask(simd);
+                }
+            }
+        }
         for part in 0..S::PARTS {
             let label = simd.load(&labels, part);
             let mut x = [simd.splat(f32::NEG_INFINITY); N];

@@ -7,6 +7,7 @@ use crate::simd::half::{Half, Line, narrow, narrow_lanes, widen, widen_lanes};
 use crate::simd::strided::{Columns, Strided, StridedMut};
 use crate::simd::tile::{TileRows, TileRowsMut};
 use crate::simd::{LANES, Simd};
+use crate::views::layout::Layout;
 
 /// Sixteen rows that are neighbours in memory, of any type.
 pub(super) enum AnyColumns<'a> {
@@ -24,30 +25,42 @@ impl<'a> AnyColumns<'a> {
         from.half_columns(&group.rows, group.len).map(|(half, columns)| Self::Half(half, columns))
     }
 
-    /// One class, as f32; and perhaps asks for what follows it: the next sixteen rows will want that, and each class lies in
-    /// a page of its own, where no processor looks ahead.
+    /// One class, as f32; asks for what lies so many values further.
     #[inline(always)]
-    pub(super) fn load<S: Simd>(&self, simd: S, class: usize, to: &mut [f32; LANES], ask_for_next: bool) {
+    pub(super) fn load<S: Simd>(&self, simd: S, class: usize, to: &mut [f32; LANES], ahead: usize) {
         match self {
             Self::F32(columns) => {
                 let column = columns.at(class);
+                simd.prefetch(column.as_ptr().wrapping_add(ahead));
                 *to = *column;
-                if ask_for_next {
-                    simd.prefetch(column.as_ptr().wrapping_add(LANES));
-                }
             }
             Self::Half(half, columns) => {
                 let column = columns.at(class);
+                simd.prefetch(column.as_ptr().wrapping_add(ahead));
                 widen_lanes(simd, *half, column, to);
-                if ask_for_next {
-                    simd.prefetch(column.as_ptr().wrapping_add(LANES));
-                }
             }
         }
     }
 }
 
-/// Writes one class of sixteen rows that are neighbours, from `row` on; and perhaps asks for what follows it.
+/// How far the end of what is read, or written, lies from a class of some tiles at a time that are neighbours. Each class lies in a page of
+/// its own, where no processor looks ahead, and often as far in it as all others, so that few of them find room in a cache.
+#[inline(always)]
+pub(super) fn ahead_of(class: usize, layout: &Layout, tiles: usize) -> usize {
+    /// Classes that are asked for before they are wanted.
+    const AHEAD: usize = 16;
+    let Layout { classes, class_step, .. } = *layout;
+    let next = if class + AHEAD < classes {
+        AHEAD * class_step
+    } else {
+        // Those of the tiles after these.
+        (tiles * LANES).wrapping_sub(classes.wrapping_sub(AHEAD).wrapping_mul(class_step))
+    };
+    // What lies in two lines of the cache brought its first one with the tile before.
+    next.wrapping_add(LANES - 1)
+}
+
+/// Writes one class of sixteen rows that are neighbours, from `row` on; asks for what lies so many values further.
 #[inline(always)]
 pub(super) fn store_column<S: Simd>(
     simd: S,
@@ -55,18 +68,14 @@ pub(super) fn store_column<S: Simd>(
     to: &mut StridedMut<'_>,
     row: usize,
     class: usize,
-    ask_for_next: bool,
+    ahead: usize,
 ) {
     if let Some(column) = to.column_mut(row, class) {
+        simd.prefetch(column.as_ptr().wrapping_add(ahead));
         *column = *from;
-        if ask_for_next {
-            simd.prefetch(column.as_ptr().wrapping_add(LANES));
-        }
     } else if let Some((half, column)) = to.half_column_mut(row, class) {
+        simd.prefetch(column.as_ptr().wrapping_add(ahead));
         narrow_lanes(simd, half, from, column);
-        if ask_for_next {
-            simd.prefetch(column.as_ptr().wrapping_add(LANES));
-        }
     }
 }
 
@@ -134,7 +143,7 @@ impl Kernel for Gather<'_> {
             for start in (0..classes).step_by(TURN) {
                 let len = (classes - start).min(TURN);
                 for (i, to) in tile[..len].iter_mut().enumerate() {
-                    columns.load(simd, start + i, to, true);
+                    columns.load(simd, start + i, to, ahead_of(start + i, from.layout(), 1));
                 }
                 simd.turn_out(&tile[..len], &mut TileRowsMut::of_lines(to, stride, start, len));
             }
@@ -198,7 +207,8 @@ impl Kernel for Scatter<'_> {
                 let len = (classes - start).min(TURN);
                 simd.turn_in(&TileRows::of_lines(from, stride, start, len), &mut tile[..len]);
                 for (i, from) in tile[..len].iter().enumerate() {
-                    store_column(simd, from, &mut to, group.rows[0], start + i, true);
+                    let ahead = ahead_of(start + i, to.layout(), 1);
+                    store_column(simd, from, &mut to, group.rows[0], start + i, ahead);
                 }
             }
         } else {

@@ -10,7 +10,7 @@
 use core::f32::consts::LOG2_E;
 
 use super::Kernel;
-use super::gather::AnyColumns;
+use super::gather::{AnyColumns, ahead_of};
 use super::group::Group;
 use crate::numbers::exp::{Exp, LaneReference, ROUNDER, lane_reference};
 use crate::simd::half::{Line, widen};
@@ -20,9 +20,6 @@ use crate::simd::{LANES, Lanes, Simd, Wide};
 
 /// Tiles of one call to a kernel, at most.
 pub(crate) const TILES: usize = 8;
-
-/// Tiles of one call that brings rows which are neighbours in memory, or writes them, at most: long runs of each class.
-pub(crate) const COLUMNS: usize = 32;
 
 /// Brings rows into tiles.
 pub(crate) struct LoadTiles<'a> {
@@ -76,16 +73,17 @@ impl Kernel for LoadTiles<'_> {
 #[inline(always)]
 fn load_columns<S: Simd>(simd: S, from: Strided<'_>, groups: &[Group], tiles: &mut [[f32; LANES]]) {
     let classes = from.layout().classes;
-    let mut columns = [const { None }; COLUMNS];
+    let mut columns = [const { None }; TILES];
     for (columns, group) in columns.iter_mut().zip(groups) {
         *columns = AnyColumns::of(&from, group);
     }
     // Class after class: a processor that sees some lines after each other reads on by itself.
     for class in 0..classes {
+        let ahead = ahead_of(class, from.layout(), groups.len());
         for (number, columns) in columns[..groups.len()].iter().enumerate() {
             if let Some(columns) = columns {
                 let to = &mut tiles[number * classes + class];
-                columns.load(simd, class, to, number + 1 == groups.len());
+                columns.load(simd, class, to, ahead);
             }
         }
     }
@@ -137,7 +135,8 @@ impl Kernel for SumLines<'_> {
         }
         let (groups, keep) = (core::slice::from_mut(group), !terms.is_empty());
         let sums = &mut [Sums::EMPTY];
-        SumTiles { groups, tiles: tile, classes, labels: true, keep, sums, ahead: [None; 2] }.eval(simd);
+        SumTiles { groups, tiles: tile, classes, labels: true, keep, sums, ahead: [Ahead::NOTHING; 2] }
+            .eval(simd);
         if keep {
             simd.turn_out(tile, &mut TileRowsMut::of_lines(terms, stride, 0, classes));
         }
@@ -169,7 +168,7 @@ pub(crate) struct SumTiles<'a> {
     /// Room for the sums of each group.
     pub(crate) sums: &'a mut [Sums],
     /// What is wanted next, and asked for meanwhile: where results go, and the tiles after these.
-    pub(crate) ahead: [Option<Ahead>; 2],
+    pub(crate) ahead: [Ahead; 2],
 }
 
 /// The sums of a tile's rows, and what they are relative to.
@@ -190,8 +189,7 @@ impl Kernel for SumTiles<'_> {
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
-        let Self { groups, tiles, classes, labels, keep, sums: all, ahead } = self;
-        let ahead = ahead.map(|ahead| ahead.unwrap_or_else(|| Ahead::near(tiles, classes)));
+        let Self { groups, tiles, classes, labels, keep, sums: all, mut ahead } = self;
         for (group, tile) in groups.iter_mut().zip(tiles.chunks_exact_mut(classes)) {
             // What an earlier call left there would count as the largest logit.
             group.ends.logit = [f32::NEG_INFINITY; LANES];
@@ -203,9 +201,8 @@ impl Kernel for SumTiles<'_> {
             refer(simd, group, sums, tile);
         }
         let pairs = tiles.chunks_mut(2 * classes);
-        for (number, ((groups, sums), pair)) in groups.chunks(2).zip(all.chunks_mut(2)).zip(pairs).enumerate()
-        {
-            let at = (classes, ahead.map(|ahead| ahead.since(2 * number)));
+        for ((groups, sums), pair) in groups.chunks(2).zip(all.chunks_mut(2)).zip(pairs) {
+            let at = (classes, &mut ahead);
             let pivots = groups
                 .iter()
                 .fold(0, |all, group| group.ends.pivot.iter().fold(all, |all, x| all | x.to_bits()))
@@ -299,16 +296,16 @@ fn sum_pair<S: Simd, const PIVOT: bool, const KEEP: bool>(
     groups: &[Group],
     sums: &mut [Sums],
     pair: &mut [[f32; LANES]],
-    (classes, ahead): (usize, [Ahead; 2]),
+    (classes, ahead): (usize, &mut [Ahead; 2]),
 ) {
     let (a, b) = pair.split_at_mut(classes);
     match (groups, sums) {
         ([ga, gb], [sa, sb]) if S::PARTS == 1 => {
-            columns::<S, 2, PIVOT, KEEP>(simd, [(ga, 0), (gb, 0)], [sa, sb], [a, b], &ahead);
+            columns::<S, 2, PIVOT, KEEP>(simd, [(ga, 0), (gb, 0)], [sa, sb], [a, b], ahead);
         }
         ([ga, gb], [sa, sb]) => {
             for part in (0..S::PARTS).step_by(2) {
-                columns::<S, 4, PIVOT, KEEP>(simd, [(ga, part), (gb, part)], [sa, sb], [a, b], &ahead);
+                columns::<S, 4, PIVOT, KEEP>(simd, [(ga, part), (gb, part)], [sa, sb], [a, b], ahead);
             }
         }
         ([ga], [sa, ..]) => {
@@ -327,7 +324,7 @@ fn columns<S: Simd, const N: usize, const PIVOT: bool, const KEEP: bool>(
     [(ga, part), (gb, _)]: [(&Group, usize); 2],
     sums: [&mut Sums; 2],
     [a, b]: [&mut [[f32; LANES]]; 2],
-    ahead: &[Ahead; 2],
+    ahead: &mut [Ahead; 2],
 ) {
     let exp = Exp::new(simd);
     let zero = simd.splat(0.0);
@@ -341,10 +338,10 @@ fn columns<S: Simd, const N: usize, const PIVOT: bool, const KEEP: bool>(
             LaneReference::new(simd, simd.load(&ends.pivot, part), simd.load(&ends.exponent, part));
         high[i] = simd.load(&sums.high, part);
     }
-    for (class, (a, b)) in a.iter_mut().zip(b).enumerate() {
-        for ahead in ahead {
-            simd.prefetch(ahead.line(0, class));
-            simd.prefetch(ahead.line(1, class));
+    let mut next = *ahead;
+    for (a, b) in a.iter_mut().zip(b) {
+        for ahead in &mut next {
+            ahead.ask(simd);
         }
         let mut x = [zero; N];
         for (i, x) in x.iter_mut().enumerate() {
@@ -358,6 +355,7 @@ fn columns<S: Simd, const N: usize, const PIVOT: bool, const KEEP: bool>(
             take(&mut high[i], &mut low[i], terms[i]);
         }
     }
+    *ahead = next;
     let [sa, sb] = sums;
     for i in 0..N {
         let sums = if i < N / 2 { &mut *sa } else { &mut *sb };

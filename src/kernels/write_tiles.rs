@@ -2,10 +2,10 @@
 
 use super::Kernel;
 use super::factors::{LogFactors, RowFactors};
-use super::gather::store_column;
+use super::gather::{ahead_of, store_column};
 use super::group::{Group, NO_LABEL};
 use super::map::times_slope;
-use super::tiles::{COLUMNS, LINE};
+use super::tiles::{LINE, TILES};
 use super::write::Formula;
 use crate::simd::half::narrow;
 use crate::simd::strided::StridedMut;
@@ -133,11 +133,12 @@ fn write_columns<S: Simd>(
     results: &mut StridedMut<'_>,
 ) {
     let classes = results.layout().classes;
-    let mut neighbours = [false; COLUMNS];
+    let mut neighbours = [false; TILES];
     for (neighbours, group) in neighbours.iter_mut().zip(groups) {
         *neighbours = results.has_columns(&group.rows, group.len);
     }
     for class in 0..classes {
+        let ahead = ahead_of(class, results.layout(), groups.len());
         for (number, group) in groups.iter().enumerate() {
             let mut of = tiles[number * classes + class];
             if let Some(formula) = formula {
@@ -147,8 +148,7 @@ fn write_columns<S: Simd>(
                 }
             }
             if neighbours[number] {
-                let ask = number + 1 == groups.len();
-                store_column(simd, &of, results, group.rows[0], class, ask);
+                store_column(simd, &of, results, group.rows[0], class, ahead);
             } else {
                 for (row, value) in group.rows[..group.len].iter().zip(of) {
                     results.set(*row, class, value);
