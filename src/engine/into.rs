@@ -37,8 +37,8 @@ pub(super) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch, join
         if group.len == 0 {
             continue;
         }
-        let (row, mut lines) = (group.rows[0], Lines::EMPTY);
-        lines.logits[0] = source.row(row);
+        let row = group.rows[0];
+        let lines = Lines { logits: &[source.row(row)], ..Lines::EMPTY };
         let to = results.row_mut(row);
         groups.read(&call.outputs.sums, &mut group, &lines, to, &mut scratch.parts);
         settle::settle(&mut groups, &call.inputs, &mut call.outputs, &mut group, &lines, &[]);

@@ -192,20 +192,24 @@ impl Groups {
         if self.copies_results {
             make_room(results, room);
         }
-        let logits = self.lines(inputs, group, lines);
+        let mut logits: [&[f32]; LANES] = [&[]; LANES];
+        self.set_lines(inputs, group, lines, &mut logits);
         let mut uniform = false;
         if inputs.makes_labels() {
             masses.resize(LANES, Masses::default());
             uniform = settle::make_labels(self, call, group, &logits, labels, masses);
         }
         let halves = self.half_lines(inputs, group);
-        let view = Lines { logits, columns: None, halves, labels: self.label_lines(inputs, group, labels) };
+        let halves = halves.as_ref().map(|(half, lines)| (*half, &lines[..]));
+        let label_lines = self.label_lines(inputs, group, labels);
+        let label_lines = label_lines.as_ref().map(|lines| &lines[..]);
+        let view = Lines { logits: &logits, columns: None, halves, labels: label_lines };
         if self.halves.is_none() && call.all_rows.saturating_mul(self.classes) >= BEYOND_NEAR {
             self.ask(inputs, call.results.as_ref(), group, &logits);
         }
         let of_logits = matches!(inputs.work, Work::LogSoftmax | Work::LabelGradient(_));
         if of_logits && self.classes <= FEW {
-            settle::label_largest(self, group, &view.logits);
+            settle::label_largest(self, group, &logits);
         }
         let keep = self.writes && !of_logits;
         let kept = if keep { &mut *terms } else { &mut [] };
@@ -257,20 +261,25 @@ impl Groups {
         }
     }
 
-    fn lines<'b>(&self, inputs: &'b Inputs<'_>, group: &Group, lines: &'b [f32]) -> [&'b [f32]; LANES] {
-        let mut logits: [&[f32]; LANES] = [&[]; LANES];
+    /// Where the logits of a group's rows are. (An array that is given back is copied, and the copy waits for what was just stored.)
+    fn set_lines<'b>(
+        &self,
+        inputs: &'b Inputs<'_>,
+        group: &Group,
+        lines: &'b [f32],
+        to: &mut [&'b [f32]; LANES],
+    ) {
         let source = inputs.logits.share();
         if self.halves.is_some() {
-            return logits;
+            return;
         }
-        for (i, to) in logits.iter_mut().take(group.len).enumerate() {
+        for (i, to) in to.iter_mut().take(group.len).enumerate() {
             *to = if self.copies {
                 &lines[i * self.stride..][..self.classes]
             } else {
                 source.row(group.rows[i])
             };
         }
-        logits
     }
 
     fn label_lines<'b>(
@@ -279,12 +288,16 @@ impl Groups {
         group: &Group,
         labels: &'b [f32],
     ) -> Option<[&'b [f32]; LANES]> {
+        let given = inputs.dense.filter(|_| !self.copies_labels);
+        if given.is_none() && !self.copies_labels {
+            return None;
+        }
         let mut lines: [&[f32]; LANES] = [&[]; LANES];
         for (i, to) in lines.iter_mut().take(group.len).enumerate() {
             *to = if self.copies_labels {
                 &labels[i * self.stride..][..self.classes]
             } else {
-                inputs.dense?.row(group.rows[i])
+                given?.row(group.rows[i])
             };
         }
         Some(lines)
@@ -309,7 +322,7 @@ impl Groups {
         let mut destination = destination.reborrow();
         let narrows = destination.half_slices().is_some() && !self.slopes;
         let plain = formula == Formula::Scaled && (!self.copies_results || narrows) && self.join.is_none();
-        if plain && group.special[..group.len].iter().all(|special| *special == Special::No) {
+        if plain && !group.is_special() {
             let from = WriteFrom::Terms(terms, self.stride);
             self.token.run(WriteRows { group, from, results: destination, next: &self.next });
             return true;
@@ -317,7 +330,7 @@ impl Groups {
         if let (Formula::Logs, Some(values), false, false) =
             (formula, shared, self.copies, self.copies_results)
             && self.join.is_none()
-            && group.special[..group.len].iter().all(|special| *special == Special::No)
+            && !group.is_special()
         {
             let mut rows: [&[f32]; LANES] = [&[]; LANES];
             for (to, row) in rows.iter_mut().zip(group.rows).take(group.len) {

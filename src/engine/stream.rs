@@ -59,8 +59,7 @@ pub(super) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch) -> T
         group.ends.rest[0] = sum.total;
         group.max[0] = 0.0;
         let mut references = [Reference::TAME; LANES];
-        let mut lines = Lines::EMPTY;
-        lines.logits[0] = logits;
+        let lines = Lines { logits: &[logits], ..Lines::EMPTY };
         let depths = all_depths(&seen);
         group.shallow = are_shallow(depths);
         if !are_out_of_range(depths) && groups.tame.holds(sum.total, group.ends.logit[0]) {

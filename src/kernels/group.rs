@@ -69,6 +69,12 @@ impl Group {
         self.max.iter().fold(false, |any, max| any | (*max == f32::NEG_INFINITY))
     }
 
+    /// Whether the results of any row are not what the formula makes of terms.
+    #[expect(clippy::needless_bitwise_bool, reason = "without an early exit it is a vector loop")]
+    pub(crate) fn is_special(&self) -> bool {
+        self.special.iter().fold(false, |any, special| any | (*special != Special::No))
+    }
+
     /// Whether nothing that results are multiplied by is too large or no number.
     pub(crate) fn scales_are_ordinary(&self) -> bool {
         self.scale.iter().fold(true, |all, scale| all & (scale.abs() <= TOO_LARGE))

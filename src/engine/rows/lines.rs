@@ -11,22 +11,22 @@ use crate::simd::half::{Half, Line, LineRows};
 /// The logits, and labels that are distributions, of a group's rows.
 pub(in crate::engine) struct Lines<'a> {
     /// Empty where they are read as halves, or as columns.
-    pub(in crate::engine) logits: [&'a [f32]; LANES],
+    pub(in crate::engine) logits: &'a [&'a [f32]],
     /// Where they are read as columns: a tile of them, if there is one, and its sums.
     pub(in crate::engine) columns: Option<(&'a [[f32; LANES]], &'a ColumnSums)>,
-    pub(in crate::engine) halves: Option<(Half, [&'a [u16]; LANES])>,
-    pub(in crate::engine) labels: Option<[&'a [f32]; LANES]>,
+    pub(in crate::engine) halves: Option<(Half, &'a [&'a [u16]])>,
+    pub(in crate::engine) labels: Option<&'a [&'a [f32]]>,
 }
 
 impl Lines<'_> {
     pub(in crate::engine) const EMPTY: Self =
-        Self { logits: [&[]; LANES], columns: None, halves: None, labels: None };
+        Self { logits: &[&[] as &[f32]; LANES], columns: None, halves: None, labels: None };
 
     /// The logits of some rows.
     pub(in crate::engine) fn rows(&self, rows: core::ops::Range<usize>) -> LineRows<'_> {
-        match &self.halves {
+        match self.halves {
             None => LineRows::F32(&self.logits[rows]),
-            Some((half, all)) => LineRows::Half(*half, &all[rows]),
+            Some((half, all)) => LineRows::Half(half, &all[rows]),
         }
     }
 

@@ -53,6 +53,11 @@ impl Groups {
         let (from, to) = (logits[0].as_ptr().addr(), results.row(group.rows[0]).as_ptr().addr());
         let distance = to.wrapping_sub(from) / size_of::<f32>();
         let (stride, to_stride) = (inputs.logits.share().layout().stride, results.layout().stride);
+        if !self.copies && stride == to_stride {
+            self.ahead = [distance; LANES];
+            self.next = [(group.len * stride).wrapping_sub(distance); LANES];
+            return;
+        }
         for (i, (ahead, next)) in self.ahead.iter_mut().zip(&mut self.next).enumerate() {
             let later = group.rows[i] - group.rows[0];
             // Copies follow each other, and what later ones are made of is not near them.

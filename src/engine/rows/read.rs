@@ -90,8 +90,12 @@ impl Groups {
         parts: &mut Vec<RowSum>,
     ) {
         group.shallow = self.classes > FEW;
-        for i in 0..group.len {
-            group.ends.logit[i] = lines.line(i).get(group.labels[i]).unwrap_or(f32::NEG_INFINITY);
+        if group.labels == [NO_LABEL; LANES] {
+            group.ends.logit = [f32::NEG_INFINITY; LANES];
+        } else {
+            for i in 0..group.len {
+                group.ends.logit[i] = lines.line(i).get(group.labels[i]).unwrap_or(f32::NEG_INFINITY);
+            }
         }
         if let Sums::Saved(sums) = sums {
             return self.known(group, lines, terms, sums);
@@ -319,9 +323,8 @@ impl Groups {
 
     /// Sums a group's rows by a tile; lanes without a row repeat the first.
     fn sum_tile(&mut self, group: &mut Group, lines: &Lines<'_>, by_largest: bool, terms: &mut [f32]) {
-        let mut rows = lines.logits;
-        let first = rows[0];
-        rows[group.len..].fill(first);
+        let mut rows = [lines.logits[0]; LANES];
+        rows[..group.len].copy_from_slice(&lines.logits[..group.len]);
         let (tile, stride) = (&mut self.tile[..], self.stride);
         self.token.run(SumLines { group, rows: &rows, tile, by_largest, terms, stride });
     }
@@ -366,8 +369,7 @@ impl Groups {
         group.len = 1;
         group.labels[0] = label;
         group.ends.logit[0] = logits.get(label).copied().unwrap_or(f32::NEG_INFINITY);
-        let mut lines = Lines::EMPTY;
-        lines.logits[0] = logits;
+        let lines = Lines { logits: &[logits], ..Lines::EMPTY };
         let mut references = [reference; LANES];
         if self.classes <= FEW {
             self.sum_few(group, &lines, &mut [], &mut references);

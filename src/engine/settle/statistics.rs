@@ -44,8 +44,7 @@ pub(super) fn statistics(
                 // Of all classes, as the operation has it.
                 let mut whole = groups.whole(logits, reference(group, i));
                 whole.max[0] = group.max[i];
-                let mut own = Lines::EMPTY;
-                own.logits[0] = logits;
+                let own = Lines { logits: &[logits], ..Lines::EMPTY };
                 let value = log_sum_exp(groups, inputs, &whole, 0, &own);
                 let exact = f64::from(whole.ends.pivot[0]) + whole.log[0];
                 (value, if value.is_finite() { exact } else { value.into() })
