@@ -1,64 +1,98 @@
 //! Rows of many classes whose results go elsewhere, within reach of the caches: terms where the results go, which are then made
-//! of them in place. A row of terms more would push the others out of the nearer caches.
+//! of them in place. Terms anywhere else would push the others out of the nearer caches.
 
 use super::call::{Call, Source};
 use super::long;
+use super::options::Sums;
 use super::parallel::Join;
-use super::rows::{BEYOND_NEAR, Groups, Lines, NEAR};
+use super::rows::{BEYOND_NEAR, Care, Groups, Lines, NEAR_LOGITS, make_room};
 use super::scratch::Scratch;
 use super::settle;
 use super::total::Total;
 use crate::kernels::classes::STEP;
 use crate::kernels::group::{Group, Special};
-use crate::kernels::write::{Formula, WriteRow};
-use crate::simd::Token;
+use crate::kernels::write::{Formula, LINED, WriteFrom, WriteRows};
+use crate::simd::{LANES, Token};
 
-/// Whether a call is done in this way. Terms are written in whole steps.
+/// Whether a call is done in this way.
 pub(super) fn suits(call: &Call<'_>) -> bool {
-    let classes = call.inputs.classes();
     let (Source::Shared(logits), Some(results)) = (&call.inputs.logits, &call.results) else { return false };
-    classes > NEAR
-        && classes.is_multiple_of(STEP)
+    call.inputs.classes() >= LINED
         && call.is_simple()
+        && matches!(call.outputs.sums, Sums::Discard)
         && logits.are_slices()
-        && results.are_slices()
+        && results.are_packed()
 }
 
 pub(super) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch, join: Option<Join>) -> Total {
     let mut groups = Groups::new(token, call, join, scratch);
     let mut group = Group::EMPTY;
-    if call.all_rows.saturating_mul(groups.classes) >= BEYOND_NEAR {
+    let (rows, classes) = (call.inputs.rows(), groups.classes);
+    let at_once = (NEAR_LOGITS / classes).clamp(1, LANES);
+    if call.all_rows.saturating_mul(classes) >= BEYOND_NEAR {
         groups.ask_for_logits();
     }
     let mut first = 0;
-    while first < call.inputs.rows() {
-        first = call.collect(first, &mut group, 1);
-        let (Source::Shared(source), Some(results)) = (&call.inputs.logits, &mut call.results) else { break };
-        if group.len == 0 {
-            continue;
+    while first < rows {
+        first = call.collect(first, &mut group, at_once);
+        if group.len > 0 && !into(&mut groups, call, &mut group, scratch, join) {
+            groups.group(call, &mut group, scratch);
         }
-        let row = group.rows[0];
-        let lines = Lines { logits: &[source.row(row)], ..Lines::EMPTY };
-        let to = results.row_mut(row);
-        groups.read(&call.outputs.sums, &mut group, &lines, to, &mut scratch.parts);
-        settle::settle(&mut groups, &call.inputs, &mut call.outputs, &mut group, &lines, &[]);
-        write(token, join, &group, to);
     }
     groups.give_back(scratch)
 }
 
-/// Makes the results of a row of its terms.
-fn write(token: Token, join: Option<Join>, group: &Group, to: &mut [f32]) {
+/// Works off a group of ordinary rows that follow each other; tells whether it was one.
+fn into(
+    groups: &mut Groups,
+    call: &mut Call<'_>,
+    group: &mut Group,
+    scratch: &mut Scratch,
+    join: Option<Join>,
+) -> bool {
+    let Group { len, rows, .. } = *group;
+    let (Source::Shared(source), Some(results)) = (&call.inputs.logits, &mut call.results) else {
+        return false;
+    };
+    let whole = groups.classes.is_multiple_of(STEP);
+    // Rows that are shared are read with any care where they lie.
+    let ordinary = join.is_some() || groups.tame.care == Care::None;
+    let follow = rows[len - 1] - rows[0] == len - 1;
+    if !(ordinary && follow && group.scales_are_ordinary()) || (len == 1 && !whole) {
+        return false;
+    }
+    let mut logits: [&[f32]; LANES] = [&[]; LANES];
+    for (to, row) in logits.iter_mut().zip(&rows[..len]) {
+        *to = source.row(*row);
+    }
+    let lines = Lines { logits: &logits, ..Lines::EMPTY };
+    if let Some(join) = join {
+        let to = results.row_mut(rows[0]);
+        groups.read(&call.outputs.sums, group, &lines, to, &mut scratch.parts);
+        settle::settle(groups, &call.inputs, &mut call.outputs, group, &lines, &[]);
+        write_long(groups.token, join, group, to);
+        return true;
+    }
+    make_room(&mut scratch.terms, groups.stride);
+    let last: &mut [f32] = if whole { &mut [] } else { &mut scratch.terms[..groups.stride] };
+    if !groups.read_into(group, &lines, results.rows_mut(rows[0], len), last) {
+        groups.tame.care = Care::Clamp;
+        return false;
+    }
+    settle::settle(groups, &call.inputs, &mut call.outputs, group, &lines, &[]);
+    let (from, results) = (WriteFrom::Place(last), results.reborrow());
+    groups.token.run(WriteRows { group, from, results, next: &[0; LANES] });
+    true
+}
+
+/// Makes the results of a row that threads share of its terms.
+fn write_long(token: Token, join: Join, group: &Group, to: &mut [f32]) {
     let formula = Formula::Scaled;
     if group.special[0] != Special::No {
         // Of no terms: nothing that results are multiplied by is large in a call like this.
         return settle::write_special(formula, group, 0, None, &[], to);
     }
-    if let Some(join) = join {
-        long::write(token, join, group, formula, None, &[], to);
-    } else {
-        token.run(WriteRow { group, row: 0, formula, from: None, labels: &[], to });
-    }
+    long::write(token, join, group, formula, None, &[], to);
     if let Some(to) = to.get_mut(group.labels[0]) {
         *to = group.at_label[0];
     }

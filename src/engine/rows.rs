@@ -32,7 +32,7 @@ pub(super) const NEAR: usize = 4096;
 const NEAR_FROM_AFAR: usize = 8192;
 
 /// Logits of a group that are read again from the next cache, where no terms are kept.
-const NEAR_LOGITS: usize = 4 * NEAR;
+pub(super) const NEAR_LOGITS: usize = 4 * NEAR;
 
 /// Results of so many values are not all in the nearer caches.
 pub(super) const BEYOND_NEAR: usize = 1 << 18;

@@ -46,7 +46,8 @@ pub(crate) struct SumRows<'a> {
     pub(crate) references: &'a [Reference],
     /// Whether there may be other references than the common one, or logits below its floor.
     pub(crate) careful: bool,
-    /// Where terms are kept, rows `stride` apart, with room for whole steps; empty if they are not.
+    /// Where terms are kept, rows `stride` apart, in whole steps, the last of which may be written over the row behind; empty if they
+    /// are not.
     pub(crate) terms: &'a mut [f32],
     pub(crate) stride: usize,
     pub(crate) sums: &'a mut [RowSum],
@@ -67,7 +68,6 @@ impl Kernel for SumRows<'_> {
             return self.add_tame(simd);
         }
         let Self { rows, labels, references, terms, stride, sums, seen, ahead, .. } = self;
-        let mut lines = terms.chunks_mut(stride.max(1));
         let mut ahead = ahead.iter();
         for (i, ((&label, reference), sum)) in labels.iter().zip(references).zip(&mut *sums).enumerate() {
             let logits = rows.line(i);
@@ -79,7 +79,7 @@ impl Kernel for SumRows<'_> {
             let mut pass = Pass::new(simd, *reference, seen);
             pass.ahead = ahead;
             let mut row = Row { simd, logits, label, sum, pass };
-            let terms = lines.next().unwrap_or_default();
+            let terms = if terms.is_empty() { &mut [] } else { &mut terms[i * stride..] };
             // Few rows: a loop for those whose terms are not kept would hardly run.
             row.read(terms);
         }

@@ -29,6 +29,8 @@ pub(crate) enum Formula {
 pub(crate) enum WriteFrom<'a> {
     /// Terms, in lines of so many values.
     Terms(&'a [f32], usize),
+    /// Terms that are where results go, but for those of the last row, if they are given.
+    Place(&'a [f32]),
     /// Logits, of which logarithms are taken off.
     Logits(&'a [&'a [f32]; LANES]),
 }
@@ -64,6 +66,15 @@ impl Kernel for WriteRows<'_> {
                     match PlainFactors::of(simd, group, i) {
                         Some(factors) => write_and_ask(simd, from, to, next[i], factors.of_terms()),
                         None => write(simd, from, to, factors.of_terms()),
+                    }
+                }
+                WriteFrom::Place(last) => {
+                    let (to, last) = (results.row_mut(row), if i + 1 == group.len { last } else { &[] });
+                    let factors = RowFactors::splat(simd, &group.factors, i);
+                    match (PlainFactors::of(simd, group, i), last.is_empty()) {
+                        (Some(factors), true) => write_over(simd, to, factors.of_terms()),
+                        (None, true) => write_over(simd, to, factors.of_terms()),
+                        (_, false) => write(simd, last, to, factors.of_terms()),
                     }
                 }
                 WriteFrom::Logits(rows) => {
@@ -219,7 +230,7 @@ fn write_and_ask<S: Simd>(
 }
 
 /// From so many values on results are stored in whole cache lines.
-const LINED: usize = 4 * STEP;
+pub(crate) const LINED: usize = 4 * STEP;
 
 /// How many values there are before the first whole cache line: a store across two of them costs as much as two.
 #[inline(always)]
@@ -322,17 +333,19 @@ fn write_two<S: Simd>(
 /// As [`write`], over the values.
 #[inline(always)]
 fn write_over<S: Simd>(simd: S, to: &mut [f32], f: impl Fn(S::Lanes) -> S::Lanes) {
-    let (first, to) = to.split_at_mut(if S::SMALL { 0 } else { lead(to) });
-    for part in 0..S::PARTS {
-        f(simd.load_tail(first, part, 0.0)).store_tail(first, part);
-    }
-    let (lines, tail) = to.as_chunks_mut::<LANES>();
+    // Short rows have too few lines for the detour.
+    let (first, to) = to.split_at_mut(if to.len() < LINED || S::SMALL { 0 } else { lead(to) });
+    let (lines, last) = to.as_chunks_mut::<LANES>();
     for line in lines {
         for part in 0..S::PARTS {
             f(simd.load(line, part)).store(line, part);
         }
     }
-    for part in 0..S::PARTS {
-        f(simd.load_tail(tail, part, 0.0)).store_tail(tail, part);
+    for some in [first, last] {
+        if !some.is_empty() {
+            for part in 0..S::PARTS {
+                f(simd.load_tail(some, part, 0.0)).store_tail(some, part);
+            }
+        }
     }
 }

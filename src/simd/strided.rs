@@ -316,13 +316,18 @@ impl<'a> StridedMut<'a> {
         self.rows_mut(row, 1)
     }
 
+    /// Whether rows follow each other without a gap.
+    pub(crate) fn are_packed(&self) -> bool {
+        self.layout.stride == self.layout.classes && self.layout.seam(0).is_none()
+    }
+
     /// Rows that follow each other without a gap, as one slice.
     #[inline(always)]
     pub(crate) fn rows_mut(&mut self, row: usize, rows: usize) -> &mut [f32] {
-        let Layout { classes, stride, .. } = self.layout;
+        let classes = self.layout.classes;
         check(&self.layout, row, 0);
         assert!(rows <= self.layout.rows - row && self.are_slices(), "no rows of the view");
-        assert!(rows == 1 || (stride == classes && self.layout.seam(0).is_none()), "rows with a gap");
+        assert!(rows == 1 || self.are_packed(), "rows with a gap");
         // SAFETY: all of these rows are the view's, of this type, and nobody else's while `self` is borrowed.
         unsafe { core::slice::from_raw_parts_mut(self.at(row, 0), rows * classes) }
     }

@@ -80,6 +80,44 @@ impl Tame {
 pub(in crate::engine) const ENOUGH: usize = 3;
 
 impl Groups {
+    /// Notes the labels' logits, and that nothing is known of terms.
+    fn begin(&self, group: &mut Group, lines: &Lines<'_>) {
+        group.shallow = self.classes > FEW;
+        if group.labels == [NO_LABEL; LANES] {
+            group.ends.logit = [f32::NEG_INFINITY; LANES];
+        } else {
+            for i in 0..group.len {
+                group.ends.logit[i] = lines.line(i).get(group.labels[i]).unwrap_or(f32::NEG_INFINITY);
+            }
+        }
+    }
+
+    /// Sums the terms of a group's ordinary rows, and keeps them where results go; those of the last row, where whole steps of them do
+    /// not end with it, apart. Tells whether all rows were ordinary.
+    pub(in crate::engine) fn read_into(
+        &mut self,
+        group: &mut Group,
+        lines: &Lines<'_>,
+        results: &mut [f32],
+        last_terms: &mut [f32],
+    ) -> bool {
+        self.begin(group, lines);
+        group.max = [0.0; LANES];
+        let padded = core::mem::replace(&mut self.stride, self.classes);
+        let (len, references) = (group.len, [Reference::TAME; LANES]);
+        let in_place = if last_terms.is_empty() { len } else { len - 1 };
+        let mut depths = 0;
+        for (rows, terms) in [(0..in_place, results), (in_place..len, last_terms)] {
+            if !rows.is_empty() {
+                depths |= self.sum(group, lines, terms, rows, &references, false);
+            }
+        }
+        self.stride = padded;
+        group.ends.refer_to(&references);
+        !are_out_of_range(depths)
+            && (0..len).all(|i| self.tame.holds(group.ends.rest[i], group.ends.logit[i]))
+    }
+
     /// Sums the terms of a group's rows, all but the labels', and finds their references.
     pub(in crate::engine) fn read(
         &mut self,
@@ -89,14 +127,7 @@ impl Groups {
         terms: &mut [f32],
         parts: &mut Vec<RowSum>,
     ) {
-        group.shallow = self.classes > FEW;
-        if group.labels == [NO_LABEL; LANES] {
-            group.ends.logit = [f32::NEG_INFINITY; LANES];
-        } else {
-            for i in 0..group.len {
-                group.ends.logit[i] = lines.line(i).get(group.labels[i]).unwrap_or(f32::NEG_INFINITY);
-            }
-        }
+        self.begin(group, lines);
         if let Sums::Saved(sums) = sums {
             return self.known(group, lines, terms, sums);
         }
@@ -198,6 +229,7 @@ impl Groups {
         self.refer(group, lines, references);
         for i in 0..group.len {
             if references[i] != Reference::TAME {
+                let terms = if terms.is_empty() { &mut [] } else { &mut terms[i * self.stride..] };
                 self.sum(group, lines, terms, i..i + 1, references, true);
             }
         }
@@ -238,8 +270,8 @@ impl Groups {
         self.tame.care = if own { Care::Refer } else { Care::Clamp };
     }
 
-    /// Sums the terms of some rows of a group, and returns the bits of all depths.
-    fn sum(
+    /// Sums the terms of some rows of a group, and keeps them from the first of these rows on; returns the bits of all depths.
+    pub(in crate::engine) fn sum(
         &mut self,
         group: &mut Group,
         lines: &Lines<'_>,
@@ -256,7 +288,7 @@ impl Groups {
             labels: &group.labels[rows.clone()],
             references: &references[rows.clone()],
             careful,
-            terms: if keep { &mut terms[rows.start * self.stride..] } else { &mut [] },
+            terms,
             stride: if keep { self.stride } else { 0 },
             sums: &mut *sums,
             seen: &mut seen,
