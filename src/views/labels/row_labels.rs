@@ -2,6 +2,7 @@
 
 use super::{IGNORED, Ignored, Labels};
 use crate::Error;
+use crate::simd::LANES;
 
 /// Labels that have been validated, and those that mark a row as ignored.
 #[derive(Clone, Copy)]
@@ -71,9 +72,11 @@ impl<'a> RowLabels<'a> {
 
     /// The rows that are not ignored, with their classes.
     pub(crate) fn used_rows(&self) -> impl Iterator<Item = (usize, usize)> {
-        (0..self.labels.len()).filter_map(|row| {
-            let label = self.labels.get(row).filter(|&label| !self.ignored.holds(label))?;
-            Some((row, label as usize))
+        let rows = self.labels.len();
+        (0..rows).step_by(LANES).flat_map(move |first| {
+            let mut classes = [IGNORED; LANES];
+            self.labels.classes(first, self.ignored, &mut classes[..LANES.min(rows - first)]);
+            (first..).zip(classes).filter(|(_, class)| *class != IGNORED)
         })
     }
 }
