@@ -192,7 +192,9 @@ impl Kernel for SumTiles<'_> {
         let Self { groups, tiles, classes, labels, keep, sums: all, mut ahead } = self;
         for (group, tile) in groups.iter_mut().zip(tiles.chunks_exact_mut(classes)) {
             // What an earlier call left there would count as the largest logit.
-            group.ends.logit = [f32::NEG_INFINITY; LANES];
+            for part in 0..S::PARTS {
+                simd.splat(f32::NEG_INFINITY).store(&mut group.ends.logit, part);
+            }
             if labels {
                 take_labels(group, tile);
             }
