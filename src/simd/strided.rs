@@ -316,9 +316,10 @@ impl<'a> StridedMut<'a> {
         self.rows_mut(row, 1)
     }
 
-    /// Whether rows follow each other without a gap.
+    /// Whether rows of f32 follow each other without a gap.
     pub(crate) fn are_packed(&self) -> bool {
-        self.layout.stride == self.layout.classes && self.layout.seam(0).is_none()
+        let Layout { classes, stride, .. } = self.layout;
+        self.are_slices() && stride == classes && self.layout.seam(0).is_none()
     }
 
     /// Rows that follow each other without a gap, as one slice.

@@ -82,18 +82,25 @@ fn rows_that_threads_share_too() {
 fn same(writer: &common::writers::Writer, (mut i, o): (Inputs, Outputs), half: Half) {
     let context =
         |what| format!("{} of {half:?}, {}x{}, {:?}: {what}", writer.name, i.rows, i.classes, i.backend);
-    let [read, read_and_written] = ["read", "written"].map(context);
+    let [alone, read, read_and_written] = ["written alone", "read", "read and written"].map(context);
     let mut plain = o.clone();
     let expected = (writer.call)(&i, &mut plain);
+    let narrowed = || {
+        // Where nothing is written there is what was there.
+        let mut results = o.clone();
+        results.matrix = results.matrix.narrowed(half);
+        results.elements = results.elements.narrowed(half);
+        results
+    };
+    let mut results = narrowed();
+    assert_eq!((writer.call)(&i, &mut results), expected, "{alone}");
+    assert_same_bits(&alone, &written(&results, Some(half)), &written(&plain, Some(half)));
     i.logits = i.logits.narrowed(half);
     i.second = i.second.narrowed(half);
     let mut results = o.clone();
     assert_eq!((writer.call)(&i, &mut results), expected, "{read}");
     assert_same_bits(&read, &written(&results, None), &written(&plain, None));
-    let mut results = o;
-    // Where nothing is written there is what was there.
-    results.matrix = results.matrix.narrowed(half);
-    results.elements = results.elements.narrowed(half);
+    let mut results = narrowed();
     assert_eq!((writer.call)(&i, &mut results), expected, "{read_and_written}");
     assert_same_bits(&read_and_written, &written(&results, Some(half)), &written(&plain, Some(half)));
 }
