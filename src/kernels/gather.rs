@@ -7,7 +7,6 @@ use crate::simd::half::{Half, Line, narrow, narrow_lanes, widen, widen_lanes};
 use crate::simd::strided::{Columns, Strided, StridedMut};
 use crate::simd::tile::{TileRows, TileRowsMut};
 use crate::simd::{LANES, Simd};
-use crate::views::layout::Layout;
 
 /// Sixteen rows that are neighbours in memory, of any type.
 pub(super) enum AnyColumns<'a> {
@@ -46,10 +45,9 @@ impl<'a> AnyColumns<'a> {
 /// How far the end of what is read, or written, lies from a class of some tiles at a time that are neighbours. Each class lies in a page of
 /// its own, where no processor looks ahead, and often as far in it as all others, so that few of them find room in a cache.
 #[inline(always)]
-pub(super) fn ahead_of(class: usize, layout: &Layout, tiles: usize) -> usize {
+pub(super) fn ahead_of(class: usize, (classes, class_step): (usize, usize), tiles: usize) -> usize {
     /// Classes that are asked for before they are wanted.
     const AHEAD: usize = 16;
-    let Layout { classes, class_step, .. } = *layout;
     let next = if class + AHEAD < classes {
         AHEAD * class_step
     } else {
@@ -143,7 +141,8 @@ impl Kernel for Gather<'_> {
             for start in (0..classes).step_by(TURN) {
                 let len = (classes - start).min(TURN);
                 for (i, to) in tile[..len].iter_mut().enumerate() {
-                    columns.load(simd, start + i, to, ahead_of(start + i, from.layout(), 1));
+                    let ahead = ahead_of(start + i, (classes, from.layout().class_step), 1);
+                    columns.load(simd, start + i, to, ahead);
                 }
                 simd.turn_out(&tile[..len], &mut TileRowsMut::of_lines(to, stride, start, len));
             }
@@ -207,7 +206,7 @@ impl Kernel for Scatter<'_> {
                 let len = (classes - start).min(TURN);
                 simd.turn_in(&TileRows::of_lines(from, stride, start, len), &mut tile[..len]);
                 for (i, from) in tile[..len].iter().enumerate() {
-                    let ahead = ahead_of(start + i, to.layout(), 1);
+                    let ahead = ahead_of(start + i, (classes, to.layout().class_step), 1);
                     store_column(simd, from, &mut to, group.rows[0], start + i, ahead);
                 }
             }

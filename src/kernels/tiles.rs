@@ -79,7 +79,7 @@ fn load_columns<S: Simd>(simd: S, from: Strided<'_>, groups: &[Group], tiles: &m
     }
     // Class after class: a processor that sees some lines after each other reads on by itself.
     for class in 0..classes {
-        let ahead = ahead_of(class, from.layout(), groups.len());
+        let ahead = ahead_of(class, (classes, from.layout().class_step), groups.len());
         for (number, columns) in columns[..groups.len()].iter().enumerate() {
             if let Some(columns) = columns {
                 let to = &mut tiles[number * classes + class];

@@ -138,7 +138,7 @@ fn write_columns<S: Simd>(
         *neighbours = results.has_columns(&group.rows, group.len);
     }
     for class in 0..classes {
-        let ahead = ahead_of(class, results.layout(), groups.len());
+        let ahead = ahead_of(class, (classes, results.layout().class_step), groups.len());
         for (number, group) in groups.iter().enumerate() {
             let mut of = tiles[number * classes + class];
             if let Some(formula) = formula {
