@@ -271,9 +271,7 @@ impl<'a> Call<'a> {
                 group.inverse_scale[i] = 1.0 / group.scale[i].abs();
             }
         }
-        let (row, label) = (group.rows[0], group.labels[0]);
-        group.rows[group.len..].fill(row);
-        group.labels[group.len..].fill(label);
+        group.shorten(group.len);
         next
     }
 

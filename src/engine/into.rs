@@ -12,7 +12,11 @@ use super::total::Total;
 use crate::kernels::classes::STEP;
 use crate::kernels::group::{Group, Special};
 use crate::kernels::write::{Formula, LINED, WriteFrom, WriteRows};
+use crate::numbers::exp::Reference;
 use crate::simd::{LANES, Token};
+
+/// Rows before one that is left out, at least, for which the others of their group wait.
+const WORTHWHILE: usize = 4;
 
 /// Whether a call is done in this way.
 pub(super) fn suits(call: &Call<'_>) -> bool {
@@ -35,6 +39,12 @@ pub(super) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch, join
     let mut first = 0;
     while first < rows {
         first = call.collect(first, &mut group, at_once);
+        let run = group.rows[..group.len].windows(2).take_while(|pair| pair[1] == pair[0] + 1).count() + 1;
+        if run < group.len && run >= WORTHWHILE {
+            // What is behind a row that is left out comes next.
+            first = group.rows[run];
+            group.shorten(run);
+        }
         if group.len > 0 && !into(&mut groups, call, &mut group, scratch, join) {
             groups.group(call, &mut group, scratch);
         }
@@ -56,7 +66,7 @@ fn into(
     };
     let whole = groups.classes.is_multiple_of(STEP);
     // Rows that are shared are read with any care where they lie.
-    let ordinary = join.is_some() || groups.tame.care == Care::None;
+    let ordinary = join.is_some() || groups.tame.care != Care::Refer;
     let follow = rows[len - 1] - rows[0] == len - 1;
     if !(ordinary && follow && group.scales_are_ordinary()) || (len == 1 && !whole) {
         return false;
@@ -76,13 +86,32 @@ fn into(
     make_room(&mut scratch.terms, groups.stride);
     let last: &mut [f32] = if whole { &mut [] } else { &mut scratch.terms[..groups.stride] };
     if !groups.read_into(group, &lines, results.rows_mut(rows[0], len), last) {
-        groups.tame.care = Care::Clamp;
         return false;
     }
     settle::settle(groups, &call.inputs, &mut call.outputs, group, &lines, &[]);
     let (from, results) = (WriteFrom::Place(last), results.reborrow());
     groups.token.run(WriteRows { group, from, results, next: &[0; LANES] });
     true
+}
+
+impl Groups {
+    /// Sums the terms of a group's ordinary rows, and keeps them where results go; those of the last row, where whole steps of them do
+    /// not end with it, apart. Tells whether all rows were ordinary.
+    fn read_into(
+        &mut self,
+        group: &mut Group,
+        lines: &Lines<'_>,
+        results: &mut [f32],
+        last_terms: &mut [f32],
+    ) -> bool {
+        self.begin(group, lines);
+        group.max = [0.0; LANES];
+        let padded = core::mem::replace(&mut self.stride, self.classes);
+        let right = self.sum_common(group, lines, results, last_terms);
+        self.stride = padded;
+        group.ends.refer_to(&[Reference::TAME; LANES]);
+        right
+    }
 }
 
 /// Makes the results of a row that threads share of its terms.

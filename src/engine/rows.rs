@@ -1,11 +1,13 @@
 //! Groups of rows, from their logits to all that is asked for: read, settle, write.
 
+mod care;
 mod lines;
 mod near;
 mod read;
 
+pub(super) use self::care::{Care, Tame};
 pub(super) use self::lines::Lines;
-pub(super) use self::read::{Care, ENOUGH, Tame};
+pub(super) use self::read::ENOUGH;
 use super::call::{Call, Inputs, Source, Work};
 use super::parallel::Join;
 use super::scratch::Scratch;

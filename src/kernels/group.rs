@@ -63,6 +63,14 @@ impl Group {
         special: [Special::No; LANES],
     };
 
+    /// Keeps the first rows alone.
+    pub(crate) fn shorten(&mut self, len: usize) {
+        self.len = len;
+        let (row, label) = (self.rows[0], self.labels[0]);
+        self.rows[len..].fill(row);
+        self.labels[len..].fill(label);
+    }
+
     /// Whether a row has no logit but -inf, or lanes without a row repeat one that has not.
     #[expect(clippy::needless_bitwise_bool, reason = "without an early exit it is a vector loop")]
     pub(crate) fn has_empty_rows(&self) -> bool {

@@ -1,6 +1,6 @@
 //! Sums of the terms of a group's rows, against the reference that all ordinary rows share, or their own.
 
-use super::{FEW, Groups, Lines};
+use super::{Care, FEW, Groups, Lines};
 use crate::engine::long;
 use crate::engine::options::Sums;
 use crate::kernels::few::SumFew;
@@ -9,79 +9,15 @@ use crate::kernels::group::{Group, LossSum, NO_LABEL};
 use crate::kernels::maximum::{Argmax, Largest};
 use crate::kernels::rows::{RowSum, SumRows};
 use crate::kernels::tiles::SumLines;
-use crate::numbers::exp::{
-    HEADROOM, HIGH, HIGH_SUM, NO_DEPTH, Reference, all_depths, are_out_of_range, are_shallow,
-};
-use crate::numbers::math::power_of_two;
+use crate::numbers::exp::{NO_DEPTH, Reference, all_depths, are_shallow};
 use crate::simd::LANES;
-
-/// How rows are read. Data that asks for more care goes on asking for it: what was needed last comes first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::engine) enum Care {
-    /// Against the common reference, with no logit below its floor.
-    #[default]
-    None,
-    /// Against the common reference.
-    Clamp,
-    /// Against a reference of their own, by their largest logits.
-    Refer,
-}
-
-/// Which rows have the common reference: those whose largest logit is from `low` to [`HIGH`].
-#[derive(Clone, Copy)]
-pub(in crate::engine) struct Tame {
-    pub(in crate::engine) low: f32,
-    /// A sum above this has a logit that is not too low, however many classes it is of.
-    sum: f64,
-    pub(in crate::engine) care: Care,
-}
-
-impl Tame {
-    pub(in crate::engine) fn new(classes: usize, care: Care) -> Self {
-        // So that no term that can matter to the smallest normal loss, of as many classes as there are, is below the
-        // lowest: a loss of 2^-126 is good to 2^-25 of it.
-        let bits = classes.next_power_of_two().trailing_zeros();
-        #[expect(clippy::cast_precision_loss, reason = "less than a hundred")]
-        let low = (bits as f32 + 27.5 - HEADROOM) * core::f32::consts::LN_2;
-        Self { low, sum: power_of_two(f64::from(2 * bits + 28)), care }
-    }
-
-    /// Asks for no care where the last rows, read against the common reference, did not need it.
-    pub(in crate::engine) fn relax(&mut self, shallow: bool) {
-        if shallow {
-            self.care = Care::None;
-        }
-    }
-
-    /// Reads rows against the common reference, with care if it is asked for or turns out to be needed. What reads is told whether to
-    /// be careful, and returns the bits of all depths where sums are as they should be. Tells whether the reference was right.
-    pub(in crate::engine) fn read(&mut self, mut rows: impl FnMut(&Self, bool) -> Option<u32>) -> bool {
-        loop {
-            if let Some(depths) =
-                rows(self, self.care != Care::None).filter(|depths| !are_out_of_range(*depths))
-            {
-                self.relax(are_shallow(depths));
-                return true;
-            }
-            if self.care != Care::None {
-                return false;
-            }
-            self.care = Care::Clamp;
-        }
-    }
-
-    /// Whether a row's sum, without its label, shows that its reference was right.
-    pub(in crate::engine) fn holds(&self, rest: f64, logit: f32) -> bool {
-        rest < HIGH_SUM && logit <= HIGH && (rest > self.sum || logit >= self.low)
-    }
-}
 
 /// From so many rows on a tile costs less than its rows one by one; the bits are the same.
 pub(in crate::engine) const ENOUGH: usize = 3;
 
 impl Groups {
     /// Notes the labels' logits, and that nothing is known of terms.
-    fn begin(&self, group: &mut Group, lines: &Lines<'_>) {
+    pub(in crate::engine) fn begin(&self, group: &mut Group, lines: &Lines<'_>) {
         group.shallow = self.classes > FEW;
         if group.labels == [NO_LABEL; LANES] {
             group.ends.logit = [f32::NEG_INFINITY; LANES];
@@ -90,32 +26,6 @@ impl Groups {
                 group.ends.logit[i] = lines.line(i).get(group.labels[i]).unwrap_or(f32::NEG_INFINITY);
             }
         }
-    }
-
-    /// Sums the terms of a group's ordinary rows, and keeps them where results go; those of the last row, where whole steps of them do
-    /// not end with it, apart. Tells whether all rows were ordinary.
-    pub(in crate::engine) fn read_into(
-        &mut self,
-        group: &mut Group,
-        lines: &Lines<'_>,
-        results: &mut [f32],
-        last_terms: &mut [f32],
-    ) -> bool {
-        self.begin(group, lines);
-        group.max = [0.0; LANES];
-        let padded = core::mem::replace(&mut self.stride, self.classes);
-        let (len, references) = (group.len, [Reference::TAME; LANES]);
-        let in_place = if last_terms.is_empty() { len } else { len - 1 };
-        let mut depths = 0;
-        for (rows, terms) in [(0..in_place, results), (in_place..len, last_terms)] {
-            if !rows.is_empty() {
-                depths |= self.sum(group, lines, terms, rows, &references, false);
-            }
-        }
-        self.stride = padded;
-        group.ends.refer_to(&references);
-        !are_out_of_range(depths)
-            && (0..len).all(|i| self.tame.holds(group.ends.rest[i], group.ends.logit[i]))
     }
 
     /// Sums the terms of a group's rows, all but the labels', and finds their references.
@@ -184,16 +94,28 @@ impl Groups {
             self.sum(group, lines, terms, 0..group.len, references, true);
             return;
         }
-        if !self.sum_common(group, lines, terms) {
+        if !self.sum_common(group, lines, terms, &mut []) {
             self.refer_again(group, lines, terms, references);
         }
     }
 
-    /// Against the common reference; tells whether that was right.
-    fn sum_common(&mut self, group: &mut Group, lines: &Lines<'_>, terms: &mut [f32]) -> bool {
+    /// Against the common reference; tells whether that was right. The terms of the last row may have a place of their own.
+    pub(in crate::engine) fn sum_common(
+        &mut self,
+        group: &mut Group,
+        lines: &Lines<'_>,
+        terms: &mut [f32],
+        last_terms: &mut [f32],
+    ) -> bool {
         let (all, mut tame) = (0..group.len, self.tame);
+        let apart = if last_terms.is_empty() { group.len } else { group.len - 1 };
         let right = tame.read(|tame, careful| {
-            let depths = self.sum(group, lines, terms, all.clone(), &[Reference::TAME; LANES], careful);
+            let mut depths = 0;
+            for (rows, terms) in [(0..apart, &mut *terms), (apart..group.len, &mut *last_terms)] {
+                if !rows.is_empty() {
+                    depths |= self.sum(group, lines, terms, rows, &[Reference::TAME; LANES], careful);
+                }
+            }
             all.clone().all(|i| tame.holds(group.ends.rest[i], group.ends.logit[i])).then_some(depths)
         });
         self.tame = tame;
@@ -211,7 +133,7 @@ impl Groups {
     ) {
         if self.tame.care == Care::None {
             self.tame.care = Care::Clamp;
-            if self.sum_common(group, lines, terms) {
+            if self.sum_common(group, lines, terms, &mut []) {
                 return;
             }
         }
@@ -271,7 +193,7 @@ impl Groups {
     }
 
     /// Sums the terms of some rows of a group, and keeps them from the first of these rows on; returns the bits of all depths.
-    pub(in crate::engine) fn sum(
+    fn sum(
         &mut self,
         group: &mut Group,
         lines: &Lines<'_>,
