@@ -22,7 +22,7 @@ src/numbers/math.rs
   e^x    and ln x are Taylor series: the degree leaves less than f64 shows.
 src/numbers/tanh.rs
   e^r    is a Taylor series of fewer terms, which leaves less than an f32 shows of e^r - 1.
-src/engine/rows/read.rs
+src/engine/rows/care.rs
   limits of rows that have the common reference.
 """
 import math
@@ -223,7 +223,7 @@ def term_of_one(source):
 
 
 def tame():
-    source, text = Source("numbers/exp.rs"), (SOURCES / "engine/rows/read.rs").read_text()
+    source, text = Source("numbers/exp.rs"), (SOURCES / "engine/rows/care.rs").read_text()
     lowest = integer(source.definitions["LOWEST"])
     more = mpf(re.search(r"let low = \(bits as f32 \+ ([\d.]+) - HEADROOM\)", text).group(1))
     times, above = map(int, re.search(r"power_of_two\(f64::from\((\d) \* bits \+ (\d+)\)\)", text).groups())
