@@ -5,7 +5,7 @@ use super::call::{Call, Source};
 use super::long;
 use super::options::Sums;
 use super::parallel::Join;
-use super::rows::{BEYOND_NEAR, Care, Groups, Lines, NEAR_LOGITS, make_room};
+use super::rows::{BEYOND_NEAR, Care, Groups, Lines, NEAR_LOGITS, make_room, take_saved};
 use super::scratch::Scratch;
 use super::settle;
 use super::total::Total;
@@ -22,8 +22,8 @@ const WORTHWHILE: usize = 4;
 pub(super) fn suits(call: &Call<'_>) -> bool {
     let (Source::Shared(logits), Some(results)) = (&call.inputs.logits, &call.results) else { return false };
     call.inputs.classes() >= LINED
-        && call.is_simple()
-        && matches!(call.outputs.sums, Sums::Discard)
+        && call.follows_from_sums()
+        && matches!(call.outputs.sums, Sums::Discard | Sums::Saved(_))
         && logits.are_slices()
         && results.are_packed()
 }
@@ -85,7 +85,8 @@ fn into(
     }
     make_room(&mut scratch.terms, groups.stride);
     let last: &mut [f32] = if whole { &mut [] } else { &mut scratch.terms[..groups.stride] };
-    if !groups.read_into(group, &lines, results.rows_mut(rows[0], len), last) {
+    let to = results.rows_mut(rows[0], len);
+    if !groups.read_into(&call.outputs.sums, group, &lines, to, last) {
         return false;
     }
     settle::settle(groups, &call.inputs, &mut call.outputs, group, &lines, &[]);
@@ -99,18 +100,31 @@ impl Groups {
     /// not end with it, apart. Tells whether all rows were ordinary.
     fn read_into(
         &mut self,
+        sums: &Sums<'_>,
         group: &mut Group,
         lines: &Lines<'_>,
         results: &mut [f32],
         last_terms: &mut [f32],
     ) -> bool {
+        let other =
+            |row: &usize| matches!(sums, Sums::Saved(sums) if sums[*row].reference() != Reference::TAME);
+        if group.rows[..group.len].iter().any(other) {
+            return false;
+        }
         self.begin(group, lines);
         group.max = [0.0; LANES];
         let padded = core::mem::replace(&mut self.stride, self.classes);
         let right = self.sum_common(group, lines, results, last_terms);
         self.stride = padded;
         group.ends.refer_to(&[Reference::TAME; LANES]);
+        if let Sums::Saved(sums) = sums {
+            take_saved(group, sums);
+        }
+        let ends = group.ends.rest.iter().zip(&group.max).take(group.len);
         right
+            && ends
+                .into_iter()
+                .all(|(rest, max)| *rest > 0.0 && *rest < f64::INFINITY && *max > f32::NEG_INFINITY)
     }
 }
 

@@ -7,7 +7,7 @@ mod read;
 
 pub(super) use self::care::{Care, Tame};
 pub(super) use self::lines::Lines;
-pub(super) use self::read::ENOUGH;
+pub(super) use self::read::{ENOUGH, take_saved};
 use super::call::{Call, Inputs, Source, Work};
 use super::parallel::Join;
 use super::scratch::Scratch;

@@ -242,15 +242,7 @@ impl Groups {
             self.sum_known(group, lines, terms, &references);
         }
         group.ends.refer_to(&references);
-        for i in 0..group.len {
-            let (saved, ends) = (&sums[group.rows[i]], &mut group.ends);
-            group.max[i] = saved.max;
-            ends.rest[i] = if group.labels[i] == NO_LABEL {
-                saved.sum()
-            } else {
-                saved.beside(ends.logit[i], ends.rest[i])
-            };
-        }
+        take_saved(group, sums);
     }
 
     /// Takes what is known of whole rows, and makes the terms of the classes at hand.
@@ -340,5 +332,15 @@ impl Groups {
     /// The sum of all terms of one row.
     pub(in crate::engine) fn whole(&mut self, logits: &[f32], reference: Reference) -> Group {
         self.alone(logits, NO_LABEL, reference, None).clone()
+    }
+}
+
+/// Takes sums that were saved in place of those of the logits at hand.
+pub(in crate::engine) fn take_saved(group: &mut Group, sums: &[crate::LogSumExp]) {
+    for i in 0..group.len {
+        let (saved, ends) = (&sums[group.rows[i]], &mut group.ends);
+        group.max[i] = saved.max;
+        ends.rest[i] =
+            if group.labels[i] == NO_LABEL { saved.sum() } else { saved.beside(ends.logit[i], ends.rest[i]) };
     }
 }
