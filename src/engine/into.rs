@@ -45,18 +45,19 @@ pub(super) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch, join
             first = group.rows[run];
             group.shorten(run);
         }
-        if group.len > 0 && !into(&mut groups, call, &mut group, scratch, join) {
+        if group.len > 0 && !into(&mut groups, call, &mut group, first, scratch, join) {
             groups.group(call, &mut group, scratch);
         }
     }
     groups.give_back(scratch)
 }
 
-/// Works off a group of ordinary rows that follow each other; tells whether it was one.
+/// Works off a group of ordinary rows that follow each other; tells whether it was one. The `next` row has not been looked at.
 fn into(
     groups: &mut Groups,
     call: &mut Call<'_>,
     group: &mut Group,
+    next: usize,
     scratch: &mut Scratch,
     join: Option<Join>,
 ) -> bool {
@@ -64,7 +65,9 @@ fn into(
     let (Source::Shared(source), Some(results)) = (&call.inputs.logits, &mut call.results) else {
         return false;
     };
-    let whole = groups.classes.is_multiple_of(STEP);
+    // Into a row that comes next the last step may reach: it is written later.
+    let reaches = join.is_none() && next < call.inputs.rows() && next == rows[len - 1] + 1;
+    let whole = reaches || groups.classes.is_multiple_of(STEP);
     // Rows that are shared are read with any care where they lie.
     let ordinary = join.is_some() || groups.tame.care != Care::Refer;
     let follow = rows[len - 1] - rows[0] == len - 1;
@@ -85,7 +88,7 @@ fn into(
     }
     make_room(&mut scratch.terms, groups.stride);
     let last: &mut [f32] = if whole { &mut [] } else { &mut scratch.terms[..groups.stride] };
-    let to = results.rows_mut(rows[0], len);
+    let to = results.rows_mut(rows[0], len + usize::from(reaches));
     if !groups.read_into(&call.outputs.sums, group, &lines, to, last) {
         return false;
     }
