@@ -318,8 +318,8 @@ impl<'a> StridedMut<'a> {
 
     /// Whether rows of f32 follow each other without a gap.
     pub(crate) fn are_packed(&self) -> bool {
-        let Layout { classes, stride, .. } = self.layout;
-        self.are_slices() && stride == classes && self.layout.seam(0).is_none()
+        let Layout { rows, classes, stride, .. } = self.layout;
+        self.are_slices() && (rows < 2 || stride == classes) && self.layout.seam(0).is_none()
     }
 
     /// Rows that follow each other without a gap, as one slice.
