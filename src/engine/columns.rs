@@ -15,7 +15,7 @@ use crate::numbers::exp::Reference;
 use crate::simd::strided::Ahead;
 use crate::simd::{LANES, Token};
 
-/// Groups that are worked off at once where logits come from afar, class after class: a power of two, so that memory is asked for runs
+/// Groups that are worked off at once where logits come from afar, class after class: an even number, so that memory is asked for runs
 /// that are not too short, while their logits and results find room in the next cache.
 const AT_ONCE: usize = 4;
 

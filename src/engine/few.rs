@@ -108,19 +108,8 @@ pub(super) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch) -> T
         && matches!(call.outputs.sums, Sums::Discard);
     let lone = rows < ENOUGH && alone && slices() && call.inputs.map.is_none();
     let (losses, slopes) = (LossSum::EMPTY, writes && call.has_slopes());
-    let mut few = Few {
-        token,
-        classes,
-        work,
-        left_out,
-        weighs,
-        lone,
-        slopes,
-        saves,
-        writes,
-        ahead: [Ahead::NOTHING; 2],
-        losses,
-    };
+    let ahead = [Ahead::NOTHING; 2];
+    let mut few = Few { token, classes, work, left_out, weighs, lone, slopes, saves, writes, ahead, losses };
     let at_once = ((NEAR / classes).clamp(2, TILES) & !1).min(rows.div_ceil(LANES));
     let far = call.all_rows.saturating_mul(classes) >= BEYOND_NEAR;
     let room = at_once * classes.max(if lone { LONE } else { 0 });

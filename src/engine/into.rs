@@ -86,8 +86,12 @@ fn into(
         write_long(groups.token, join, group, to);
         return true;
     }
-    make_room(&mut scratch.terms, groups.stride);
-    let last: &mut [f32] = if whole { &mut [] } else { &mut scratch.terms[..groups.stride] };
+    let last: &mut [f32] = if whole {
+        &mut []
+    } else {
+        make_room(&mut scratch.terms, groups.stride);
+        &mut scratch.terms[..groups.stride]
+    };
     let to = results.rows_mut(rows[0], len + usize::from(reaches));
     if !groups.read_into(&call.outputs.sums, group, &lines, to, last) {
         return false;
@@ -123,11 +127,8 @@ impl Groups {
         if let Sums::Saved(sums) = sums {
             take_saved(group, sums);
         }
-        let ends = group.ends.rest.iter().zip(&group.max).take(group.len);
-        right
-            && ends
-                .into_iter()
-                .all(|(rest, max)| *rest > 0.0 && *rest < f64::INFINITY && *max > f32::NEG_INFINITY)
+        let mut ends = group.ends.rest.iter().zip(&group.max).take(group.len);
+        right && ends.all(|(rest, max)| *rest > 0.0 && *rest < f64::INFINITY && *max > f32::NEG_INFINITY)
     }
 }
 

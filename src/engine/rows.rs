@@ -33,7 +33,7 @@ pub(super) const NEAR: usize = 4096;
 /// the next cache then.)
 const NEAR_FROM_AFAR: usize = 8192;
 
-/// Logits of a group that are read again from the next cache, where no terms are kept.
+/// Logits of a group for which no room is needed: they are read again from the next cache, or their terms are where results go.
 pub(super) const NEAR_LOGITS: usize = 4 * NEAR;
 
 /// Results of so many values are not all in the nearer caches.
