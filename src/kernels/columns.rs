@@ -176,7 +176,7 @@ impl<S: Simd> Adder<'_, S> {
                     }
                 }
             }
-            let Parts { mut power, q, depth, .. } = exp.parts(x, &references);
+            let Parts { mut power, q, depth, .. } = exp.parts_to_add(x, &references);
             let mut seen = simd.load(&self.seen, part);
             for (i, depth) in depth.into_iter().enumerate() {
                 seen = seen.or(depth);

@@ -92,7 +92,7 @@ impl Kernel for LeaveOut<'_> {
                     for (own, x) in own.iter_mut().zip(x) {
                         *own = simd.load(x, part) - pivot;
                     }
-                    let Parts { mut power, q, .. } = exp.parts(own, &[reference; 4]);
+                    let Parts { mut power, q, .. } = exp.parts_to_add(own, &[reference; 4]);
                     for (power, kept) in power.iter_mut().zip(kept) {
                         *power = power.and(simd.load(kept, part));
                     }
