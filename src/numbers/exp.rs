@@ -72,6 +72,9 @@ pub(crate) const LEAST_SHALLOW: f32 = 1.0;
 /// The binary exponent of the lowest term, but for what all are larger.
 const LOWEST: f32 = -125.0;
 
+/// A little more than the power of the lowest term, of so few bits that a million of them add up exactly.
+const LOWEST_POWER: f32 = 1.375 * f32::from_bits(2 << 23);
+
 // Derived by scripts/derive_constants.py. The high part of ln(2) / 8 has 11 bits, so that its product with |k| <= 4600
 // is exact, fused or not.
 const LN_2_8_HIGH: f32 = 1_420.0 / 16_384.0;
@@ -149,8 +152,6 @@ pub(crate) struct LaneReference<S: Simd> {
     pub(crate) pivot: S::Lanes,
     /// The lowest difference from the pivot whose term is told from others below it.
     pub(crate) floor: S::Lanes,
-    /// A difference whose depth has eleven bits, and whose power is the bits of a negative NaN.
-    bottom: S::Lanes,
     rounder: S::Lanes,
 }
 
@@ -165,14 +166,9 @@ impl<S: Simd> LaneReference<S> {
     pub(crate) fn new(simd: S, pivot: S::Lanes, exponent: S::Lanes) -> Self {
         // All sums are exact. The floor is a quarter above an integer, so that the lowest term is 2^(1/4) times a power
         // of two and normal.
-        let [floor, bottom] = [LOWEST + 0.25, LOWEST - 2.75].map(
-            #[inline(always)]
-            |lowest| (exponent + simd.splat(lowest)) * simd.splat(core::f32::consts::LN_2),
-        );
         Self {
             pivot,
-            floor,
-            bottom,
+            floor: (exponent + simd.splat(LOWEST + 0.25)) * simd.splat(core::f32::consts::LN_2),
             rounder: exponent * simd.splat(8.0 * UNIT) + simd.splat(NO_DEPTH + f32::from(TOP) * UNIT),
         }
     }
@@ -234,21 +230,19 @@ impl<S: Simd> Exp<S> {
         self.parts_above_floor(x, reference)
     }
 
-    /// As [`parts`](Self::parts), but terms of logits far below the floor have no power. Where a lane has no others, as where a
-    /// mask leaves few classes, what its sum rounds away would be subnormal: an Intel processor takes 50 ns for each.
+    /// As [`parts`](Self::parts), but the power of a logit at the floor is one of few bits: where a lane has no others, as where a
+    /// mask leaves few classes, nothing of its sum is rounded away. It would be subnormal, for which an Intel processor takes
+    /// 50 ns.
     #[inline(always)]
     pub(crate) fn parts_to_add<const N: usize>(
         &self,
-        mut x: [S::Lanes; N],
+        x: [S::Lanes; N],
         reference: &[LaneReference<S>; N],
     ) -> Parts<S, N> {
-        for i in 0..N {
-            x[i] = reference[i].bottom.max(x[i]);
-        }
-        let mut parts = self.parts_above_floor(x, reference);
-        let zero = self.simd.splat(0.0);
+        let mut parts = self.parts(x, reference);
+        let lowest = self.simd.splat(LOWEST_POWER);
         for power in &mut parts.power {
-            *power = power.max(zero);
+            *power = lowest.max(*power);
         }
         parts
     }
