@@ -126,7 +126,9 @@ impl<'a> Inputs<'a> {
         let largest =
             |values: &[f32]| values.iter().fold(0.0_f32, |max, x| if x.abs() > max { x.abs() } else { max });
         let of = |weights: Option<&[f32]>| weights.map_or(1.0, |weights| f64::from(largest(weights)));
-        let product = self.scale.largest().abs() * of(self.weights.rows) * of(self.weights.classes);
+        // A z-loss's slope is twice a log-sum-exp, which of ordinary rows is less than a hundred.
+        let slope = of(self.weights.classes) + 256.0 * self.loss().z_loss;
+        let product = self.scale.largest().abs() * of(self.weights.rows) * slope;
         product.is_nan() || product > TOO_LARGE
     }
 
@@ -208,9 +210,9 @@ impl<'a> Call<'a> {
 
     /// Whether everything that is asked for follows from the sums of rows, of almost all rows.
     pub(crate) fn follows_from_sums(&self) -> bool {
-        let Inputs { work, dense, labels, map, weights, .. } = &self.inputs;
+        let Inputs { work, dense, labels, map, .. } = &self.inputs;
         let of_sums = match work {
-            Work::Loss(loss) => loss.smoothing.mass == 0.0 && loss.z_loss == 0.0 && labels.is_some(),
+            Work::Loss(loss) => loss.smoothing.mass == 0.0 && labels.is_some(),
             Work::Softmax => true,
             Work::LogSumExp => return map.is_none(),
             Work::LogSoftmax | Work::LabelGradient(_) | Work::Entropy => false,
@@ -218,7 +220,6 @@ impl<'a> Call<'a> {
         of_sums
             && dense.is_none()
             && map.is_none()
-            && weights.classes.is_none()
             && self.outputs.write_only_losses()
             && !(self.writes() && self.inputs.may_be_large())
     }

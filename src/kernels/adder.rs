@@ -65,8 +65,11 @@ impl<S: Simd, const PIVOT: bool, const CLAMP: bool, const MASK: bool, const DIST
             }
         }
         let reference = [self.reference; N];
-        let Parts { x, mut power, q, depth } =
-            if CLAMP { self.exp.parts_to_add(x, &reference) } else { self.exp.parts_above_floor(x, &reference) };
+        let Parts { x, mut power, q, depth } = if CLAMP {
+            self.exp.parts_to_add(x, &reference)
+        } else {
+            self.exp.parts_above_floor(x, &reference)
+        };
         let mut depths = depth[0];
         for depth in &depth[1..] {
             depths = depths.or(*depth);

@@ -1,8 +1,8 @@
 //! The edges of options, each with what it is in other libraries.
 
 use xent::{
-    CrossEntropy, Denominator, DenseGradient, EmptyMean, EmptyRows, Error, Reduction, Rows, Smoothing,
-    Statistics, Targets,
+    CrossEntropy, Denominator, DenseGradient, EmptyMean, EmptyRows, Error, Reduction, Rows, RowsMut,
+    Smoothing, Statistics, Targets,
 };
 
 use crate::common::{assert_same_bits, backends};
@@ -198,6 +198,49 @@ fn the_z_loss_of_an_infinite_log_sum_exp_is_infinite_and_0_times_it_is_0() {
             let sums = loss.forward(&[0_u8, 0, 0], logits).expect("a call").1;
             let z_loss: Vec<_> = sums.iter().map(|sum| sum.z_loss(scale)).collect();
             assert_same_bits("of their sums", &z_loss, &expected);
+        }
+    }
+}
+
+#[test]
+fn gradients_of_a_large_z_loss_and_of_large_weights_are_the_same_by_every_way_to_read_rows() {
+    const ROWS: usize = 17;
+    const CLASSES: usize = 300;
+    // Class 3 has next to everything.
+    let logit = |class| if class == 3 { 30.0_f32 } else { 1.0 };
+    let logits: Vec<f32> = (0..ROWS * CLASSES).map(|i| logit(i % CLASSES)).collect();
+    let turned: Vec<f32> = (0..ROWS * CLASSES).map(|i| logit(i / ROWS)).collect();
+    let labels = [7_u16; ROWS];
+    let sum = 30_f64.exp() + (CLASSES - 1) as f64 * 1_f64.exp();
+    let slope = |factor: f64| 1.0 + 2.0 * factor * sum.ln();
+    let weights: Vec<f32> = (0..CLASSES).map(|class| if class == 7 { 2e38 } else { 0.0 }).collect();
+    let z_loss = |factor| CrossEntropy::new().z_loss(factor).expect("a factor");
+    let weighted = CrossEntropy::new().class_weights(&weights).expect("weights");
+    for (loss, factor, at_label) in [
+        (z_loss(1e37), slope(1e37), 1.0),
+        (z_loss(1e46), slope(1e46), 1.0),
+        (weighted, f64::from(2e38_f32), f64::from(2e38_f32)),
+    ] {
+        for backend in backends() {
+            let last = Rows::new(&logits, ROWS, CLASSES).expect("a matrix").with_backend(backend);
+            let (_, of_last) = loss.loss_and_gradient(&labels[..], last).expect("a valid call");
+            for (i, got) in of_last.iter().enumerate() {
+                let share = factor * (f64::from(logits[i]).exp() / sum);
+                let want = if i % CLASSES == 7 { share - at_label } else { share };
+                let error = (f64::from(*got) - want).abs() / want.abs();
+                // Three units of an f32 at the most.
+                let is_right = error < 3.0 * f64::from(f32::EPSILON)
+                    || (got.is_infinite() && want.abs() > f64::from(f32::MAX));
+                assert!(is_right, "{backend}, class {}: {got} is not {want}", i % CLASSES);
+            }
+            let middle =
+                Rows::along_axis(&turned, &[1, CLASSES, ROWS], 1).expect("rows").with_backend(backend);
+            let (mut losses, mut of_middle) = ([0.0; ROWS], [0.0; ROWS * CLASSES]);
+            let to = RowsMut::along_axis(&mut of_middle, &[1, CLASSES, ROWS], 1).expect("rows");
+            loss.loss_and_gradient_into(&labels[..], middle, &mut losses, to).expect("a valid call");
+            let turned: Vec<f32> =
+                (0..ROWS * CLASSES).map(|i| of_middle[i % CLASSES * ROWS + i / CLASSES]).collect();
+            assert_same_bits("classes in the middle", &turned, &of_last);
         }
     }
 }
