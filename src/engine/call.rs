@@ -208,18 +208,23 @@ impl<'a> Call<'a> {
         self.follows_from_sums() && self.outputs.are_losses() && self.inputs.work != Work::LogSumExp
     }
 
-    /// Whether everything that is asked for follows from the sums of rows, of almost all rows.
+    /// Whether everything that is asked for follows from the sums of rows, of almost all rows, as they are given.
     pub(crate) fn follows_from_sums(&self) -> bool {
-        let Inputs { work, dense, labels, map, .. } = &self.inputs;
+        self.follows_from_made_sums() && self.inputs.map.is_none() && !self.inputs.makes_labels()
+    }
+
+    /// Whether everything that is asked for follows from the sums of rows, of almost all rows, once logits are mapped, and labels made
+    /// of class indices.
+    pub(crate) fn follows_from_made_sums(&self) -> bool {
+        let Inputs { work, dense, labels, .. } = &self.inputs;
         let of_sums = match work {
-            Work::Loss(loss) => loss.smoothing.mass == 0.0 && labels.is_some(),
+            Work::Loss(_) => labels.is_some(),
             Work::Softmax => true,
-            Work::LogSumExp => return map.is_none(),
+            Work::LogSumExp => return true,
             Work::LogSoftmax | Work::LabelGradient(_) | Work::Entropy => false,
         };
         of_sums
             && dense.is_none()
-            && map.is_none()
             && self.outputs.write_only_losses()
             && !(self.writes() && self.inputs.may_be_large())
     }

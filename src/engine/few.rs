@@ -218,7 +218,7 @@ impl Few {
         }
         let slopes = if self.slopes { &mut slopes[..tiles.len()] } else { &mut [] };
         if map.makes_ties() {
-            self.token.run(MapLogits { map, logits: tiles, slopes });
+            self.token.run(MapLogits { map, from: &[], logits: tiles, slopes });
         }
     }
 

@@ -1,16 +1,17 @@
 //! Rows of many classes whose results go elsewhere, within reach of the caches: terms where the results go, which are then made
 //! of them in place. Terms anywhere else would push the others out of the nearer caches.
 
-use super::call::{Call, Source};
+use super::call::{Call, Inputs, Source};
 use super::long;
 use super::options::Sums;
 use super::parallel::Join;
 use super::rows::{BEYOND_NEAR, Care, Groups, Lines, NEAR_LOGITS, make_room, take_saved};
 use super::scratch::Scratch;
-use super::settle;
+use super::settle::{self, Masses};
 use super::total::Total;
 use crate::kernels::classes::STEP;
 use crate::kernels::group::{Group, Special};
+use crate::kernels::map::Mask;
 use crate::kernels::write::{Formula, LINED, WriteFrom, WriteRows};
 use crate::numbers::exp::Reference;
 use crate::simd::{LANES, Token};
@@ -21,8 +22,12 @@ const WORTHWHILE: usize = 4;
 /// Whether a call is done in this way.
 pub(super) fn suits(call: &Call<'_>) -> bool {
     let (Source::Shared(logits), Some(results)) = (&call.inputs.logits, &call.results) else { return false };
+    let Inputs { map, weights, .. } = &call.inputs;
+    let may_differ = map.mask != Mask::None || weights.classes.is_some();
     call.inputs.classes() >= LINED
-        && call.follows_from_sums()
+        && call.follows_from_made_sums()
+        && !call.has_slopes()
+        && !(call.inputs.makes_labels() && may_differ)
         && matches!(call.outputs.sums, Sums::Discard | Sums::Saved(_))
         && logits.are_slices()
         && results.are_packed()
@@ -36,7 +41,7 @@ pub(super) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch, join
     if call.all_rows.saturating_mul(classes) >= BEYOND_NEAR {
         groups.ask_for_logits();
     }
-    let mut first = 0;
+    let (mut first, mut uniform) = (0, true);
     while first < rows {
         first = call.collect(first, &mut group, at_once);
         let run = group.rows[..group.len].windows(2).take_while(|pair| pair[1] == pair[0] + 1).count() + 1;
@@ -45,43 +50,55 @@ pub(super) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch, join
             first = group.rows[run];
             group.shorten(run);
         }
-        if group.len > 0 && !into(&mut groups, call, &mut group, first, scratch, join) {
+        if group.len > 0 && !(uniform && into(&mut groups, call, &mut group, first, scratch, &mut uniform)) {
             groups.group(call, &mut group, scratch);
         }
     }
     groups.give_back(scratch)
 }
 
-/// Works off a group of ordinary rows that follow each other; tells whether it was one. The `next` row has not been looked at.
+/// Works off a group of ordinary rows that follow each other; tells whether it was one. The `next` row has not been looked at. Where
+/// masses of smoothed labels are not the same for all classes, rows go another way.
 fn into(
     groups: &mut Groups,
     call: &mut Call<'_>,
     group: &mut Group,
     next: usize,
     scratch: &mut Scratch,
-    join: Option<Join>,
+    uniform: &mut bool,
 ) -> bool {
-    let Group { len, rows, .. } = *group;
-    let (Source::Shared(source), Some(results)) = (&call.inputs.logits, &mut call.results) else {
-        return false;
-    };
+    let (len, rows, join) = (group.len, group.rows, groups.join);
     // Into a row that comes next the last step may reach: it is written later.
     let reaches = join.is_none() && next < call.inputs.rows() && next == rows[len - 1] + 1;
     let whole = reaches || groups.classes.is_multiple_of(STEP);
     // Rows that are shared are read with any care where they lie.
     let ordinary = join.is_some() || groups.tame.care != Care::Refer;
     let follow = rows[len - 1] - rows[0] == len - 1;
-    if !(ordinary && follow && group.scales_are_ordinary()) || (len == 1 && !whole) {
+    let makes_labels = call.inputs.makes_labels();
+    let shares_made = (groups.copies || makes_labels) && join.is_some();
+    if !(ordinary && follow && group.scales_are_ordinary()) || (len == 1 && !whole) || shares_made {
         return false;
     }
-    let mut logits: [&[f32]; LANES] = [&[]; LANES];
-    for (to, row) in logits.iter_mut().zip(&rows[..len]) {
-        *to = source.row(*row);
+    let Scratch { terms, lines, labels, masses, slopes, parts, .. } = scratch;
+    if groups.copies {
+        make_room(lines, LANES * groups.stride);
+        groups.copy(&call.inputs, group, lines, slopes);
     }
+    let mut logits: [&[f32]; LANES] = [&[]; LANES];
+    groups.set_lines(&call.inputs, group, lines, &mut logits);
+    if makes_labels {
+        make_room(labels, LANES * groups.stride);
+        masses.resize(LANES, Masses::default());
+        *uniform = settle::make_labels(groups, call, group, &logits, labels, masses);
+        if !*uniform {
+            return false;
+        }
+    }
+    let Some(results) = &mut call.results else { return false };
     let lines = Lines { logits: &logits, ..Lines::EMPTY };
     if let Some(join) = join {
         let to = results.row_mut(rows[0]);
-        groups.read(&call.outputs.sums, group, &lines, to, &mut scratch.parts);
+        groups.read(&call.outputs.sums, group, &lines, to, parts);
         settle::settle(groups, &call.inputs, &mut call.outputs, group, &lines, &[]);
         write_long(groups.token, join, group, to);
         return true;
@@ -89,15 +106,16 @@ fn into(
     let last: &mut [f32] = if whole {
         &mut []
     } else {
-        make_room(&mut scratch.terms, groups.stride);
-        &mut scratch.terms[..groups.stride]
+        make_room(terms, groups.stride);
+        &mut terms[..groups.stride]
     };
     let to = results.rows_mut(rows[0], len + usize::from(reaches));
     if !groups.read_into(&call.outputs.sums, group, &lines, to, last) {
         return false;
     }
-    settle::settle(groups, &call.inputs, &mut call.outputs, group, &lines, &[]);
-    let (from, results) = (WriteFrom::Place(last), results.reborrow());
+    settle::settle(groups, &call.inputs, &mut call.outputs, group, &lines, masses);
+    let formula = settle::formula(&call.inputs, true);
+    let (from, results) = (WriteFrom::Place(last, formula), results.reborrow());
     groups.token.run(WriteRows { group, from, results, next: &[0; LANES] });
     true
 }

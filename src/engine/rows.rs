@@ -8,7 +8,7 @@ mod read;
 pub(super) use self::care::{Care, Tame};
 pub(super) use self::lines::Lines;
 pub(super) use self::read::{ENOUGH, take_saved};
-use super::call::{Call, Inputs, Source, Work};
+use super::call::{Call, Source, Work};
 use super::parallel::Join;
 use super::scratch::Scratch;
 use super::settle::{self, Masses};
@@ -17,7 +17,7 @@ use super::{columns, few, into, long, stream};
 use crate::kernels::classes::STEP;
 use crate::kernels::gather::{Gather, Scatter};
 use crate::kernels::group::{Group, LossSum, NO_LABEL, Special};
-use crate::kernels::map::{MapLogits, Mask, Multiply};
+use crate::kernels::map::{Mask, Multiply};
 use crate::kernels::rows::{PART, RowSum};
 use crate::kernels::write::{Formula, WriteFrom, WriteRow, WriteRows};
 use crate::simd::half::Half;
@@ -76,13 +76,13 @@ pub(crate) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch, join
 #[expect(clippy::struct_excessive_bools, reason = "each is a question of its own")]
 pub(super) struct Groups {
     pub(super) token: Token,
-    join: Option<Join>,
+    pub(super) join: Option<Join>,
     pub(super) classes: usize,
     at_once: usize,
     /// From the terms of a row to those of the next.
     pub(super) stride: usize,
     /// Whether logits are copied before they are read: because of where they lie, or because they are mapped.
-    copies: bool,
+    pub(super) copies: bool,
     /// Of what type logits are that are widened as they are read.
     halves: Option<Half>,
     /// One row of them, of those that are read again as f32.
@@ -237,72 +237,6 @@ impl Groups {
             let (from, stride) = (&results[..], self.stride);
             self.token.run(Scatter { from, stride, group, to: to.reborrow() });
         }
-    }
-
-    /// Copies the logits of a group's rows, and maps them.
-    fn copy(&self, inputs: &Inputs<'_>, group: &Group, lines: &mut [f32], slopes: &mut Vec<[f64; LANES]>) {
-        let (source, stride, map, classes) = (inputs.logits.share(), self.stride, inputs.map, self.classes);
-        self.token.run(Gather { from: source, mask: map.mask, group, to: lines, stride });
-        if !map.makes_ties() && !self.slopes {
-            return;
-        }
-        if self.slopes {
-            slopes.resize(stride, [0.0; LANES]);
-        }
-        let of_labels = matches!(inputs.work, Work::LabelGradient(_));
-        for (i, line) in lines.chunks_mut(stride).take(group.len).enumerate() {
-            let (row, logits) = (group.rows[i], &mut line.as_chunks_mut().0[..classes.div_ceil(LANES)]);
-            let own = if self.slopes { &mut slopes[i * stride / LANES..] } else { &mut [] };
-            let slopes = if of_labels { &mut [] } else { &mut *own };
-            if map.makes_ties() {
-                self.token.run(MapLogits { map, logits, slopes });
-            }
-            if of_labels {
-                inputs.label_slopes(row, &line[..classes], &mut own.as_flattened_mut()[..classes]);
-            }
-        }
-    }
-
-    /// Where the logits of a group's rows are. (An array that is given back is copied, and the copy waits for what was just stored.)
-    fn set_lines<'b>(
-        &self,
-        inputs: &'b Inputs<'_>,
-        group: &Group,
-        lines: &'b [f32],
-        to: &mut [&'b [f32]; LANES],
-    ) {
-        let source = inputs.logits.share();
-        if self.halves.is_some() {
-            return;
-        }
-        for (i, to) in to.iter_mut().take(group.len).enumerate() {
-            *to = if self.copies {
-                &lines[i * self.stride..][..self.classes]
-            } else {
-                source.row(group.rows[i])
-            };
-        }
-    }
-
-    fn label_lines<'b>(
-        &self,
-        inputs: &'b Inputs<'_>,
-        group: &Group,
-        labels: &'b [f32],
-    ) -> Option<[&'b [f32]; LANES]> {
-        let given = inputs.dense.filter(|_| !self.copies_labels);
-        if given.is_none() && !self.copies_labels {
-            return None;
-        }
-        let mut lines: [&[f32]; LANES] = [&[]; LANES];
-        for (i, to) in lines.iter_mut().take(group.len).enumerate() {
-            *to = if self.copies_labels {
-                &labels[i * self.stride..][..self.classes]
-            } else {
-                given?.row(group.rows[i])
-            };
-        }
-        Some(lines)
     }
 
     /// Writes the results of a group, and tells whether they are where they belong, and not on their way.

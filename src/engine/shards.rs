@@ -104,7 +104,7 @@ impl Cut for ShardCall<'_> {
                     let line = &mut scratch.lines[i * stride..][..stride];
                     if self.map.makes_ties() {
                         let (map, logits) = (self.map, line.as_chunks_mut().0);
-                        token.run(MapLogits { map, logits, slopes: &mut [] });
+                        token.run(MapLogits { map, from: &[], logits, slopes: &mut [] });
                     }
                     &line[..classes]
                 } else {

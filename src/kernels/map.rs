@@ -97,6 +97,8 @@ impl Map<'_> {
 /// the scale.
 pub(crate) struct MapLogits<'a> {
     pub(crate) map: Map<'a>,
+    /// A row from elsewhere; empty if logits are where they become others.
+    pub(crate) from: &'a [f32],
     pub(crate) logits: &'a mut [[f32; LANES]],
     pub(crate) slopes: &'a mut [[f64; LANES]],
 }
@@ -106,10 +108,17 @@ impl Kernel for MapLogits<'_> {
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
-        let Self { map, logits, slopes } = self;
+        let Self { map, from, logits, slopes } = self;
         let mut slopes = slopes.iter_mut();
-        for line in logits {
-            map_lanes(simd, map, line, slopes.next());
+        let (whole, rest) = from.as_chunks();
+        let (first, others) = logits.split_at_mut(whole.len());
+        for (from, line) in whole.iter().zip(first) {
+            map_lanes(simd, map, from, line, slopes.next());
+        }
+        for line in others {
+            let mut own = *line;
+            own[..rest.len()].copy_from_slice(rest);
+            map_lanes(simd, map, &own, line, slopes.next());
         }
     }
 }
@@ -133,11 +142,17 @@ fn take_out<T: Copy>(mask: &[bool], values: &mut [T], value: T) {
 
 /// Caps and scales sixteen logits.
 #[inline(always)]
-fn map_lanes<S: Simd>(simd: S, map: Map<'_>, x: &mut [f32; LANES], mut slopes: Option<&mut [f64; LANES]>) {
+fn map_lanes<S: Simd>(
+    simd: S,
+    map: Map<'_>,
+    x: &[f32; LANES],
+    to: &mut [f32; LANES],
+    mut slopes: Option<&mut [f64; LANES]>,
+) {
     let (scale, sign) = (simd.splat_wide(map.scale), simd.splat_wide(-0.0));
     let Some(cap) = map.cap else {
         for part in 0..S::WIDE_PARTS {
-            (scale * simd.widen(x, part)).narrow(x, part);
+            (scale * simd.widen(x, part)).narrow(to, part);
         }
         return;
     };
@@ -150,7 +165,7 @@ fn map_lanes<S: Simd>(simd: S, map: Map<'_>, x: &mut [f32; LANES], mut slopes: O
         let (tanh, slope) = tanh(simd, magnitude * factor);
         // A masked class stays one, and +inf what it is. Scale times cap may be more than any number.
         let capped = (scale * (cap * tanh)).max(magnitude - largest);
-        capped.or(logit.and(sign)).narrow(x, part);
+        capped.or(logit.and(sign)).narrow(to, part);
         if let Some(slopes) = &mut slopes {
             slope.store(slopes, part);
         }

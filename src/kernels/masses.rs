@@ -105,8 +105,12 @@ impl Kernel for Uniform<'_> {
     fn eval<S: Simd>(self, simd: S) -> Mass {
         let mut sums = [[0.0; LANES]; 2];
         let (logits, tail) = self.logits.as_chunks::<LANES>();
-        for x in logits {
-            count_lanes(simd, x, self.origin, &mut sums);
+        if all_take_part(simd, logits) {
+            add_all(simd, logits, self.origin, &mut sums);
+        } else {
+            for x in logits {
+                count_lanes(simd, x, self.origin, &mut sums);
+            }
         }
         if !tail.is_empty() {
             let mut x = [f32::NEG_INFINITY; LANES];
@@ -116,6 +120,46 @@ impl Kernel for Uniform<'_> {
         let [total, distance] = sums.map(sum_of);
         Mass { total, magnitude: total, distance }
     }
+}
+
+/// Whether no logit is -inf.
+#[inline(always)]
+fn all_take_part<S: Simd>(simd: S, logits: &[[f32; LANES]]) -> bool {
+    let mut least = [f32::INFINITY; LANES];
+    for part in 0..S::PARTS {
+        let mut all = [simd.splat(f32::INFINITY); 4];
+        for lines in logits.chunks(4) {
+            for (least, x) in all.iter_mut().zip(lines) {
+                *least = simd.load(x, part).min(*least);
+            }
+        }
+        all[0].min(all[1]).min(all[2].min(all[3])).store(&mut least, part);
+    }
+    least.iter().all(|x| *x > f32::NEG_INFINITY)
+}
+
+/// As [`count_lanes`], of logits that all take part.
+#[inline(always)]
+fn add_all<S: Simd>(
+    simd: S,
+    logits: &[[f32; LANES]],
+    origin: f64,
+    [count, distance]: &mut [[f64; LANES]; 2],
+) {
+    let origin = simd.splat_wide(origin);
+    // No backend has more parts.
+    let mut sums = [simd.splat_wide(0.0); 4];
+    for x in logits {
+        for (part, sum) in sums.iter_mut().take(S::WIDE_PARTS).enumerate() {
+            *sum = *sum + (origin - simd.widen(x, part));
+        }
+    }
+    for (part, sum) in sums.iter().take(S::WIDE_PARTS).enumerate() {
+        sum.store(distance, part);
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a number of lines")]
+    let lines = logits.len() as f64;
+    *count = [lines; LANES];
 }
 
 /// Counts which of sixteen logits take part, and adds how far these are below the origin.

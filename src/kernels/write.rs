@@ -29,8 +29,8 @@ pub(crate) enum Formula {
 pub(crate) enum WriteFrom<'a> {
     /// Terms, in lines of so many values.
     Terms(&'a [f32], usize),
-    /// Terms that are where results go, but for those of the last row, if they are given.
-    Place(&'a [f32]),
+    /// Terms that are where results go, but for those of the last row, if they are given; and what is made of them.
+    Place(&'a [f32], Formula),
     /// Logits, of which logarithms are taken off.
     Logits(&'a [&'a [f32]; LANES]),
 }
@@ -68,14 +68,10 @@ impl Kernel for WriteRows<'_> {
                         None => write(simd, from, to, factors.of_terms()),
                     }
                 }
-                WriteFrom::Place(last) => {
-                    let (to, last) = (results.row_mut(row), if i + 1 == group.len { last } else { &[] });
-                    let factors = RowFactors::splat(simd, &group.factors, i);
-                    match (PlainFactors::of(simd, group, i), last.is_empty()) {
-                        (Some(factors), true) => write_over(simd, to, factors.of_terms()),
-                        (None, true) => write_over(simd, to, factors.of_terms()),
-                        (_, false) => write(simd, last, to, factors.of_terms()),
-                    }
+                WriteFrom::Place(last, formula) => {
+                    let from = (i + 1 == group.len && !last.is_empty()).then_some(last);
+                    let to = results.row_mut(row);
+                    WriteRow { group, row: i, formula, from, labels: &[], to }.eval(simd);
                 }
                 WriteFrom::Logits(rows) => {
                     let logs = LogFactors::splat(simd, group, i);
@@ -154,6 +150,12 @@ impl WriteRow<'_> {
                 },
             ),
             (Formula::Scaled, None) => write_over(simd, to, factors.of_terms()),
+            (Formula::Less, None) => write_over(
+                simd,
+                to,
+                #[inline(always)]
+                |term| factors.apply(term) - subtract,
+            ),
             // Nothing else is written over what it is made of.
             (_, None) | (Formula::Logs | Formula::ScaledLogs, _) => {}
         }

@@ -1,10 +1,11 @@
-//! The logits of a group's rows, as f32 or as 16 bits.
+//! The logits of a group's rows: where they lie, or copied and mapped, as f32 or as 16 bits.
 
 use super::{Groups, make_room};
-use crate::engine::call::Inputs;
+use crate::engine::call::{Inputs, Work};
 use crate::kernels::columns::ColumnSums;
-use crate::kernels::gather::Copy;
+use crate::kernels::gather::{Copy, Gather};
 use crate::kernels::group::Group;
+use crate::kernels::map::{MapLogits, Mask};
 use crate::simd::LANES;
 use crate::simd::half::{Half, Line, LineRows};
 
@@ -37,6 +38,83 @@ impl Lines<'_> {
 }
 
 impl Groups {
+    /// Copies the logits of a group's rows, and maps them.
+    pub(in crate::engine) fn copy(
+        &self,
+        inputs: &Inputs<'_>,
+        group: &Group,
+        lines: &mut [f32],
+        slopes: &mut Vec<[f64; LANES]>,
+    ) {
+        let (source, stride, map, classes) = (inputs.logits.share(), self.stride, inputs.map, self.classes);
+        // Mapped in one pass where they follow each other.
+        let follow = map.makes_ties() && map.mask == Mask::None && source.are_slices();
+        if !follow {
+            self.token.run(Gather { from: source, mask: map.mask, group, to: lines, stride });
+        }
+        if !map.makes_ties() && !self.slopes {
+            return;
+        }
+        if self.slopes {
+            slopes.resize(stride, [0.0; LANES]);
+        }
+        let of_labels = matches!(inputs.work, Work::LabelGradient(_));
+        for (i, line) in lines.chunks_mut(stride).take(group.len).enumerate() {
+            let (row, logits) = (group.rows[i], &mut line.as_chunks_mut().0[..classes.div_ceil(LANES)]);
+            let own = if self.slopes { &mut slopes[i * stride / LANES..] } else { &mut [] };
+            let slopes = if of_labels { &mut [] } else { &mut *own };
+            if map.makes_ties() {
+                let from = if follow { source.row(row) } else { &[] };
+                self.token.run(MapLogits { map, from, logits, slopes });
+            }
+            if of_labels {
+                inputs.label_slopes(row, &line[..classes], &mut own.as_flattened_mut()[..classes]);
+            }
+        }
+    }
+
+    /// Where the logits of a group's rows are. (An array that is given back is copied, and the copy waits for what was just stored.)
+    pub(in crate::engine) fn set_lines<'b>(
+        &self,
+        inputs: &'b Inputs<'_>,
+        group: &Group,
+        lines: &'b [f32],
+        to: &mut [&'b [f32]; LANES],
+    ) {
+        let source = inputs.logits.share();
+        if self.halves.is_some() {
+            return;
+        }
+        for (i, to) in to.iter_mut().take(group.len).enumerate() {
+            *to = if self.copies {
+                &lines[i * self.stride..][..self.classes]
+            } else {
+                source.row(group.rows[i])
+            };
+        }
+    }
+
+    pub(super) fn label_lines<'b>(
+        &self,
+        inputs: &'b Inputs<'_>,
+        group: &Group,
+        labels: &'b [f32],
+    ) -> Option<[&'b [f32]; LANES]> {
+        let given = inputs.dense.filter(|_| !self.copies_labels);
+        if given.is_none() && !self.copies_labels {
+            return None;
+        }
+        let mut lines: [&[f32]; LANES] = [&[]; LANES];
+        for (i, to) in lines.iter_mut().take(group.len).enumerate() {
+            *to = if self.copies_labels {
+                &labels[i * self.stride..][..self.classes]
+            } else {
+                given?.row(group.rows[i])
+            };
+        }
+        Some(lines)
+    }
+
     /// A row as f32: where it lies, or in the room.
     fn floats<'b>(&self, line: Line<'b>, room: &'b mut Vec<f32>) -> &'b [f32] {
         match line {

@@ -213,7 +213,7 @@ impl TokenCall<'_> {
             make_room(results, whole);
             token.run(Copy { line: given, mask: None, to: &mut results[..classes] });
             let logits = results[..whole].as_chunks_mut().0;
-            token.run(MapLogits { map, logits, slopes: &mut [] });
+            token.run(MapLogits { map, from: &[], logits, slopes: &mut [] });
             Some(&results[..classes])
         };
         let draw = self.draws.map(|draws| draws.of(row, classes));
