@@ -1,7 +1,7 @@
 //! A row gives the same bits alone and in any batch, at any position, stride and alignment.
 
 use crate::case::{Case, LONG, assert_same, is_slow, lengths};
-use xent::{CrossEntropy, Reduction, Rows, RowsMut};
+use xent::{CrossEntropy, Reduction, Rows, RowsMut, Smoothing};
 
 use crate::common::paths::{Axes, Layout};
 use crate::common::property::for_all;
@@ -156,6 +156,57 @@ fn ignored_rows_between_neighbours_change_no_bit_of_the_others() {
             (0..rows * classes).map(|i| to[i % classes * rows + i / classes]).collect();
         assert_same_bits("losses", &losses, &expected.rows);
         assert_same_bits("gradient", &turned_back, &gradient);
+    }
+}
+
+/// Ordinary rows, whose results go elsewhere, over the logits, and one row at a time; some are ignored, and of some a class is
+/// -inf.
+#[test]
+fn each_option_alone_has_the_same_bits_by_every_way_to_write_a_gradient() {
+    for (rows, classes) in [(19, 40), (37, 200), (40, 300), (25, 1000), (7, 5001)] {
+        let mut case = Case::of_ordinary_rows(rows, classes);
+        let weights: Vec<f32> = [1.0, 0.5, 2.5, 0.0].into_iter().cycle().take(classes).collect();
+        let mask: Vec<bool> = (0..classes).map(|class| class % 7 != 3).collect();
+        let plain = CrossEntropy::new().ignore_index(-100);
+        let smooth = plain.label_smoothing(0.1, Smoothing::Uniform).expect("smoothing");
+        let options = [
+            ("weights", plain.class_weights(&weights).expect("weights")),
+            ("z-loss", plain.z_loss(0.1).expect("a factor")),
+            ("mask", plain.class_mask(&mask)),
+            ("scale", plain.logit_scale(0.7).expect("a scale")),
+            ("cap", plain.soft_cap(20.0).expect("a cap")),
+            ("smoothing", smooth),
+            ("weighted smoothing", smooth.class_weights(&weights).expect("weights")),
+            ("smoothing and scale", smooth.logit_scale(0.7).expect("a scale")),
+            ("smoothing and mask", smooth.class_mask(&mask)),
+        ];
+        for masked in [false, true] {
+            let labels: Vec<i64> = (0..)
+                .zip(&case.labels)
+                .map(|(i, &label)| if i % 11 == 6 { -100 } else { i64::try_from(label).expect("a class") })
+                .collect();
+            if masked {
+                case.logits.values[(rows / 2) * classes + 5] = f32::NEG_INFINITY;
+            }
+            for backend in backends() {
+                let view = |values| Rows::new(values, rows, classes).expect("rows").with_backend(backend);
+                for (name, loss) in options {
+                    let context = format!("{name}, {rows} x {classes} on {backend}");
+                    let (elsewhere, gradient) =
+                        loss.loss_and_gradient(&labels, view(&case.logits.values)).expect("a valid call");
+                    let (mut over, mut losses) = (case.logits.values.clone(), vec![0.0; rows]);
+                    let to = RowsMut::new(&mut over, rows, classes).expect("rows").with_backend(backend);
+                    loss.loss_and_gradient_in_place(&labels, to, &mut losses).expect("a valid call");
+                    assert_same_bits(&context, &losses, &elsewhere.rows);
+                    assert_same_bits(&context, &over, &gradient);
+                    for (row, logits) in case.logits.values.chunks(classes).enumerate() {
+                        let one = Rows::new(logits, 1, classes).expect("a row").with_backend(backend);
+                        let (_, own) = loss.loss_and_gradient(&labels[row..=row], one).expect("a valid call");
+                        assert_same_bits(&context, &own, &gradient[row * classes..][..classes]);
+                    }
+                }
+            }
+        }
     }
 }
 
