@@ -137,10 +137,21 @@ impl<S: Simd, const PIVOT: bool, const CLAMP: bool, const MASK: bool, const DIST
         add(&mut self.high, &mut self.low, pending.power, pending.beyond);
     }
 
-    /// Ends a block.
+    /// Ends a block, and adds its distances to those of all.
     #[inline(always)]
-    pub(super) fn fold(&mut self) {
-        (self.lows, self.low) = (self.lows + self.low, self.simd.splat(0.0));
+    pub(super) fn fold(&mut self, distances: &mut [f64; LANES]) {
+        let zero = self.simd.splat(0.0);
+        (self.lows, self.low) = (self.lows + self.low, zero);
+        if DISTANCES {
+            let mut own = [0.0; LANES];
+            self.distance.store(&mut own, self.part);
+            self.distance = zero;
+            let lanes = LANES / S::PARTS;
+            let own_lanes = self.part * lanes..(self.part + 1) * lanes;
+            for (all, own) in distances[own_lanes.clone()].iter_mut().zip(&own[own_lanes]) {
+                *all += f64::from(*own);
+            }
+        }
     }
 }
 

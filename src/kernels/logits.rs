@@ -9,6 +9,9 @@ pub(super) type Step = [[f32; LANES]; 4];
 
 /// The logits of a row.
 pub(super) trait Logits<S: Simd>: Copy {
+    /// Whether others may be searched for the largest meanwhile.
+    const SEARCHES: bool = false;
+
     /// How many there are.
     fn count(self) -> usize;
 
@@ -142,6 +145,8 @@ impl<S: Simd> Logits<S> for (Half, &[u16]) {
 }
 
 impl<S: Simd> Logits<S> for Line<'_> {
+    const SEARCHES: bool = true;
+
     #[inline(always)]
     fn count(self) -> usize {
         self.len()

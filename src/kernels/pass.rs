@@ -5,6 +5,7 @@ use super::classes::STEP;
 use super::logits::{Logits, Step};
 use super::rows::{BLOCK, RowSum};
 use crate::numbers::exp::{Exp, LaneReference, Reference};
+use crate::simd::half::Line;
 use crate::simd::{LANES, Lanes, Simd};
 
 /// What is noted of the depths of a step: nothing, or all.
@@ -17,7 +18,7 @@ pub(super) struct Pass<'a, S: Simd> {
     exp: Exp<S>,
     reference: LaneReference<S>,
     /// What stands for logits past the end of the row: its depth is no reason to read the row again, and its term is not added.
-    pad: f32,
+    pub(super) pad: f32,
     /// With `MASK` the class that is left out, else the step that it is in.
     pub(super) label: usize,
     /// Whether sums begin here.
@@ -28,7 +29,10 @@ pub(super) struct Pass<'a, S: Simd> {
     pub(super) seen: &'a mut [f32; LANES],
     /// A logit that is at least as large as all that are read, and what all are below it, times their terms.
     pub(super) from: f32,
-    pub(super) distances: [f32; LANES],
+    pub(super) distances: [f64; LANES],
+    /// What is searched meanwhile, and the largest, in each lane, of each block of it.
+    pub(super) next: Line<'a>,
+    pub(super) found: &'a mut [[f32; LANES]],
 }
 
 impl<'a, S: Simd> Pass<'a, S> {
@@ -45,6 +49,8 @@ impl<'a, S: Simd> Pass<'a, S> {
             seen,
             from: 0.0,
             distances: [0.0; LANES],
+            next: Line::F32(&[]),
+            found: &mut [],
         }
     }
 
@@ -111,6 +117,7 @@ impl<'a, S: Simd> Pass<'a, S> {
                 from: simd.splat(self.from) - self.reference.pivot,
                 distance: zero,
             };
+            let mut largest = zero;
             let mut pending = Pending { power: [zero; 4], beyond: zero };
             // The first pass asks for whole cache lines.
             let ahead = if part == 0 { self.ahead } else { 0 };
@@ -122,7 +129,15 @@ impl<'a, S: Simd> Pass<'a, S> {
                     add.add(&pending);
                 } else if i > 0 {
                     add.add(&pending);
-                    add.fold();
+                    add.fold(&mut self.distances);
+                }
+                if L::SEARCHES && (i + 1) * STEP <= self.next.len() {
+                    let [a, b, c, d] = self.next.step(simd, i, part, None, 0);
+                    let of_step = a.max(b).max(c.max(d));
+                    largest = if i.is_multiple_of(BLOCK / STEP) { of_step } else { of_step.max(largest) };
+                    if let Some(found) = self.found.get_mut(i / (BLOCK / STEP)) {
+                        largest.store(found, part);
+                    }
                 }
                 let to = if KEEP { lines.get_mut(i) } else { None };
                 pending = add.step(x, i, None, self.noted::<KEEP, MASK, CLAMP>(is_label, part), to);
@@ -132,7 +147,7 @@ impl<'a, S: Simd> Pass<'a, S> {
             }
             if !tail.is_empty() {
                 if whole.is_multiple_of(BLOCK / STEP) {
-                    add.fold();
+                    add.fold(&mut self.distances);
                 }
                 let noted = self.noted::<KEEP, MASK, CLAMP>(!MASK && self.label == whole, part);
                 let to = if KEEP { last_line.first_mut() } else { None };
@@ -145,13 +160,10 @@ impl<'a, S: Simd> Pass<'a, S> {
                     _ => add.tail::<4>(tail, whole, noted, to),
                 }
             }
-            add.fold();
+            add.fold(&mut self.distances);
             add.high.store(&mut sum.high, part);
             add.lows.store(&mut sum.low, part);
             add.seen.store(self.seen, part);
-            if DISTANCES {
-                add.distance.store(&mut self.distances, part);
-            }
         }
     }
 

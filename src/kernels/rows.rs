@@ -23,7 +23,7 @@ pub(crate) const BLOCK: usize = 512;
 pub(crate) const PART: usize = 16384;
 
 /// A step that stands for none.
-static NOTHING: [[f32; LANES]; 4] = [[0.0; LANES]; 4];
+pub(super) static NOTHING: [[f32; LANES]; 4] = [[0.0; LANES]; 4];
 
 /// The sum of a row: of the parts before in f64, of the open one lane by lane, in two f32.
 #[derive(Clone, Copy)]

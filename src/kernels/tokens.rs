@@ -3,11 +3,11 @@
 //!
 //! Formulas: `R = sum e^(x_i)` over all classes but that of the largest logit `m`, and `D = sum e^(x_i) (m - x_i)`.
 //!
-//! Identity: what is large is found before what it changes. A block is searched while it comes into the nearest cache, and
-//! only then summed; the sum of the one with the largest logit so far is kept apart.
+//! Identity: what is large is found before what it changes. So the part that is read next is searched while this one is summed, and
+//! comes into a near cache meanwhile. Of each part the block with the largest logit is summed apart.
 //!
-//! Trick: a block none of whose logits is above the limit of the largest ones so far, or as large as the chosen one, is
-//! searched no further, and few are: a comparison for each of its sixteen lanes tells.
+//! Trick: of each block the largest logit in each of sixteen lanes is found, and no more: one operation for a vector. The `k`-th of
+//! these is at most the row's `k`-th logit, and few blocks have any that are above it: only those are searched once more.
 
 use super::Kernel;
 use super::classes::STEP;
@@ -15,14 +15,17 @@ use super::gradient::sum_of;
 use super::group::NO_LABEL;
 use super::maximum::{first_index, largest, largest_of_part};
 use super::pass::Pass;
-use super::rows::{BLOCK, Row, RowSum};
-use crate::numbers::exp::NO_DEPTH;
+use super::rows::{BLOCK, NOTHING, PART, Row, RowSum};
+use crate::numbers::exp::{NO_DEPTH, all_depths, are_out_of_range, are_shallow};
 use crate::numbers::philox::{BASE, UNIT};
 use crate::numbers::race::Race;
 use crate::numbers::spread::Spread;
 use crate::numbers::top::Top;
 use crate::simd::half::Line;
-use crate::simd::{LANES, Lanes, Simd, Wide};
+use crate::simd::{LANES, Lanes, Simd};
+
+/// f32 of a page.
+const PAGE: usize = 1024;
 
 /// How many logits are above that of a chosen class, and how many equal it.
 #[derive(Clone, Copy, Default)]
@@ -48,6 +51,8 @@ impl Ranks {
 pub(crate) struct ReadPart<'a> {
     /// The logits that are given, which are what is compared.
     pub(crate) given: Line<'a>,
+    /// Those of the part that is read next, if there is one.
+    pub(crate) next: Line<'a>,
     /// Those that the sum is of; `None` where they are the same.
     pub(crate) logits: Option<&'a [f32]>,
     /// The class of the first.
@@ -63,6 +68,17 @@ pub(crate) struct ReadPart<'a> {
     pub(crate) distances: bool,
     /// Room for the terms of a block; empty where no class is drawn.
     pub(crate) terms: &'a mut [f32],
+    /// Whether there may be logits that are below the floor; what is read next begins with what this one needed.
+    pub(crate) careful: &'a mut bool,
+    pub(crate) search: &'a mut Search,
+}
+
+/// The largest logits of the blocks of a part in each lane, and of the part that is read next, if they have been found.
+#[derive(Default)]
+pub(crate) struct Search {
+    pub(crate) found: bool,
+    of_part: [[f32; LANES]; PART / BLOCK],
+    of_next: [[f32; LANES]; PART / BLOCK],
 }
 
 impl Kernel for ReadPart<'_> {
@@ -70,48 +86,91 @@ impl Kernel for ReadPart<'_> {
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) -> Spread {
-        let Self { given, logits, first, chosen, ranks, top, room, mut race, distances, terms } = self;
-        let mut part = Part {
-            simd,
-            spread: Spread::EMPTY,
-            sum: RowSum::EMPTY,
-            distances: [0.0; LANES],
-            counts: [[0.0; LANES]; 2],
-            seen: [NO_DEPTH; LANES],
-        };
-        for start in (0..given.len()).step_by(BLOCK) {
-            let given = given.block(simd, start, BLOCK, room);
-            let logits = logits.map_or(given, |logits| &logits[start..][..given.len()]);
-            let class = first + start;
-            let maxima = maxima(simd, given);
-            // The smallest of what asks for more; NaN counts as none.
-            let limit = part.spread.given.min(top.limit()).min(chosen.next_down());
-            let mut begins = false;
-            if any_above(simd, &maxima, limit) || chosen == f32::NEG_INFINITY {
-                if any_above(simd, &maxima, top.limit()) {
-                    keep(simd, given, class, top);
-                }
-                if any_above(simd, &maxima, chosen.next_down()) || chosen == f32::NEG_INFINITY {
-                    count(simd, given, chosen, &mut part.counts);
-                }
-                begins = any_above(simd, &maxima, part.spread.given);
-                if begins {
-                    part.spread.others += part.close();
-                    part.begin(largest(simd, logits), largest(simd, &maxima), class);
-                }
-            }
-            part.add(logits, distances, terms);
-            if let Some(race) = &mut race {
-                part.run(race, logits, class, terms);
-            }
-            if begins {
-                part.spread.at_max = part.close();
+        let Self { given, next, logits, first, chosen, ranks, top, room, .. } = self;
+        let Self { mut race, distances, terms, careful, search, .. } = self;
+        let blocks = given.len().div_ceil(BLOCK);
+        let Search { found, of_part, of_next } = search;
+        let (of_part, was_found) = (&mut of_part[..blocks], core::mem::replace(found, next.len() > 0));
+        for (i, to) in of_part.iter_mut().enumerate() {
+            let block = |room| given.block(simd, i * BLOCK, BLOCK, room);
+            *to = if was_found { of_next[i] } else { maxima(simd, block(&mut *room)) };
+        }
+        let of_all = maxima(simd, of_part.as_flattened());
+        let mut counts = [[0.0; LANES]; 2];
+        if any_above(simd, &of_all, chosen.next_down()) || chosen == f32::NEG_INFINITY {
+            for start in (0..given.len()).step_by(BLOCK) {
+                count(simd, given.block(simd, start, BLOCK, room), chosen, &mut counts);
             }
         }
-        part.spread.others += part.close();
-        part.fold_distances();
-        ranks.add(part.counts, chosen, given.len());
-        part.spread
+        ranks.add(counts, chosen, given.len());
+        if top.is_new() && given.len() >= BLOCK {
+            // As many lanes as are wanted each have one that is at least as large as the one that is expected.
+            let groups = &mut of_next[..blocks];
+            groups.copy_from_slice(of_part);
+            top.expect(groups.as_flattened_mut());
+        }
+        if any_above(simd, &of_all, top.limit()) {
+            keep(simd, given, first, of_part, top, room);
+        }
+        let mut spread = Spread::EMPTY;
+        let (mut at_max, largest_given) = (usize::MAX, largest(simd, &of_all));
+        if largest_given > f32::NEG_INFINITY {
+            // Of equal ones the first.
+            let smaller = |maxima: &&[f32; LANES]| !any_above(simd, maxima, largest_given.next_down());
+            at_max = BLOCK * of_part.iter().take_while(smaller).count();
+            let block = |logits: &[f32]| largest(simd, &logits[at_max..logits.len().min(at_max + BLOCK)]);
+            spread.begin(logits.map_or(largest_given, block), largest_given, first + at_max);
+        }
+        loop {
+            // A class is drawn once.
+            let care = *careful || race.is_some();
+            let mut part = Part {
+                simd,
+                spread,
+                sum: RowSum::EMPTY,
+                distances: [0.0; LANES],
+                seen: [NO_DEPTH; LANES],
+                careful: care,
+            };
+            let mut start = 0;
+            while start < given.len() {
+                let before = if start < at_max { at_max - start } else { PART };
+                let len = if race.is_some() || start == at_max { BLOCK } else { before };
+                if start == at_max {
+                    part.spread.others += part.close();
+                }
+                let logits_of = logits.map_or(given, Line::F32).part(start, len);
+                let searched = (next.part(start.min(next.len()), len), &mut of_next[start / BLOCK..]);
+                part.add(logits_of, searched, distances, terms);
+                if let Some(race) = &mut race {
+                    let logits = logits.map_or(given, Line::F32).block(simd, start, len, room);
+                    part.run(race, logits, first + start, terms);
+                }
+                if start == at_max {
+                    part.spread.at_max = part.close();
+                }
+                start += len;
+            }
+            part.spread.others += part.close();
+            part.spread.distance = sum_of(part.distances);
+            if !next.len().is_multiple_of(STEP) {
+                // What is after the last whole step.
+                let last = next.len() / STEP * STEP;
+                let of_last = maxima(simd, next.block(simd, last, STEP, room));
+                let to = &mut of_next[last / BLOCK];
+                *to = if last.is_multiple_of(BLOCK) {
+                    of_last
+                } else {
+                    maxima(simd, [*to, of_last].as_flattened())
+                };
+            }
+            let depths = all_depths(&part.seen);
+            if care || !are_out_of_range(depths) {
+                *careful &= !are_shallow(depths);
+                return part.spread;
+            }
+            *careful = true;
+        }
     }
 }
 
@@ -150,9 +209,8 @@ struct Part<S> {
     spread: Spread,
     sum: RowSum,
     distances: [f64; LANES],
-    /// As integers: how many logits are above the chosen one, and at least as large.
-    counts: [[f32; LANES]; 2],
     seen: [f32; LANES],
+    careful: bool,
 }
 
 impl<S: Simd> Part<S> {
@@ -164,41 +222,34 @@ impl<S: Simd> Part<S> {
         self.sum.total
     }
 
-    /// Measures distances from a larger logit.
+    /// Adds the terms of some logits, and how far these are below the largest where that is wanted.
     #[inline(always)]
-    fn begin(&mut self, max: f32, given: f32, class: usize) {
-        self.fold_distances();
-        self.spread.begin(max, given, class);
-    }
-
-    #[inline(always)]
-    fn fold_distances(&mut self) {
-        self.spread.distance += sum_of(self.distances);
-        self.distances = [0.0; LANES];
-    }
-
-    /// Adds the terms of a block, and how far its logits are below the largest where that is wanted.
-    #[inline(always)]
-    fn add(&mut self, logits: &[f32], distances: bool, terms: &mut [f32]) {
+    fn add(
+        &mut self,
+        logits: Line<'_>,
+        (next, found): (Line<'_>, &mut [[f32; LANES]]),
+        distances: bool,
+        terms: &mut [f32],
+    ) {
         let simd = self.simd;
         let mut pass = Pass::new(simd, self.spread.reference, &mut self.seen);
-        (pass.ahead, pass.from) = (BLOCK, self.spread.max);
-        let has_pivot = self.spread.reference.pivot != 0.0;
-        let logits = Line::F32(logits);
-        let mut row = Row { simd, logits, label: NO_LABEL, sum: &mut self.sum, pass };
+        (pass.ahead, pass.from, pass.label) = (PART + PAGE, self.spread.max, NO_LABEL);
+        (pass.next, pass.found) = (next, found);
+        pass.distances = self.distances;
+        let (has_pivot, sum) = (self.spread.reference.pivot != 0.0, &mut self.sum);
         // What few rows need is compiled with all that a row may want.
-        match (has_pivot || S::SMALL, terms.is_empty(), distances) {
-            (true, _, _) => row.read_unlabelled::<true, true, true>(terms),
-            (false, false, _) => row.read_unlabelled::<false, true, true>(terms),
-            (false, true, true) => row.read_unlabelled::<false, false, true>(&mut []),
-            (false, true, false) => row.read_unlabelled::<false, false, false>(&mut []),
-        }
-        if distances {
-            for part in 0..S::WIDE_PARTS {
-                (simd.load_wide(&self.distances, part) + simd.widen(&row.pass.distances, part))
-                    .store(&mut self.distances, part);
+        if has_pivot || S::SMALL || self.careful {
+            pass.add::<_, true, true, true, false, true>(logits, &NOTHING, terms, sum);
+        } else {
+            // A logit that is not below the floor.
+            pass.pad = self.spread.max;
+            if distances {
+                pass.add::<_, false, false, false, false, true>(logits, &NOTHING, &mut [], sum);
+            } else {
+                pass.add::<_, false, false, false, false, false>(logits, &NOTHING, &mut [], sum);
             }
         }
+        self.distances = pass.distances;
     }
 
     /// Lets the classes of a block race: those whose terms are large enough for their random numbers.
@@ -268,18 +319,27 @@ fn any_above<S: Simd>(simd: S, maxima: &[f32; LANES], limit: f32) -> bool {
     any != 0
 }
 
-/// Keeps the logits of a block that are above the limit; `first` is the class of its first.
+/// Keeps the logits of a part that are above the limit; `first` is the class of its first.
+#[inline(always)]
+fn keep<S: Simd>(
+    simd: S,
+    part: Line<'_>,
+    first: usize,
+    maxima: &[[f32; LANES]],
+    top: &mut Top,
+    room: &mut [f32],
+) {
+    for (start, maxima) in (0..part.len()).step_by(BLOCK).zip(maxima) {
+        if any_above(simd, maxima, top.limit()) {
+            keep_block(simd, part.block(simd, start, BLOCK, room), first + start, top);
+        }
+    }
+}
+
+/// As [`keep`], of a block.
 #[inline(always)]
 #[expect(clippy::cast_possible_truncation, reason = "a class of a block")]
-fn keep<S: Simd>(simd: S, block: &[f32], first: usize, top: &mut Top) {
-    if top.is_new() && block.len() == BLOCK {
-        // All of the first block is above no limit, and hardly any of it is among the largest.
-        let mut of_groups = [f32::NEG_INFINITY; BLOCK / 4];
-        for (step, to) in block.chunks(STEP).zip(of_groups.as_chunks_mut().0) {
-            *to = maxima(simd, step);
-        }
-        top.expect(&mut of_groups);
-    }
+fn keep_block<S: Simd>(simd: S, block: &[f32], first: usize, top: &mut Top) {
     each_step(
         block,
         #[inline(always)]

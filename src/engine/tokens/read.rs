@@ -3,7 +3,7 @@
 
 use super::super::parallel::Join;
 use crate::kernels::rows::{BLOCK, PART};
-use crate::kernels::tokens::{Ranks, ReadPart};
+use crate::kernels::tokens::{Ranks, ReadPart, Search};
 use crate::numbers::philox::Stream;
 use crate::numbers::race::Race;
 use crate::numbers::spread::Spread;
@@ -23,6 +23,9 @@ pub(crate) struct Run {
     /// Where all classes of a row can be drawn.
     pub(super) race: Option<Race>,
     terms: Vec<f32>,
+    /// Whether rows are read with care, as those before had to be.
+    careful: bool,
+    search: Search,
 }
 
 /// A row, and what is wanted of it.
@@ -85,8 +88,11 @@ impl Row<'_> {
     fn share(&self, first: usize, spreads: &mut [Spread], runs: &mut [Run], join: Option<Join>) {
         let half = runs.len() / 2;
         let Some(join) = join.filter(|_| half > 0) else {
+            let parts = spreads.len();
+            runs[0].search.found = false;
             for (i, spread) in spreads.iter_mut().enumerate() {
-                *spread = self.part((first + i) * PART, &mut runs[0]);
+                let next = if i + 1 < parts { (first + i + 1) * PART } else { self.given.len() };
+                *spread = self.part((first + i) * PART, next, &mut runs[0]);
             }
             return;
         };
@@ -99,11 +105,12 @@ impl Row<'_> {
         });
     }
 
-    /// Reads one part, which begins at a class.
-    fn part(&self, start: usize, run: &mut Run) -> Spread {
+    /// Reads one part, which begins at a class, and searches the next, which begins at another one.
+    fn part(&self, start: usize, next: usize, run: &mut Run) -> Spread {
         let end = (start + PART).min(self.given.len());
         self.token.run(ReadPart {
             given: self.given.part(start, end - start),
+            next: self.given.part(next, PART),
             logits: self.logits.map(|logits| &logits[start..end]),
             first: start,
             chosen: self.chosen,
@@ -113,6 +120,8 @@ impl Row<'_> {
             race: run.race.as_mut(),
             distances: self.entropy,
             terms: if self.stream.is_some() { &mut run.terms } else { &mut [] },
+            careful: &mut run.careful,
+            search: &mut run.search,
         })
     }
 }
