@@ -19,7 +19,7 @@ use super::group::Group;
 use super::group_rows::{GroupRows, GroupRowsMut, row_if_any, row_mut_if_any};
 use super::map::Mask;
 use crate::numbers::factor::narrow_normal;
-use crate::numbers::math::{excess, exp, ln, ln_1p, twice_relative_entropy};
+use crate::numbers::math::{excesses, exp_of_negative, ln, ln_1p, twice_relative_entropy};
 use crate::simd::{LANES, Simd};
 
 /// Compares the rows of a group, and writes gradients.
@@ -119,15 +119,15 @@ impl Pair<'_> {
             );
             let [mut p, mut q, mut d, mut slopes] = [[0.0; LANES]; 4];
             for i in 0..LANES {
-                p[i] = exp(self.scale * (x[i] - a.max)) * share;
-                q[i] = exp(self.scale * (y[i] - b.max)) * other_share;
+                p[i] = exp_of_negative(self.scale * (x[i] - a.max)) * share;
+                q[i] = exp_of_negative(self.scale * (y[i] - b.max)) * other_share;
                 let difference = self.scale * (x[i] - y[i]) - common;
                 // Of two logits of -inf: they take no part.
                 let absent = x[i] == f64::NEG_INFINITY && y[i] == f64::NEG_INFINITY;
                 d[i] = if absent { nothing } else { difference };
             }
             for i in 0..LANES {
-                let (ahead, behind) = (excess(0.0 - d[i]), excess(d[i]));
+                let (behind, ahead) = excesses(d[i]);
                 // Next to 0; elsewhere what makes the part positive is not small, and infinite where only one takes part.
                 let near = d[i].abs() < 0.25;
                 let far = if d[i] < f64::INFINITY { q[i] - p[i] + product(p[i], d[i]) } else { d[i] };
@@ -187,7 +187,7 @@ impl Pair<'_> {
         let max = maxima.into_iter().fold(f64::NEG_INFINITY, |max, x| if x > max { x } else { max });
         for start in (0..row.len()).step_by(LANES) {
             for (sum, x) in sums.iter_mut().zip(self.load(row, start)) {
-                *sum += exp(self.scale * (x - max));
+                *sum += exp_of_negative(self.scale * (x - max));
             }
         }
         Total { max, sum: sum_of(sums) }

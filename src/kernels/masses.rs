@@ -195,20 +195,24 @@ impl Kernel for Spread<'_> {
         use crate::numbers::exp::{Exp, LaneReference, NEGLIGIBLE};
         let exp = Exp::new(simd);
         let reference = [LaneReference::splat(simd, self.reference)];
-        let max = f64::from(self.max);
+        // Of a row without any distribution the terms tell.
+        let max = simd.splat_wide(if self.max.is_finite() { self.max.into() } else { 0.0 });
         let mut sum = [0.0; LANES];
         for logits in self.logits.chunks(LANES) {
             let mut x = [f32::NEG_INFINITY; LANES];
             x[..logits.len()].copy_from_slice(logits);
             let mut terms = [0.0; LANES];
             for part in 0..S::PARTS {
-                let ([term], _) = exp.terms::<1, true>([simd.load(&x, part)], &reference);
+                let own = simd.load(&x, part);
+                let ([term], _) = exp.terms::<1, true>([own], &reference);
                 // A class of probability 0 has no part, though its distance is large or infinite.
-                term.zero_below(term, simd.splat(NEGLIGIBLE)).store(&mut terms, part);
+                let term = term.zero_below(term, simd.splat(NEGLIGIBLE));
+                term.store(&mut terms, part);
+                own.zero_where_zero(term).store(&mut x, part);
             }
-            for i in 0..LANES {
-                let product = f64::from(terms[i]) * (max - f64::from(x[i]));
-                sum[i] += if terms[i] == 0.0 { 0.0 } else { product };
+            for part in 0..S::WIDE_PARTS {
+                let product = simd.widen(&terms, part) * (max - simd.widen(&x, part));
+                (simd.load_wide(&sum, part) + product).store(&mut sum, part);
             }
         }
         sum_of(sum)

@@ -62,10 +62,24 @@ pub(crate) fn exp(x: f64) -> f64 {
     p * power_of_two(half) * power_of_two(n - half)
 }
 
-/// `e^x - 1 - x`, which is not negative, for `|x|` up to `ln(2) / 2`: as exact next to 0 as elsewhere.
+/// `e^x` for `x <= 0`, to 2^-36 of it; 0 below the normal range, and NaN for NaN.
 #[inline(always)]
-pub(crate) fn excess(x: f64) -> f64 {
-    x * x * polynomial(TAYLOR, x)
+pub(crate) fn exp_of_negative(x: f64) -> f64 {
+    // Its power of two is 2^-1023, of which no bits are left.
+    let x = if x < -709.0 { -709.0 } else { x };
+    let n = (x * LOG2_E + ROUNDER) - ROUNDER;
+    let r = x - n * core::f64::consts::LN_2;
+    let p = polynomial::<8>(core::array::from_fn(|i| TAYLOR[i]), r);
+    (1.0 + (r + r * r * p)) * f64::from_bits((n + (1023.0 + ROUNDER)).to_bits() << 52)
+}
+
+/// `e^x - 1 - x` and `e^-x - 1 + x`, which are not negative, to 2^-36 of them for `|x|` up to 1/4.
+#[inline(always)]
+pub(crate) fn excesses(x: f64) -> (f64, f64) {
+    let square = x * x;
+    let even = square * polynomial([TAYLOR[0], TAYLOR[2], TAYLOR[4], TAYLOR[6]], square);
+    let odd = x * square * polynomial([TAYLOR[1], TAYLOR[3], TAYLOR[5], TAYLOR[7]], square);
+    (even + odd, even - odd)
 }
 
 /// `(1 + t) ln(1 + t) + (1 - t) ln(1 - t)` for the square of `t`, up to 1/64. The series `sum z^k / (k (2k - 1))` leaves 1e-12 of
