@@ -147,7 +147,7 @@ fn add_all<S: Simd>(
     [count, distance]: &mut [[f64; LANES]; 2],
 ) {
     let origin = simd.splat_wide(origin);
-    // No backend has more parts.
+    const { assert!(S::WIDE_PARTS <= 4, "a sum for each part") };
     let mut sums = [simd.splat_wide(0.0); 4];
     for x in logits {
         for (part, sum) in sums.iter_mut().take(S::WIDE_PARTS).enumerate() {

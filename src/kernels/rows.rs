@@ -138,9 +138,9 @@ impl<S: Simd> Row<'_, S> {
         let Self { simd, logits, label, .. } = *self;
         if logits.len() <= BLOCK {
             if label < logits.len() {
-                return self.read_labelled::<true, true>(terms);
+                return self.read_labelled::<true>(terms);
             }
-            return self.read_unlabelled::<true, true, false>(terms);
+            return self.read_unlabelled(terms);
         }
         let mut copy = [[0.0; LANES]; 4];
         // In place of the label's logit there is -inf: its step is read from a copy.
@@ -165,18 +165,15 @@ impl<S: Simd> Row<'_, S> {
     /// Reads a row of one block, or the one that is there, with a label that is one of the classes. It would wait for a copy: the
     /// label's term is taken out where it is.
     #[inline(always)]
-    pub(super) fn read_labelled<const PIVOT: bool, const KEEP: bool>(&mut self, terms: &mut [f32]) {
+    pub(super) fn read_labelled<const KEEP: bool>(&mut self, terms: &mut [f32]) {
         self.pass.label = self.label;
-        self.pass.add::<_, PIVOT, true, KEEP, true, false>(self.logits, &NOTHING, terms, self.sum);
+        self.pass.add::<_, true, true, KEEP, true, false>(self.logits, &NOTHING, terms, self.sum);
     }
 
     /// Reads a row of one block, or the one that is there, with all classes.
     #[inline(always)]
-    pub(super) fn read_unlabelled<const PIVOT: bool, const KEEP: bool, const DISTANCES: bool>(
-        &mut self,
-        terms: &mut [f32],
-    ) {
+    fn read_unlabelled(&mut self, terms: &mut [f32]) {
         self.pass.label = usize::MAX;
-        self.pass.add::<_, PIVOT, true, KEEP, false, DISTANCES>(self.logits, &NOTHING, terms, self.sum);
+        self.pass.add::<_, true, true, true, false, false>(self.logits, &NOTHING, terms, self.sum);
     }
 }

@@ -16,6 +16,7 @@ use super::group::NO_LABEL;
 use super::maximum::{first_index, largest, largest_of_part};
 use super::pass::Pass;
 use super::rows::{BLOCK, NOTHING, PART, Row, RowSum};
+use super::write::PAGE;
 use crate::numbers::exp::{NO_DEPTH, all_depths, are_out_of_range, are_shallow};
 use crate::numbers::philox::{BASE, UNIT};
 use crate::numbers::race::Race;
@@ -23,9 +24,6 @@ use crate::numbers::spread::Spread;
 use crate::numbers::top::Top;
 use crate::simd::half::Line;
 use crate::simd::{LANES, Lanes, Simd};
-
-/// f32 of a page.
-const PAGE: usize = 1024;
 
 /// How many logits are above that of a chosen class, and how many equal it.
 #[derive(Clone, Copy, Default)]
@@ -91,9 +89,12 @@ impl Kernel for ReadPart<'_> {
         let blocks = given.len().div_ceil(BLOCK);
         let Search { found, of_part, of_next } = search;
         let (of_part, was_found) = (&mut of_part[..blocks], core::mem::replace(found, next.len() > 0));
-        for (i, to) in of_part.iter_mut().enumerate() {
-            let block = |room| given.block(simd, i * BLOCK, BLOCK, room);
-            *to = if was_found { of_next[i] } else { maxima(simd, block(&mut *room)) };
+        if was_found {
+            of_part.copy_from_slice(&of_next[..blocks]);
+        } else {
+            for (i, to) in of_part.iter_mut().enumerate() {
+                *to = maxima(simd, given.block(simd, i * BLOCK, BLOCK, room));
+            }
         }
         let of_all = maxima(simd, of_part.as_flattened());
         let mut counts = [[0.0; LANES]; 2];
@@ -112,7 +113,7 @@ impl Kernel for ReadPart<'_> {
         if any_above(simd, &of_all, top.limit()) {
             keep(simd, given, first, of_part, top, room);
         }
-        let mut spread = Spread::EMPTY;
+        let (mut spread, summed) = (Spread::EMPTY, logits.map_or(given, Line::F32));
         let (mut at_max, largest_given) = (usize::MAX, largest(simd, &of_all));
         if largest_given > f32::NEG_INFINITY {
             // Of equal ones the first.
@@ -121,7 +122,7 @@ impl Kernel for ReadPart<'_> {
             let block = |logits: &[f32]| largest(simd, &logits[at_max..logits.len().min(at_max + BLOCK)]);
             spread.begin(logits.map_or(largest_given, block), largest_given, first + at_max);
         }
-        loop {
+        let spread = loop {
             // A class is drawn once.
             let care = *careful || race.is_some();
             let mut part = Part {
@@ -139,12 +140,10 @@ impl Kernel for ReadPart<'_> {
                 if start == at_max {
                     part.spread.others += part.close();
                 }
-                let logits_of = logits.map_or(given, Line::F32).part(start, len);
                 let searched = (next.part(start.min(next.len()), len), &mut of_next[start / BLOCK..]);
-                part.add(logits_of, searched, distances, terms);
+                part.add(summed.part(start, len), searched, distances, terms);
                 if let Some(race) = &mut race {
-                    let logits = logits.map_or(given, Line::F32).block(simd, start, len, room);
-                    part.run(race, logits, first + start, terms);
+                    part.run(race, summed.block(simd, start, len, room), first + start, terms);
                 }
                 if start == at_max {
                     part.spread.at_max = part.close();
@@ -153,24 +152,25 @@ impl Kernel for ReadPart<'_> {
             }
             part.spread.others += part.close();
             part.spread.distance = sum_of(part.distances);
-            if !next.len().is_multiple_of(STEP) {
-                // What is after the last whole step.
-                let last = next.len() / STEP * STEP;
-                let of_last = maxima(simd, next.block(simd, last, STEP, room));
-                let to = &mut of_next[last / BLOCK];
-                *to = if last.is_multiple_of(BLOCK) {
-                    of_last
-                } else {
-                    maxima(simd, [*to, of_last].as_flattened())
-                };
-            }
             let depths = all_depths(&part.seen);
             if care || !are_out_of_range(depths) {
                 *careful &= !are_shallow(depths);
-                return part.spread;
+                break part.spread;
             }
             *careful = true;
+        };
+        if !next.len().is_multiple_of(STEP) {
+            // What is after the last whole step.
+            let last = next.len() / STEP * STEP;
+            let of_last = maxima(simd, next.block(simd, last, STEP, room));
+            let to = &mut of_next[last / BLOCK];
+            *to = if last.is_multiple_of(BLOCK) {
+                of_last
+            } else {
+                maxima(simd, [*to, of_last].as_flattened())
+            };
         }
+        spread
     }
 }
 
@@ -197,7 +197,7 @@ impl Kernel for LeaveOut<'_> {
         let (mut sum, mut seen) = (RowSum::EMPTY, [NO_DEPTH; LANES]);
         let pass = Pass::new(simd, reference, &mut seen);
         let mut row = Row { simd, logits, label, sum: &mut sum, pass };
-        row.read_labelled::<true, false>(&mut []);
+        row.read_labelled::<false>(&mut []);
         sum.close(simd);
         (spread.block + label, sum.total)
     }

@@ -231,6 +231,9 @@ fn write_and_ask<S: Simd>(
     }
 }
 
+/// f32 of a page.
+pub(crate) const PAGE: usize = 1024;
+
 /// From so many values on results are stored in whole cache lines.
 pub(crate) const LINED: usize = 4 * STEP;
 
@@ -273,8 +276,6 @@ pub(super) fn write_past<S: Simd>(
     next: &[f32],
     f: impl Fn(S::Lanes) -> S::Lanes,
 ) {
-    /// f32 of a page.
-    const PAGE: usize = 1024;
     let from = &from[..to.len()];
     let (first, to) = to.split_at_mut(lead(to));
     let (from_first, from) = from.split_at(first.len());

@@ -3,6 +3,7 @@
 use super::{Groups, make_room};
 use crate::engine::call::{Call, Inputs};
 use crate::kernels::group::Group;
+use crate::kernels::write::PAGE;
 use crate::simd::LANES;
 use crate::simd::strided::StridedMut;
 
@@ -15,25 +16,22 @@ impl Groups {
         group: &Group,
         terms: &'s mut Vec<f32>,
     ) -> &'s mut [f32] {
-        /// Bytes of a page, and of a cache line.
-        const PAGE: usize = 4096;
+        /// Bytes of a cache line.
         const LINE: usize = 64;
         let room = self.at_once.max(group.len) * self.stride;
-        make_room(terms, room + PAGE / size_of::<f32>());
+        make_room(terms, room + PAGE);
         let results = match call.destination() {
             Some(to) if to.are_slices() => to.row_mut(group.rows[0]).as_ptr().addr(),
             _ => 0,
         };
-        let start = (results + PAGE / 4) / LINE * LINE;
-        let skip = start.wrapping_sub(terms.as_ptr().addr()) % PAGE / size_of::<f32>();
+        let start = (results + PAGE * size_of::<f32>() / 4) / LINE * LINE;
+        let skip = start.wrapping_sub(terms.as_ptr().addr()) / size_of::<f32>() % PAGE;
         &mut terms[skip..][..room]
     }
 
     /// Asks for the logits that are read next. They follow those at hand, and most processors see that; but not beyond the page,
     /// nor far enough ahead where terms are stored meanwhile.
     pub(in crate::engine) fn ask_for_logits(&mut self) {
-        /// f32 of a page.
-        const PAGE: usize = 1024;
         self.ahead = [if self.copies { 0 } else { PAGE }; LANES];
     }
 

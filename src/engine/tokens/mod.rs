@@ -211,9 +211,14 @@ impl TokenCall<'_> {
         } else {
             let whole = classes.next_multiple_of(LANES);
             make_room(results, whole);
-            token.run(Copy { line: given, mask: None, to: &mut results[..classes] });
+            let from = if let Line::F32(values) = given {
+                values
+            } else {
+                token.run(Copy { line: given, mask: None, to: &mut results[..classes] });
+                &[]
+            };
             let logits = results[..whole].as_chunks_mut().0;
-            token.run(MapLogits { map, from: &[], logits, slopes: &mut [] });
+            token.run(MapLogits { map, from, logits, slopes: &mut [] });
             Some(&results[..classes])
         };
         let draw = self.draws.map(|draws| draws.of(row, classes));
