@@ -211,11 +211,12 @@ impl TokenCall<'_> {
         } else {
             let whole = classes.next_multiple_of(LANES);
             make_room(results, whole);
-            let from = if let Line::F32(values) = given {
-                values
-            } else {
-                token.run(Copy { line: given, mask: None, to: &mut results[..classes] });
-                &[]
+            let from = match given {
+                Line::F32(values) => values,
+                Line::Half(..) => {
+                    token.run(Copy { line: given, mask: None, to: &mut results[..classes] });
+                    &[]
+                }
             };
             let logits = results[..whole].as_chunks_mut().0;
             token.run(MapLogits { map, from, logits, slopes: &mut [] });
