@@ -22,6 +22,7 @@ src/numbers/math.rs
   e^x    and ln x are Taylor series: the degree leaves less than f64 shows.
 src/numbers/tanh.rs
   e^r    is a Taylor series of fewer terms, which leaves less than an f32 shows of e^r - 1.
+  tanh x next to 0 is x (1 + x^2 p(x^2)), with the least largest relative error (Remez).
 src/engine/rows/care.rs
   limits of rows that have the common reference.
 """
@@ -290,6 +291,19 @@ def tangent():
     left = mpmath.fsum(r**k / mpmath.factorial(k) for k in range(terms + 2, terms + 40))
     claim(f"{terms} terms leave {mpmath.nstr(left / (1 - mpmath.exp(-r)), 3)} < 2^-44 of e^r - 1",
           left / (1 - mpmath.exp(-r)) < mpf(2) ** -44)
+
+    near = mpf(Source("numbers/tanh.rs").value("NEAR", float))
+    odd = Source("numbers/tanh.rs").value("ODD", np.float64)
+
+    def ratio(w):
+        # tanh x / x.
+        return mpmath.tanh(mpmath.sqrt(w)) / mpmath.sqrt(w)
+
+    grid = between(mpf(0), near**2, 400)
+    c, _ = minimax(lambda w: (ratio(w) - 1) / w, list(range(len(odd))), lambda w: w / ratio(w), grid)
+    check("ODD", np.array([rounded(x, np.float64) for x in c]), odd)
+    worst = max(abs((1 + w * mpmath.polyval([mpf(x) for x in odd[::-1]], w)) / ratio(w) - 1) for w in grid)
+    claim(f"it leaves 2^{mpmath.nstr(mpmath.log(worst, 2), 3)} of tanh x", worst < mpf(2) ** -39.6)
 
 
 

@@ -5,13 +5,13 @@ use super::call::{Call, Inputs, Source};
 use super::long;
 use super::options::Sums;
 use super::parallel::Join;
-use super::rows::{BEYOND_NEAR, Care, Groups, Lines, NEAR_LOGITS, make_room, take_saved};
+use super::rows::{BEYOND_NEAR, Care, Groups, Lines, NEAR, NEAR_LOGITS, make_room, take_saved};
 use super::scratch::Scratch;
 use super::settle::{self, Masses};
 use super::total::Total;
 use crate::kernels::classes::STEP;
 use crate::kernels::group::{Group, Special};
-use crate::kernels::map::Mask;
+use crate::kernels::map::{Mask, Multiply};
 use crate::kernels::write::{Formula, LINED, WriteFrom, WriteRows};
 use crate::numbers::exp::Reference;
 use crate::simd::{LANES, Token};
@@ -26,7 +26,6 @@ pub(super) fn suits(call: &Call<'_>) -> bool {
     let may_differ = map.mask != Mask::None || weights.classes.is_some();
     call.inputs.classes() >= LINED
         && call.follows_from_made_sums()
-        && !call.has_slopes()
         && !(call.inputs.makes_labels() && may_differ)
         && matches!(call.outputs.sums, Sums::Discard | Sums::Saved(_))
         && logits.are_slices()
@@ -37,7 +36,8 @@ pub(super) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch, join
     let mut groups = Groups::new(token, call, join, scratch);
     let mut group = Group::EMPTY;
     let (rows, classes) = (call.inputs.rows(), groups.classes);
-    let at_once = (NEAR_LOGITS / classes).clamp(1, LANES);
+    // Slopes are twice as large as logits, which are copied then.
+    let at_once = (if groups.slopes { NEAR } else { NEAR_LOGITS } / classes).clamp(1, LANES);
     if call.all_rows.saturating_mul(classes) >= BEYOND_NEAR {
         groups.ask_for_logits();
     }
@@ -115,8 +115,13 @@ fn into(
     }
     settle::settle(groups, &call.inputs, &mut call.outputs, group, &lines, masses);
     let formula = settle::formula(&call.inputs, true);
-    let (from, results) = (WriteFrom::Place(last, formula), results.reborrow());
-    groups.token.run(WriteRows { group, from, results, next: &[0; LANES] });
+    let from = WriteFrom::Place(last, formula);
+    groups.token.run(WriteRows { group, from, results: results.reborrow(), next: &[0; LANES] });
+    if groups.slopes {
+        for (i, slopes) in slopes.chunks(groups.stride / LANES).take(len).enumerate() {
+            groups.token.run(Multiply { results: results.row_mut(rows[i]), slopes: slopes.as_flattened() });
+        }
+    }
     true
 }
 

@@ -91,7 +91,7 @@ pub(super) struct Groups {
     /// Whether results are made elsewhere first.
     copies_results: bool,
     /// Whether results are multiplied by the slopes of a soft cap, or by what labels are made of.
-    slopes: bool,
+    pub(super) slopes: bool,
     pub(super) writes: bool,
     pub(super) losses: LossSum,
     pub(super) tame: Tame,

@@ -6,8 +6,8 @@
 use super::Kernel;
 use super::group::Group;
 use crate::numbers::factor::narrow;
-use crate::numbers::tanh::tanh;
-use crate::simd::{LANES, Simd, Wide};
+use crate::numbers::tanh::{NEAR, far_tanh, near_tanh};
+use crate::simd::{LANES, Lanes, Simd, Wide};
 
 /// What becomes of each logit.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -147,26 +147,125 @@ fn map_lanes<S: Simd>(
     map: Map<'_>,
     x: &[f32; LANES],
     to: &mut [f32; LANES],
-    mut slopes: Option<&mut [f64; LANES]>,
+    slopes: Option<&mut [f64; LANES]>,
 ) {
-    let (scale, sign) = (simd.splat_wide(map.scale), simd.splat_wide(-0.0));
     let Some(cap) = map.cap else {
+        let scale = simd.splat_wide(map.scale);
         for part in 0..S::WIDE_PARTS {
             (scale * simd.widen(x, part)).narrow(to, part);
         }
         return;
     };
-    // That of the smallest cap would be infinite, and NaN times 0.
-    let factor = simd.splat_wide((-2.0 / cap).max(f64::MIN));
-    let (cap, largest) = (simd.splat_wide(cap), simd.splat_wide(f64::from(f32::MAX)));
-    for part in 0..S::WIDE_PARTS {
-        let logit = simd.widen(x, part);
-        let magnitude = logit.max(simd.splat_wide(0.0) - logit);
-        let (tanh, slope) = tanh(simd, magnitude * factor);
-        // A masked class stays one, and +inf what it is. Scale times cap may be more than any number.
-        let capped = (scale * (cap * tanh)).max(magnitude - largest);
-        capped.or(logit.and(sign)).narrow(to, part);
-        if let Some(slopes) = &mut slopes {
+    let mut unwanted = [0.0; LANES];
+    let slopes = slopes.unwrap_or(&mut unwanted);
+    let cap = Cap::new(simd, map.scale, cap);
+    let beyond = beyond(simd, x, cap.limit);
+    match (beyond, S::WIDE_PARTS) {
+        (0, 2) => cap.near::<2>(simd, x, to, slopes),
+        (0, _) => cap.near::<4>(simd, x, to, slopes),
+        _ => cap.any(simd, (x, beyond), to, slopes),
+    }
+}
+
+/// The bits of the logits that are beyond a limit. Those of masked classes are not.
+#[inline(always)]
+fn beyond<S: Simd>(simd: S, x: &[f32; LANES], limit: f32) -> u32 {
+    let (zero, least, limit) = (simd.splat(0.0), simd.splat(f32::MIN), simd.splat(limit));
+    let mut beyond = 0;
+    for part in 0..S::PARTS {
+        let x = simd.load(x, part);
+        beyond |= (zero - x).zero_below(x, least).max(x).above(limit) << (part * (LANES / S::PARTS));
+    }
+    beyond
+}
+
+/// A soft cap, and what its results are multiplied by.
+#[derive(Clone, Copy)]
+struct Cap<S: Simd> {
+    scale: f64,
+    bound: f64,
+    /// The largest logit whose hyperbolic tangent is a [`near_tanh`].
+    limit: f32,
+    /// The least such logit.
+    least: S::Wide,
+    inverse: S::Wide,
+    factor: S::Wide,
+}
+
+impl<S: Simd> Cap<S> {
+    #[inline(always)]
+    fn new(simd: S, scale: f64, cap: f64) -> Self {
+        let limit = narrow(cap * NEAR).min(f32::MAX);
+        Self {
+            scale,
+            bound: cap,
+            limit,
+            least: simd.splat_wide(f64::from(-limit)),
+            // Of the smallest cap, and of the largest, one would be infinite, and NaN times 0.
+            inverse: simd.splat_wide((1.0 / cap).min(f64::MAX)),
+            factor: simd.splat_wide((scale * cap).min(f64::MAX)),
+        }
+    }
+
+    /// Caps logits up to the limit, all parts in step.
+    #[inline(always)]
+    fn near<const PARTS: usize>(
+        &self,
+        simd: S,
+        x: &[f32; LANES],
+        to: &mut [f32; LANES],
+        slopes: &mut [f64; LANES],
+    ) {
+        let mut parts = [self.factor; PARTS];
+        for (part, of) in parts.iter_mut().enumerate() {
+            *of = self.least.max(simd.widen(x, part)) * self.inverse;
+        }
+        let (tanh, slope) = near_tanh(simd, S::Wide::in_step(parts));
+        for part in 0..PARTS {
+            let (capped, slope) = self.of_near(simd, simd.widen(x, part), tanh[part], slope[part]);
+            capped.narrow(to, part);
+            slope.store(slopes, part);
+        }
+    }
+
+    /// The capped logits, and the slopes, of hyperbolic tangents and their derivatives.
+    #[inline(always)]
+    fn of_near(&self, simd: S, logit: S::Wide, tanh: S::Wide, slope: S::Wide) -> (S::Wide, S::Wide) {
+        // 0, or of a masked class, which stays one, -inf.
+        let masked = logit - self.least.max(logit);
+        (self.factor * tanh + masked, simd.splat_wide(0.0).max(slope + masked))
+    }
+
+    /// Caps logits, some of them beyond the limit: each becomes the same whatever lies beside it.
+    #[inline(always)]
+    fn any(
+        &self,
+        simd: S,
+        (x, beyond): (&[f32; LANES], u32),
+        to: &mut [f32; LANES],
+        slopes: &mut [f64; LANES],
+    ) {
+        let (zero, sign) = (simd.splat_wide(0.0), simd.splat_wide(-0.0));
+        let (scale, cap) = (simd.splat_wide(self.scale), simd.splat_wide(self.bound));
+        // That of the smallest cap would be infinite, and NaN times 0.
+        let factor = simd.splat_wide((-2.0 / self.bound).max(f64::MIN));
+        let largest = simd.splat_wide(f64::from(f32::MAX));
+        let lanes = LANES / S::WIDE_PARTS;
+        for part in 0..S::WIDE_PARTS {
+            let logit = simd.widen(x, part);
+            let ([tanh], [slope]) = near_tanh(simd, [self.least.max(logit) * self.inverse]);
+            let (mut capped, mut slope) = self.of_near(simd, logit, tanh, slope);
+            if beyond >> (part * lanes) & ((1 << lanes) - 1) != 0 {
+                let magnitude = logit.max(zero - logit);
+                let (tanh, of_far) = far_tanh(simd, magnitude * factor);
+                // A masked class stays one, and +inf what it is. Scale times cap may be more than any number.
+                let far = (scale * (cap * tanh)).max(magnitude - largest).or(logit.and(sign));
+                // All bits where the logit is beyond the limit.
+                let is_far = zero.sub_bits((zero - self.least - magnitude).shift_right::<63>());
+                capped = capped.xor(capped.xor(far).and(is_far));
+                slope = slope.xor(slope.xor(of_far).and(is_far));
+            }
+            capped.narrow(to, part);
             slope.store(slopes, part);
         }
     }
@@ -222,11 +321,20 @@ impl Kernel for Tanh<'_> {
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
+        let Self { values, slopes } = self;
+        let (mut far, mut near) = ([[0.0; LANES]; 2], [[0.0; LANES]; 2]);
         for part in 0..S::WIDE_PARTS {
-            let x = simd.load_wide(self.values, part);
-            let (tanh, slope) = tanh(simd, x.max(simd.splat_wide(0.0) - x) * simd.splat_wide(-2.0));
-            tanh.or(x.and(simd.splat_wide(-0.0))).store(self.values, part);
-            slope.store(self.slopes, part);
+            let x = simd.load_wide(values, part);
+            let (tanh, slope) = far_tanh(simd, x.max(simd.splat_wide(0.0) - x) * simd.splat_wide(-2.0));
+            tanh.or(x.and(simd.splat_wide(-0.0))).store(&mut far[0], part);
+            slope.store(&mut far[1], part);
+            let ([tanh], [slope]) = near_tanh(simd, [x]);
+            tanh.store(&mut near[0], part);
+            slope.store(&mut near[1], part);
+        }
+        for i in 0..LANES {
+            let of = if values[i].abs() <= NEAR { &near } else { &far };
+            (values[i], slopes[i]) = (of[0][i], of[1][i]);
         }
     }
 }

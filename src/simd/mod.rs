@@ -179,6 +179,11 @@ pub(crate) trait Wide:
     fn and(self, other: Self) -> Self;
     /// The bits of both.
     fn or(self, other: Self) -> Self;
+    /// As [`Lanes::in_step`].
+    #[inline(always)]
+    fn in_step<const N: usize>(vectors: [Self; N]) -> [Self; N] {
+        vectors
+    }
     /// The numbers whose bits are the sums of both as integers, which wrap.
     fn add_bits(self, other: Self) -> Self;
     /// The numbers whose bits are the differences of both as integers, which wrap.

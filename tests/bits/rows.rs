@@ -210,6 +210,31 @@ fn each_option_alone_has_the_same_bits_by_every_way_to_write_a_gradient() {
     }
 }
 
+/// A hyperbolic tangent is computed in one way next to 0 and in another elsewhere, whatever lies beside it.
+#[test]
+fn a_capped_logit_does_not_depend_on_its_neighbours() {
+    let mut random = fastrand::Rng::with_seed(5);
+    let (near, far) = (|x: f32| x.abs() < 11.0, |x: f32| x.abs() > 11.5);
+    let numbers = (0..400_000).map(|_| 40.0 * random.f32() - 20.0);
+    let logits: Vec<f32> = numbers.filter(|&x| near(x) || far(x)).collect();
+    let loss = CrossEntropy::new().soft_cap(20.0).expect("a cap");
+    let losses = |logits: &[f32], backend| {
+        let beside_zero: Vec<f32> = logits.iter().flat_map(|&x| [x, 0.0]).collect();
+        let view = Rows::new(&beside_zero, logits.len(), 2).expect("rows").with_backend(backend);
+        loss.loss(&vec![1_u8; logits.len()], view).expect("a valid call").rows
+    };
+    for backend in backends() {
+        let together = losses(&logits, backend);
+        for (name, apart) in [("near", &near as &dyn Fn(f32) -> bool), ("far", &far)] {
+            let chosen = |values: &[f32]| -> Vec<f32> {
+                values.iter().zip(&logits).filter(|(_, x)| apart(**x)).map(|(value, _)| *value).collect()
+            };
+            let alone = losses(&chosen(&logits), backend);
+            assert_same_bits(&format!("{name}, on {backend}"), &alone, &chosen(&together));
+        }
+    }
+}
+
 #[test]
 fn no_row_depends_on_its_place_or_its_neighbours() {
     for_all("the same bits anywhere", Case::any(), |(case, layout), backend, _| {
