@@ -152,11 +152,13 @@ impl<'a, S: Simd> Pass<'a, S> {
                 let noted = self.noted::<KEEP, MASK, CLAMP>(!MASK && self.label == whole, part);
                 let to = if KEEP { last_line.first_mut() } else { None };
                 let tail = (tail, self.pad);
-                // As many vectors as there are logits for: the bits are those of a step with nothing in the others.
-                match (tail.0.len() - 1) / LANES {
-                    0 if !S::SMALL => add.tail::<1>(tail, whole, noted, to),
-                    1 if !S::SMALL => add.tail::<2>(tail, whole, noted, to),
-                    2 if !S::SMALL => add.tail::<3>(tail, whole, noted, to),
+                // As many vectors as there are logits for in this part: the bits are those of a step with nothing in the others.
+                let own = tail.0.len().saturating_sub(part * (LANES / S::PARTS));
+                match own.div_ceil(LANES) {
+                    0 => {}
+                    1 if !S::SMALL => add.tail::<1>(tail, whole, noted, to),
+                    2 if !S::SMALL => add.tail::<2>(tail, whole, noted, to),
+                    3 if !S::SMALL => add.tail::<3>(tail, whole, noted, to),
                     _ => add.tail::<4>(tail, whole, noted, to),
                 }
             }

@@ -198,15 +198,10 @@ fn write_and_ask<S: Simd>(
 ) {
     let from = &from[..to.len()];
     // Short rows have too few lines for the detour.
-    let (first, to) = to.split_at_mut(if to.len() < LINED || S::SMALL { 0 } else { lead(to) });
-    let (from_first, from) = from.split_at(first.len());
-    if !first.is_empty() {
-        for part in 0..S::PARTS {
-            f(simd.load_tail(from_first, part, 0.0)).store_tail(first, part);
-        }
-    }
-    let (steps, tail) = to.as_chunks_mut::<STEP>();
-    let (from_steps, from_tail) = from.as_chunks::<STEP>();
+    let first = if to.len() < LINED || S::SMALL { 0 } else { lead(to) };
+    write_ends(simd, from, to, first, &f);
+    let (steps, tail) = to[first..].as_chunks_mut::<STEP>();
+    let (from_steps, from_tail) = from[first..].as_chunks::<STEP>();
     for (from, to) in from_steps.iter().zip(steps) {
         for (from, to) in from.as_chunks::<LANES>().0.iter().zip(to.as_chunks_mut::<LANES>().0) {
             if next != 0 {
@@ -217,16 +212,38 @@ fn write_and_ask<S: Simd>(
             }
         }
     }
-    let (lines, last) = tail.as_chunks_mut::<LANES>();
-    let (from_lines, from_last) = from_tail.as_chunks::<LANES>();
-    for (from, to) in from_lines.iter().zip(lines) {
+    for (from, to) in from_tail.as_chunks::<LANES>().0.iter().zip(tail.as_chunks_mut::<LANES>().0) {
         for part in 0..S::PARTS {
             f(simd.load(from, part)).store(to, part);
         }
     }
-    if !last.is_empty() {
+}
+
+/// Writes what is before and behind whole lines of which the first begins at a value: sixteen results at each end, some of them
+/// once more, as a store that leaves out lanes takes some processors as long as a dozen others.
+#[inline(always)]
+fn write_ends<S: Simd>(
+    simd: S,
+    from: &[f32],
+    to: &mut [f32],
+    first: usize,
+    f: &impl Fn(S::Lanes) -> S::Lanes,
+) {
+    let Some((from_first, to_first)) = from.first_chunk().zip(to.first_chunk_mut()) else {
         for part in 0..S::PARTS {
-            f(simd.load_tail(from_last, part, 0.0)).store_tail(last, part);
+            f(simd.load_tail(from, part, 0.0)).store_tail(to, part);
+        }
+        return;
+    };
+    if first > 0 {
+        for part in 0..S::PARTS {
+            f(simd.load(from_first, part)).store(to_first, part);
+        }
+    }
+    let is_whole = (to.len() - first).is_multiple_of(LANES);
+    if let (Some(from), Some(to), false) = (from.last_chunk(), to.last_chunk_mut(), is_whole) {
+        for part in 0..S::PARTS {
+            f(simd.load(from, part)).store(to, part);
         }
     }
 }
@@ -337,18 +354,31 @@ fn write_two<S: Simd>(
 #[inline(always)]
 fn write_over<S: Simd>(simd: S, to: &mut [f32], f: impl Fn(S::Lanes) -> S::Lanes) {
     // Short rows have too few lines for the detour.
-    let (first, to) = to.split_at_mut(if to.len() < LINED || S::SMALL { 0 } else { lead(to) });
-    let (lines, last) = to.as_chunks_mut::<LANES>();
+    let first = if to.len() < LINED || S::SMALL { 0 } else { lead(to) };
+    // The ends are made before anything is written over them.
+    let mut ends = [[0.0; LANES]; 2];
+    if let (Some(head), Some(tail)) = (to.first_chunk(), to.last_chunk()) {
+        for part in 0..S::PARTS {
+            f(simd.load(head, part)).store(&mut ends[0], part);
+            f(simd.load(tail, part)).store(&mut ends[1], part);
+        }
+    } else {
+        for part in 0..S::PARTS {
+            f(simd.load_tail(to, part, 0.0)).store_tail(to, part);
+        }
+        return;
+    }
+    let (lines, last) = to[first..].as_chunks_mut::<LANES>();
+    let is_whole = last.is_empty();
     for line in lines {
         for part in 0..S::PARTS {
             f(simd.load(line, part)).store(line, part);
         }
     }
-    for some in [first, last] {
-        if !some.is_empty() {
-            for part in 0..S::PARTS {
-                f(simd.load_tail(some, part, 0.0)).store_tail(some, part);
-            }
-        }
+    if let (Some(head), true) = (to.first_chunk_mut(), first > 0) {
+        *head = ends[0];
+    }
+    if let (Some(tail), false) = (to.last_chunk_mut(), is_whole) {
+        *tail = ends[1];
     }
 }
