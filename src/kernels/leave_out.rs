@@ -12,6 +12,7 @@ use super::adder::{add, beyond};
 use super::classes::STEP;
 use super::columns::ColumnSums;
 use super::group::NO_LABEL;
+use super::maximum::largest_lane;
 use super::rows::{BLOCK, RowSum};
 use crate::numbers::exp::{Exp, LaneReference, Parts};
 use crate::simd::{LANES, Lanes, Simd};
@@ -116,6 +117,28 @@ impl Kernel for LeaveOut<'_> {
                 }
                 *rest = sums.total(simd);
             }
+        }
+    }
+}
+
+/// A class that leads, `e^-0.5` of its row's sum or more, is more than this share of it in the sum of its lane's powers, which are
+/// up to a twenty-third smaller than terms.
+const LEAD: f64 = 0.58;
+
+/// Tells of which rows one class may be the most, from their sums, lane by lane and whole.
+pub(crate) struct MayLead<'a> {
+    pub(crate) sums: &'a [RowSum],
+    pub(crate) totals: &'a [f64; LANES],
+    pub(crate) to: &'a mut [bool; LANES],
+}
+
+impl Kernel for MayLead<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, _simd: S) {
+        for ((sum, total), to) in self.sums.iter().zip(self.totals).zip(self.to) {
+            *to = f64::from(largest_lane(sum.high)) >= LEAD * total;
         }
     }
 }

@@ -10,7 +10,6 @@
 use super::Kernel;
 use super::classes::STEP;
 use super::logits::Logits;
-use super::maximum::largest_lane;
 use super::pass::Pass;
 use crate::numbers::exp::Reference;
 use crate::simd::half::{Line, LineRows};
@@ -102,11 +101,6 @@ impl RowSum {
     pub(super) fn close<S: Simd>(&mut self, simd: S) {
         self.total += simd.sum_lanes(&self.high, &self.low);
         (self.high, self.low) = ([0.0; LANES], [0.0; LANES]);
-    }
-
-    /// The largest sum of a lane, but for what is in low parts.
-    pub(crate) fn largest_lane(&self) -> f32 {
-        largest_lane(self.high)
     }
 
     /// What the lanes hold once one is replaced.

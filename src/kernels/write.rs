@@ -338,15 +338,23 @@ fn write_two<S: Simd>(
     f: impl Fn(S::Lanes, S::Lanes) -> S::Lanes,
 ) {
     let (from, labels) = (&from[..to.len()], &labels[..to.len()]);
-    let (lines, tail) = to.as_chunks_mut::<LANES>();
-    let ((from, from_tail), (labels, label_tail)) = (from.as_chunks(), labels.as_chunks());
-    for ((from, label), to) in from.iter().zip(labels).zip(lines) {
+    let Some((last, last_labels)) = from.last_chunk().zip(labels.last_chunk()) else {
+        for part in 0..S::PARTS {
+            f(simd.load_tail(from, part, 0.0), simd.load_tail(labels, part, 0.0)).store_tail(to, part);
+        }
+        return;
+    };
+    let lines = to.as_chunks_mut::<LANES>().0;
+    for ((from, label), to) in from.as_chunks().0.iter().zip(labels.as_chunks().0).zip(lines) {
         for part in 0..S::PARTS {
             f(simd.load(from, part), simd.load(label, part)).store(to, part);
         }
     }
-    for part in 0..S::PARTS {
-        f(simd.load_tail(from_tail, part, 0.0), simd.load_tail(label_tail, part, 0.0)).store_tail(tail, part);
+    // As in `write_ends`.
+    if let (Some(to), false) = (to.last_chunk_mut(), from.len().is_multiple_of(LANES)) {
+        for part in 0..S::PARTS {
+            f(simd.load(last, part), simd.load(last_labels, part)).store(to, part);
+        }
     }
 }
 

@@ -5,15 +5,11 @@ use crate::engine::call::Inputs;
 use crate::engine::rows::{FEW, Groups, Lines};
 use crate::kernels::finish::{Finish, SplitLogs};
 use crate::kernels::group::{Group, LossSum, NO_LABEL};
-use crate::kernels::leave_out::{LeaveOut, Summed};
+use crate::kernels::leave_out::{LeaveOut, MayLead, Summed};
 use crate::kernels::maximum::{FirstOfRows, MaxOfRows};
 use crate::kernels::tile_ends::LargestOfTiles;
 use crate::numbers::factor::{narrow, narrow_normal};
 use crate::simd::LANES;
-
-/// A class that leads, `e^-0.5` of its row's sum or more, is more than this share of it in the sum of its lane's powers, which are
-/// up to a twenty-third smaller than terms.
-const LEAD: f64 = 0.58;
 
 /// Takes the classes of the largest logits for labels.
 pub(in crate::engine) fn label_largest(groups: &Groups, group: &mut Group, logits: &[&[f32]; LANES]) {
@@ -41,9 +37,8 @@ pub(super) fn logarithms(groups: &mut Groups, inputs: &Inputs<'_>, group: &mut G
             let rows = &lines.logits[..group.len];
             if groups.sums_are_whole {
                 // Hardly any row is searched for its largest logit.
-                for (i, may_lead) in may_lead.iter_mut().enumerate().take(group.len) {
-                    *may_lead = f64::from(groups.sums[i].largest_lane()) >= LEAD * group.ends.sum[i];
-                }
+                let (sums, totals) = (&groups.sums[..group.len], &group.ends.sum);
+                groups.token.run(MayLead { sums, totals, to: &mut may_lead });
             }
             if may_lead[..group.len].contains(&true) {
                 groups.token.run(MaxOfRows { rows, which: &may_lead, to: &mut largest });
