@@ -363,22 +363,26 @@ fn write_two<S: Simd>(
 fn write_over<S: Simd>(simd: S, to: &mut [f32], f: impl Fn(S::Lanes) -> S::Lanes) {
     // Short rows have too few lines for the detour.
     let first = if to.len() < LINED || S::SMALL { 0 } else { lead(to) };
-    // The ends are made before anything is written over them.
-    let mut ends = [[0.0; LANES]; 2];
-    if let (Some(head), Some(tail)) = (to.first_chunk(), to.last_chunk()) {
-        for part in 0..S::PARTS {
-            f(simd.load(head, part)).store(&mut ends[0], part);
-            f(simd.load(tail, part)).store(&mut ends[1], part);
-        }
-    } else {
+    let is_whole = (to.len() - first).is_multiple_of(LANES);
+    let Some((head, tail)) = to.first_chunk().zip(to.last_chunk()) else {
         for part in 0..S::PARTS {
             f(simd.load_tail(to, part, 0.0)).store_tail(to, part);
         }
         return;
+    };
+    // As in `write_ends`, but made before anything is written over them.
+    let mut ends = [[0.0; LANES]; 2];
+    if first > 0 {
+        for part in 0..S::PARTS {
+            f(simd.load(head, part)).store(&mut ends[0], part);
+        }
     }
-    let (lines, last) = to[first..].as_chunks_mut::<LANES>();
-    let is_whole = last.is_empty();
-    for line in lines {
+    if !is_whole {
+        for part in 0..S::PARTS {
+            f(simd.load(tail, part)).store(&mut ends[1], part);
+        }
+    }
+    for line in to[first..].as_chunks_mut::<LANES>().0 {
         for part in 0..S::PARTS {
             f(simd.load(line, part)).store(line, part);
         }
