@@ -190,7 +190,11 @@ impl Kernel for Logs<'_> {
                 }
             }
             for part in 0..S::WIDE_PARTS {
-                let log = if self.terms.is_some() { ends.losses(simd, part) } else { ends.logs(simd, part) };
+                let log = if self.terms.is_some() {
+                    ends.lanes(simd, part).losses(simd)
+                } else {
+                    ends.logs(simd, part)
+                };
                 log.store(&mut all, part);
             }
             to.copy_from_slice(&all[..to.len()]);

@@ -311,8 +311,7 @@ impl<'a> Call<'a> {
             let (labelled, weights) = (labels.is_some(), weights.rows);
             for label in &own[..some] {
                 if *label == NO_LABEL || weights.is_some_and(|weights| weights[row] == 0.0) {
-                    self.outputs.ignore(row);
-                    self.clear(row);
+                    self.ignore(row);
                 } else {
                     let label = if labelled { *label } else { NO_LABEL };
                     (group.rows[group.len], group.labels[group.len]) = (row, label);
@@ -324,8 +323,9 @@ impl<'a> Call<'a> {
         row
     }
 
-    /// Makes the results of a row 0.
-    fn clear(&mut self, row: usize) {
+    /// Writes what a row has that is ignored: its results are 0.
+    pub(super) fn ignore(&mut self, row: usize) {
+        self.outputs.ignore(row);
         let classes = self.inputs.classes();
         if let Some(to) = self.destination() {
             if to.are_slices() {

@@ -1,16 +1,15 @@
 //! Rows of few classes, sixteen in the lanes, some tiles at a time; one or two rows by themselves.
 
+mod lone;
 mod rows;
 
 use self::rows::{log_sum_exp, map_labels, save, settle_empty, take_sums, write_special};
 use super::call::{Call, Work};
 use super::options::{Sums, set};
-use super::rows::{BEYOND_NEAR, ENOUGH, FEW, make_room};
+use super::rows::{BEYOND_NEAR, FEW, make_room};
 use super::scratch::Scratch;
 use super::settle::mark_special;
 use super::total::Total;
-use crate::kernels::classes::STEP;
-use crate::kernels::few::SumFew;
 use crate::kernels::finish::Finish;
 use crate::kernels::group::{Group, LossSum, NO_LABEL};
 use crate::kernels::map::{Map, MapLogits, Mask, mask_tiles};
@@ -18,18 +17,14 @@ use crate::kernels::tile_ends::{
     FinishDense, FinishLogs, FinishSmoothed, FinishSquared, LabelAll, LargestOfTiles, TileMass, WeighTiles,
 };
 use crate::kernels::tiles::{LINES, LoadTiles, SumTiles, Sums as TileSums, TILES};
-use crate::kernels::write::{Formula, WriteFrom, WriteRows};
+use crate::kernels::write::Formula;
 use crate::kernels::write_tiles::WriteTiles;
-use crate::numbers::exp::Reference;
 use crate::numbers::log_sum_exp::Apart;
-use crate::simd::strided::{Ahead, Strided};
+use crate::simd::strided::Ahead;
 use crate::simd::{LANES, Token};
 
 /// Class vectors that are on their way at once: these stay in the nearest cache.
 const NEAR: usize = 256;
-
-/// Arrays that the terms of the rows take that are summed by themselves.
-const LONE: usize = (ENOUGH - 1) * STEP / LANES;
 
 /// Whether a call is done here: everything that it asks for follows from the sums of rows, and from what their labels
 /// weigh.
@@ -69,8 +64,6 @@ struct Few {
     left_out: LeftOut,
     /// Whether rows are weighed by distributions, or by smoothed labels.
     weighs: bool,
-    /// Whether rows are summed by themselves.
-    lone: bool,
     /// Whether results are multiplied by the slopes of a soft cap.
     slopes: bool,
     saves: bool,
@@ -91,6 +84,11 @@ enum LeftOut {
 
 /// Runs such a call.
 pub(super) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch) -> Total {
+    if lone::suits(call)
+        && let Some(total) = lone::run(token, call, scratch)
+    {
+        return total;
+    }
     let (rows, classes, work) = (call.inputs.rows(), call.inputs.classes(), call.inputs.work);
     let dense = call.inputs.dense.is_some();
     let left_out = match (call.inputs.labels.is_some(), work) {
@@ -100,19 +98,13 @@ pub(super) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch) -> T
     };
     let weighs = dense || call.inputs.loss().smoothing.mass > 0.0;
     let writes = call.writes();
-    let slices = || call.inputs.logits.share().are_slices() && (!writes || call.writes_slices());
     let saves = matches!(call.outputs.sums, Sums::Save(_));
-    let alone = !weighs
-        && call.inputs.loss().z_loss == 0.0
-        && left_out != LeftOut::Largest
-        && matches!(call.outputs.sums, Sums::Discard);
-    let lone = rows < ENOUGH && alone && slices() && call.inputs.map.is_none();
     let (losses, slopes) = (LossSum::EMPTY, writes && call.has_slopes());
     let ahead = [Ahead::NOTHING; 2];
-    let mut few = Few { token, classes, work, left_out, weighs, lone, slopes, saves, writes, ahead, losses };
+    let mut few = Few { token, classes, work, left_out, weighs, slopes, saves, writes, ahead, losses };
     let at_once = ((NEAR / classes).clamp(2, TILES) & !1).min(rows.div_ceil(LANES));
     let far = call.all_rows.saturating_mul(classes) >= BEYOND_NEAR;
-    let room = at_once * classes.max(if lone { LONE } else { 0 });
+    let room = at_once * classes;
     scratch.tiles.resize(scratch.tiles.len().max(room), [0.0; LANES]);
     if weighs {
         scratch.label_tiles.resize(scratch.label_tiles.len().max(room), [0.0; LANES]);
@@ -150,35 +142,31 @@ impl Few {
             &mut *scratch;
         let (token, classes) = (self.token, self.classes);
         let (logits, used) = (call.inputs.logits.share(), groups.len() * classes);
-        if self.lone {
-            sum_lone(token, logits, groups, tiles, self.writes);
-        } else {
-            let tiles = &mut tiles[..used];
-            token.run(LoadTiles { from: logits, groups, tiles, lines });
-            if !call.inputs.map.is_none() {
-                self.map(call.inputs.map, groups, tiles, slopes);
-            }
-            let by_largest = self.left_out == LeftOut::Largest;
-            if by_largest || self.saves {
-                token.run(LargestOfTiles { tiles, classes, to: largest });
-            }
-            if by_largest {
-                for (group, largest) in groups.iter_mut().zip(&*largest) {
-                    group.labels = *largest;
-                }
-            }
-            if self.weighs {
-                let labels = &mut label_tiles[..used];
-                match call.inputs.dense {
-                    Some(from) => token.run(LoadTiles { from, groups, tiles: labels, lines }),
-                    None => token.run(LabelAll { tiles, labels }),
-                }
-                token.run(WeighTiles { groups, tiles, labels, classes, masses });
-            }
-            let keep = self.writes && self.work != Work::LogSoftmax;
-            let (labels, ahead) = (self.left_out != LeftOut::Nothing, self.ahead);
-            token.run(SumTiles { groups, tiles, classes, labels, keep, sums: tile_sums, ahead });
+        let tiles = &mut tiles[..used];
+        token.run(LoadTiles { from: logits, groups, tiles, lines });
+        if !call.inputs.map.is_none() {
+            self.map(call.inputs.map, groups, tiles, slopes);
         }
+        let by_largest = self.left_out == LeftOut::Largest;
+        if by_largest || self.saves {
+            token.run(LargestOfTiles { tiles, classes, to: largest });
+        }
+        if by_largest {
+            for (group, largest) in groups.iter_mut().zip(&*largest) {
+                group.labels = *largest;
+            }
+        }
+        if self.weighs {
+            let labels = &mut label_tiles[..used];
+            match call.inputs.dense {
+                Some(from) => token.run(LoadTiles { from, groups, tiles: labels, lines }),
+                None => token.run(LabelAll { tiles, labels }),
+            }
+            token.run(WeighTiles { groups, tiles, labels, classes, masses });
+        }
+        let keep = self.writes && self.work != Work::LogSoftmax;
+        let (labels, ahead) = (self.left_out != LeftOut::Nothing, self.ahead);
+        token.run(SumTiles { groups, tiles, classes, labels, keep, sums: tile_sums, ahead });
         if let Sums::Saved(sums) = &call.outputs.sums {
             take_sums(groups, sums);
         }
@@ -291,21 +279,13 @@ impl Few {
         }
         let Some(results) = call.destination() else { return };
         let mut results = results.reborrow();
-        if self.lone {
-            for group in &*groups {
-                let from = WriteFrom::Terms(tiles.as_flattened(), STEP);
-                let results = results.reborrow();
-                self.token.run(WriteRows { group, from, results, next: &[0; LANES] });
-            }
-        } else {
-            let formula = match self.work {
-                Work::LogSoftmax => Formula::Logs,
-                _ if self.weighs => Formula::LessLabels,
-                _ => Formula::Scaled,
-            };
-            let to = results.reborrow();
-            self.token.run(WriteTiles { groups, tiles, formula, labels, slopes, lines, results: to });
-        }
+        let formula = match self.work {
+            Work::LogSoftmax => Formula::Logs,
+            _ if self.weighs => Formula::LessLabels,
+            _ => Formula::Scaled,
+        };
+        let to = results.reborrow();
+        self.token.run(WriteTiles { groups, tiles, formula, labels, slopes, lines, results: to });
         if special {
             for (number, group) in groups.iter().enumerate() {
                 let tile = number * self.classes;
@@ -318,26 +298,5 @@ impl Few {
                 );
             }
         }
-    }
-}
-
-/// Sums the terms of the rows of a group by themselves: fewer than a tile is worth.
-fn sum_lone(token: Token, logits: Strided<'_>, groups: &mut [Group], tiles: &mut [[f32; LANES]], keep: bool) {
-    for group in groups {
-        let mut rows: [&[f32]; ENOUGH - 1] = [&[]; ENOUGH - 1];
-        for (i, row) in rows[..group.len].iter_mut().enumerate() {
-            *row = logits.row(group.rows[i]);
-            group.ends.logit[i] = row.get(group.labels[i]).copied().unwrap_or(f32::NEG_INFINITY);
-        }
-        let mut references = [Reference::TAME; LANES];
-        token.run(SumFew {
-            rows: &rows[..group.len],
-            labels: &group.labels,
-            terms: if keep { tiles.as_flattened_mut().as_chunks_mut().0 } else { &mut [] },
-            rest: &mut group.ends.rest,
-            max: &mut group.max,
-            references: &mut references,
-        });
-        group.ends.refer_to(&references);
     }
 }

@@ -31,7 +31,7 @@ impl Kernel for Finish<'_> {
             }
             for part in 0..parts {
                 if let Some(sum) = &mut self.losses {
-                    let loss = group.ends.losses(simd, part);
+                    let loss = group.ends.lanes(simd, part).losses(simd);
                     loss.store(&mut group.loss, part);
                     add_losses(simd, part, group, sum);
                 }
@@ -88,12 +88,27 @@ pub(super) fn flush<S: Simd>(simd: S, groups: &mut [Group]) {
 /// What terms are multiplied by, and `-rest / sum` at the labels.
 #[inline(always)]
 pub(super) fn factors<S: Simd>(simd: S, part: usize, group: &mut Group) {
-    let sum = simd.load_wide(&group.ends.sum, part);
-    let scale = simd.load_wide(&group.scale, part);
+    let [sum, rest, scale, inverse_scale] =
+        [&group.ends.sum, &group.ends.rest, &group.scale, &group.inverse_scale].map(
+            #[inline(always)]
+            |values| simd.load_wide(values, part),
+        );
+    coefficients(simd, part, group, [scale, inverse_scale], sum, rest);
+}
+
+/// As [`factors`], given the numbers that they are made of.
+#[inline(always)]
+pub(super) fn coefficients<S: Simd>(
+    simd: S,
+    part: usize,
+    group: &mut Group,
+    [scale, inverse_scale]: [S::Wide; 2],
+    sum: S::Wide,
+    rest: S::Wide,
+) {
     let share = simd.splat_wide(1.0) / sum;
-    group.factors.set(simd, part, [scale, simd.load_wide(&group.inverse_scale, part)], sum, share);
-    let at_label = (simd.splat_wide(0.0) - scale) * (simd.load_wide(&group.ends.rest, part) * share);
-    at_label.narrow(&mut group.at_label, part);
+    group.factors.set(simd, part, [scale, inverse_scale], sum, share);
+    ((simd.splat_wide(0.0) - scale) * (rest * share)).narrow(&mut group.at_label, part);
 }
 
 impl LossSum {

@@ -289,14 +289,15 @@ impl Kernel for FinishLogs<'_> {
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
         for group in self.groups {
+            let parts = (group.len * S::WIDE_PARTS).div_ceil(LANES);
             let mut logs = [0.0; LANES];
-            for part in 0..S::WIDE_PARTS {
+            for part in 0..parts {
                 let logit = simd.widen(&group.ends.logit, part);
                 let log = (logit - simd.widen(&group.ends.pivot, part)) + simd.load_wide(&group.loss, part);
                 log.narrow(&mut group.factors.high, part);
                 log.store(&mut logs, part);
             }
-            for part in 0..S::WIDE_PARTS {
+            for part in 0..parts {
                 let low = simd.load_wide(&logs, part) - simd.widen(&group.factors.high, part);
                 low.narrow(&mut group.factors.low, part);
             }

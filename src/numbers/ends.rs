@@ -56,25 +56,17 @@ impl Ends {
     /// Adds the labels' terms, `power (1 + q)` without its last rounding.
     #[inline(always)]
     pub(crate) fn add_labels<S: Simd>(&mut self, simd: S, rows: usize) {
-        let exp = Exp::new(simd);
-        let [mut powers, mut qs, mut differences, mut floors] = [[0.0; LANES]; 4];
+        let (exp, mut labels) = (Exp::new(simd), LabelParts::EMPTY);
         for part in 0..(rows * S::PARTS).div_ceil(LANES) {
             let pivot = simd.load(&self.pivot, part);
             let reference = LaneReference::new(simd, pivot, simd.load(&self.exponent, part));
-            let difference = simd.load(&self.logit, part) - pivot;
-            let parts = exp.parts([difference], &[reference]);
-            parts.power[0].store(&mut powers, part);
-            parts.q[0].store(&mut qs, part);
-            difference.store(&mut differences, part);
-            reference.floor.store(&mut floors, part);
+            labels.set(&exp, part, simd.load(&self.logit, part) - pivot, &reference);
         }
         for part in 0..(rows * S::WIDE_PARTS).div_ceil(LANES) {
-            let power = simd.widen(&powers, part);
-            let term = power + power * simd.widen(&qs, part);
-            term.store(&mut self.term, part);
-            let below = simd.widen(&floors, part) - simd.widen(&differences, part);
-            below.max(simd.splat_wide(0.0)).store(&mut self.below, part);
-            (simd.load_wide(&self.rest, part) + term).store(&mut self.sum, part);
+            let ends = labels.ends(simd, part, simd.load_wide(&self.rest, part));
+            ends.term.store(&mut self.term, part);
+            ends.below.store(&mut self.below, part);
+            ends.sum.store(&mut self.sum, part);
         }
     }
 
@@ -85,19 +77,14 @@ impl Ends {
         self.term = [0.0; LANES];
     }
 
-    /// The losses of the labels, `ln(sum / term)`.
-    ///
-    /// Where the sum is next to the term, the term is what the sum is compared with, and their difference is the rest:
-    /// nothing cancels.
+    /// Those of a part of the rows.
     #[inline(always)]
-    pub(crate) fn losses<S: Simd>(&self, simd: S, part: usize) -> S::Wide {
-        let [rest, term, sum] = [&self.rest, &self.term, &self.sum].map(
+    pub(crate) fn lanes<S: Simd>(&self, simd: S, part: usize) -> LaneEnds<S> {
+        let [rest, term, below, sum] = [&self.rest, &self.term, &self.below, &self.sum].map(
             #[inline(always)]
             |values| simd.load_wide(values, part),
         );
-        let (k, scaled) = scale(simd, sum, term);
-        let log = log_near(simd, rest - (scaled - term), sum + scaled);
-        k * simd.splat_wide(LN_2) + log + simd.load_wide(&self.below, part)
+        LaneEnds { rest, term, below, sum }
     }
 
     /// `ln(sum e^(x - pivot))`.
@@ -110,6 +97,81 @@ impl Ends {
             (simd.splat_wide(INTEGER + 1023.0) - exponent).shift_left::<52>() * simd.splat_wide(TERM_OF_ONE);
         let (k, scaled) = scale(simd, sum, unit);
         k * simd.splat_wide(LN_2) + log_near(simd, sum - scaled, sum + scaled)
+    }
+}
+
+/// The ends of rows, one in each lane.
+pub(crate) struct LaneEnds<S: Simd> {
+    pub(crate) rest: S::Wide,
+    term: S::Wide,
+    below: S::Wide,
+    pub(crate) sum: S::Wide,
+}
+
+impl<S: Simd> LaneEnds<S> {
+    /// Those of one row, in all lanes.
+    #[inline(always)]
+    pub(crate) fn of_row(simd: S, exp: &Exp<S>, rest: f64, logit: f32, reference: Reference) -> Self {
+        let (mut label, lanes) = (LabelParts::EMPTY, LaneReference::splat(simd, reference));
+        label.set(exp, 0, simd.splat(logit) - lanes.pivot, &lanes);
+        label.ends(simd, 0, simd.splat_wide(rest))
+    }
+
+    /// Those of one row without a label.
+    #[inline(always)]
+    pub(crate) fn without_label(simd: S, rest: f64) -> Self {
+        let (rest, zero) = (simd.splat_wide(rest), simd.splat_wide(0.0));
+        Self { rest, term: zero, below: zero, sum: rest }
+    }
+
+    /// The losses of the labels, `ln(sum / term)`.
+    ///
+    /// Where the sum is next to the term, the term is what the sum is compared with, and their difference is the rest:
+    /// nothing cancels.
+    #[inline(always)]
+    pub(crate) fn losses(&self, simd: S) -> S::Wide {
+        let Self { rest, term, below, sum } = *self;
+        let (k, scaled) = scale(simd, sum, term);
+        let log = log_near(simd, rest - (scaled - term), sum + scaled);
+        k * simd.splat_wide(LN_2) + log + below
+    }
+}
+
+/// What the terms of labels are made of, on its way to f64.
+struct LabelParts {
+    power: [f32; LANES],
+    q: [f32; LANES],
+    difference: [f32; LANES],
+    floor: [f32; LANES],
+}
+
+impl LabelParts {
+    const EMPTY: Self =
+        Self { power: [0.0; LANES], q: [0.0; LANES], difference: [0.0; LANES], floor: [0.0; LANES] };
+
+    /// Sets a part, given what logits are above the pivots.
+    #[inline(always)]
+    fn set<S: Simd>(
+        &mut self,
+        exp: &Exp<S>,
+        part: usize,
+        difference: S::Lanes,
+        reference: &LaneReference<S>,
+    ) {
+        let parts = exp.parts([difference], &[*reference]);
+        parts.power[0].store(&mut self.power, part);
+        parts.q[0].store(&mut self.q, part);
+        difference.store(&mut self.difference, part);
+        reference.floor.store(&mut self.floor, part);
+    }
+
+    /// The ends of a part, given the sums of the terms of all other classes.
+    #[inline(always)]
+    fn ends<S: Simd>(&self, simd: S, part: usize, rest: S::Wide) -> LaneEnds<S> {
+        let power = simd.widen(&self.power, part);
+        let term = power + power * simd.widen(&self.q, part);
+        let below = simd.widen(&self.floor, part) - simd.widen(&self.difference, part);
+        LaneEnds { rest, term, below: below.max(simd.splat_wide(0.0)), sum: rest + term }
     }
 }
 
