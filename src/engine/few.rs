@@ -89,6 +89,12 @@ pub(super) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch) -> T
     {
         return total;
     }
+    run_tiles(token, call, scratch)
+}
+
+/// As [`run`], of rows in the lanes.
+#[inline(never)]
+fn run_tiles(token: Token, call: &mut Call<'_>, scratch: &mut Scratch) -> Total {
     let (rows, classes, work) = (call.inputs.rows(), call.inputs.classes(), call.inputs.work);
     let dense = call.inputs.dense.is_some();
     let left_out = match (call.inputs.labels.is_some(), work) {

@@ -48,6 +48,12 @@ pub(crate) struct Scale<'a> {
     pub(crate) constant: f64,
 }
 
+impl Default for Scale<'_> {
+    fn default() -> Self {
+        Self::ONE
+    }
+}
+
 impl Scale<'_> {
     pub(crate) const ONE: Self = Self { upstream: Upstream::Uniform(1.0), constant: 1.0 };
 

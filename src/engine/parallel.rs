@@ -134,20 +134,26 @@ impl Cut for RowCall<'_> {
 }
 
 /// Runs a call on the chosen backend, or on the process's, and on as many threads as it is worth.
-pub(crate) fn run(mut call: impl Cut, execution: Execution) -> Result<Total, Error> {
-    let token = token(execution.backend)?;
+#[inline]
+pub(crate) fn run(call: impl Cut, execution: Execution) -> Result<Total, Error> {
+    // A sum comes back in registers, and not by way of memory as an answer that may be an error does: a call without rows
+    // spends most of its time on such.
+    Ok(run_on(token(execution.backend)?, call, execution.serial))
+}
+
+/// As [`run`], given the proof.
+pub(crate) fn run_on(token: Token, mut call: impl Cut, serially: bool) -> Total {
     let (rows, classes) = call.shape();
     // A view that repeats one row can have more logits than memory has bytes; they are counted, not held.
-    let alone = execution.serial
-        || rows.saturating_mul(cost_of_row(classes)) <= SERIAL
-        || (rows < 2 && classes < LONG);
+    let alone =
+        serially || rows.saturating_mul(cost_of_row(classes)) <= SERIAL || (rows < 2 && classes < LONG);
     let threads = if alone { 1 } else { rayon::current_num_threads() };
     if threads == 1 && call.seam(rows / 2).is_none() {
         // Without moving it, which takes a while where there is but one row.
-        return Ok(serial(token, &mut call, None));
+        return serial(token, &mut call, None);
     }
     let task = TASK.max(rows.saturating_mul(cost_of_row(classes)) / (TASKS * threads));
-    Ok(cut(token, call, threads, task))
+    cut(token, call, threads, task)
 }
 
 /// The proof for the chosen backend, or for the process's.

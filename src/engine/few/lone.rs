@@ -33,10 +33,15 @@ pub(super) fn suits(call: &Call<'_>) -> bool {
 pub(super) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch) -> Option<Total> {
     let (work, writes) = (call.inputs.work, call.writes());
     let logs = matches!(work, Work::LogSoftmax | Work::LogSumExp);
-    scratch.groups.resize_with(scratch.groups.len().max(LONE), || Group::EMPTY);
+    if scratch.groups.len() < LONE {
+        scratch.groups.resize_with(LONE, || Group::EMPTY);
+    }
+    if scratch.tiles.len() < LONE * STEP / LANES {
+        scratch.tiles.resize(LONE * STEP / LANES, [0.0; LANES]);
+    }
     let used = collect(call, &mut scratch.groups);
-    let groups = &mut scratch.groups[..used];
-    let (mut terms, mut rows) = ([[0.0; STEP]; LONE], [&[][..]; LONE]);
+    let (groups, mut rows) = (&mut scratch.groups[..used], [&[][..]; LONE]);
+    let terms = &mut scratch.tiles.as_flattened_mut().as_chunks_mut().0[..LONE];
     for (row, group) in rows.iter_mut().zip(&mut *groups) {
         *row = call.inputs.logits.share().row(group.rows[0]);
         if logs {
@@ -44,19 +49,19 @@ pub(super) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch) -> O
         }
     }
     let (losses, factors) = (call.inputs.labels.is_some() || logs, writes && !logs);
-    token.run(SettleFew { rows: &rows[..used], groups, terms: &mut terms, losses, factors });
+    token.run(SettleFew { rows: &rows[..used], groups, terms, losses, factors });
     let is_ordinary = |group: &Group| group.max[0] > f32::NEG_INFINITY && group.ends.sum[0] < f64::INFINITY;
     if !groups.iter().all(is_ordinary) {
         return None;
     }
     if logs {
         // What log-probabilities are made of.
-        for (row, terms) in rows[..used].iter().zip(&mut terms) {
+        for (row, terms) in rows[..used].iter().zip(&mut *terms) {
             terms[..row.len()].copy_from_slice(row);
         }
     }
     let mut total = Total::default();
-    for (group, terms) in groups.iter_mut().zip(&terms) {
+    for (group, terms) in groups.iter_mut().zip(&*terms) {
         match work {
             Work::Loss(_) => {
                 total = total.plus(group.loss[0] * group.weight[0]);

@@ -8,7 +8,7 @@ use crate::engine::parallel;
 use crate::engine::total::Total;
 use crate::kernels::map::Mask;
 use crate::ops::expect_rows;
-use crate::simd::strided::{Strided, StridedMut};
+use crate::simd::strided::Strided;
 use crate::views::labels::RowLabels;
 use crate::views::rows::Execution;
 use crate::{Error, LogSumExp, Rows, RowsMut, Targets};
@@ -40,6 +40,7 @@ impl CrossEntropy<'_> {
     }
 
     /// Validates a call completely, runs it, and gives what its rows count for and the sum of their losses.
+    #[inline(always)]
     pub(super) fn run(
         &self,
         targets: Option<Targets<'_>>,
@@ -54,16 +55,28 @@ impl CrossEntropy<'_> {
             gradient.expect_shape("gradient", (rows, classes))?;
         }
         let saved = if let Sums::Saved(sums) = &outputs.sums { Some(*sums) } else { None };
-        let valid = self.validate(targets, rows, classes, saved)?;
-        let execution = buffers.execution();
-        let (logits, results) = buffers.into_values();
-        let totals = valid.totals;
-        let inputs = self.inputs(logits, &valid);
-        let total = parallel::run(Call::new(inputs, results, outputs), execution)?;
-        Ok((totals, total))
+        let mut valid = Valid::default();
+        self.validate_into(targets, rows, classes, saved, &mut valid)?;
+        let (execution, totals) = (buffers.execution(), valid.totals);
+        let token = parallel::token(execution.backend)?;
+        let call = match buffers {
+            Buffers::Read(logits) => {
+                Call::new(self.inputs(Source::Shared(logits.values()), &valid), None, outputs)
+            }
+            Buffers::Apart(logits, gradient) => Call::new(
+                self.inputs(Source::Shared(logits.values()), &valid),
+                Some(gradient.into_values()),
+                outputs,
+            ),
+            Buffers::Over(logits) => {
+                Call::new(self.inputs(Source::Over(logits.into_values()), &valid), None, outputs)
+            }
+        };
+        Ok((totals, parallel::run_on(token, call, execution.serial)))
     }
 
     /// Validates all that a call reads beside its logits, and what was saved of them.
+    #[cfg(feature = "linear")]
     pub(in crate::ops) fn validate<'t>(
         &'t self,
         targets: Option<Targets<'t>>,
@@ -71,13 +84,37 @@ impl CrossEntropy<'_> {
         classes: usize,
         saved: Option<&[LogSumExp]>,
     ) -> Result<Valid<'t>, Error> {
+        let mut valid = Valid::default();
+        self.validate_into(targets, rows, classes, saved, &mut valid)?;
+        Ok(valid)
+    }
+
+    /// As [`validate`](Self::validate), where the caller has room for the answer: moving it takes longer than a short row.
+    fn validate_into<'t>(
+        &'t self,
+        targets: Option<Targets<'t>>,
+        rows: usize,
+        classes: usize,
+        saved: Option<&[LogSumExp]>,
+        valid: &mut Valid<'t>,
+    ) -> Result<(), Error> {
         self.expect_lengths(rows, classes)?;
-        let (labels, dense, totals) = self.validated(targets, rows, classes)?;
-        if let Some(sums) = saved {
-            self.expect_sums(sums, labels.as_ref())?;
+        match targets {
+            Some(Targets::Sparse(labels)) => {
+                let labels = valid.labels.insert(RowLabels::new(labels, rows, classes, self.ignored)?);
+                valid.totals = self.totals(rows, labels);
+            }
+            Some(Targets::Dense(labels)) => {
+                labels.expect_shape("labels", (rows, classes))?;
+                (valid.dense, valid.totals) = (Some(labels.values()), self.dense_totals(rows));
+            }
+            None => valid.totals = self.dense_totals(rows),
         }
-        let scale = self.scale(totals)?.times(self.map.scale);
-        Ok(Valid { labels, dense, totals, scale })
+        if let Some(sums) = saved {
+            self.expect_sums(sums, valid.labels.as_ref())?;
+        }
+        valid.scale = self.scale(valid.totals)?.times(self.map.scale);
+        Ok(())
     }
 
     /// What a call reads.
@@ -94,27 +131,6 @@ impl CrossEntropy<'_> {
 
     pub(in crate::ops) fn zero_for_empty_rows(&self) -> bool {
         self.empty_rows == EmptyRows::Zero
-    }
-
-    /// Validates targets, and adds up what they count for.
-    fn validated<'t>(
-        &'t self,
-        targets: Option<Targets<'t>>,
-        rows: usize,
-        classes: usize,
-    ) -> Result<(Option<RowLabels<'t>>, Option<Strided<'t>>, Totals), Error> {
-        match targets {
-            None => Ok((None, None, self.dense_totals(rows))),
-            Some(Targets::Sparse(labels)) => {
-                let labels = RowLabels::new(labels, rows, classes, self.ignored)?;
-                let totals = self.totals(rows, &labels);
-                Ok((Some(labels), None, totals))
-            }
-            Some(Targets::Dense(labels)) => {
-                labels.expect_shape("labels", (rows, classes))?;
-                Ok((None, Some(labels.values()), self.dense_totals(rows)))
-            }
-        }
     }
 
     /// An error unless each row that counts has a sum over something.
@@ -196,7 +212,7 @@ impl CrossEntropy<'_> {
 }
 
 /// What a call reads beside its logits, once it has been validated.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(in crate::ops) struct Valid<'a> {
     /// Class indices,
     pub(in crate::ops) labels: Option<RowLabels<'a>>,
@@ -217,7 +233,7 @@ pub(super) enum Buffers<'a> {
     Over(RowsMut<'a>),
 }
 
-impl<'a> Buffers<'a> {
+impl Buffers<'_> {
     /// Rows and classes.
     fn shape(&self) -> (usize, usize) {
         match self {
@@ -230,14 +246,6 @@ impl<'a> Buffers<'a> {
         match self {
             Self::Read(logits) | Self::Apart(logits, _) => logits.execution(),
             Self::Over(logits) => logits.execution(),
-        }
-    }
-
-    fn into_values(self) -> (Source<'a>, Option<StridedMut<'a>>) {
-        match self {
-            Self::Read(logits) => (Source::Shared(logits.values()), None),
-            Self::Apart(logits, gradient) => (Source::Shared(logits.values()), Some(gradient.into_values())),
-            Self::Over(logits) => (Source::Over(logits.into_values()), None),
         }
     }
 }

@@ -19,6 +19,7 @@ pub(crate) struct RowLabels<'a> {
 pub(crate) const ELSEWHERE: usize = usize::MAX - usize::MAX / 2;
 
 impl<'a> RowLabels<'a> {
+    #[inline]
     pub(crate) fn new(
         labels: Labels<'a>,
         rows: usize,
