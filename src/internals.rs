@@ -4,10 +4,10 @@
 //! This is no part of the crate's interface: anything here may change, or go, in any version.
 
 use crate::kernels::factors::RowFactors;
-use crate::kernels::map::Tanh;
 use crate::numbers::ends::Ends;
 use crate::numbers::exp::{Exp, LaneReference};
 use crate::numbers::factor::Factors;
+use crate::numbers::tanh::{NEAR, far_tanh, near_tanh};
 use crate::numbers::{exp, math};
 use crate::simd::{Kernel, LANES, Lanes, Simd, Wide};
 use crate::{Backend, Error};
@@ -76,7 +76,7 @@ impl Kernel for Terms<'_> {
             }
             // As the kernels do: nothing is subtracted where all pivots are 0.
             let has_pivot = pivots.iter().any(|pivot| *pivot != 0.0);
-            for part in 0..S::PARTS {
+            for part in simd.parts() {
                 let x = [simd.load_tail(x, part, 0.0)];
                 let (pivot, exponent) = (simd.load(&pivots, part), simd.load(&exponents, part));
                 let reference = [LaneReference::new(simd, pivot, exponent)];
@@ -127,11 +127,11 @@ impl Kernel for Results<'_> {
         for ((terms, sums), to) in terms.zip(self.to.chunks_mut(LANES)) {
             let sums = padded(sums);
             let mut factors = Factors::ZERO;
-            for part in 0..S::WIDE_PARTS {
+            for part in simd.wide_parts() {
                 let sum = simd.load_wide(&sums, part);
                 factors.set(simd, part, scales, sum, simd.splat_wide(1.0) / sum);
             }
-            for part in 0..S::PARTS {
+            for part in simd.parts() {
                 let term = simd.load_tail(terms, part, 0.0);
                 RowFactors::lanes(simd, &factors, part).apply(term).store_tail(to, part);
             }
@@ -189,7 +189,7 @@ impl Kernel for Logs<'_> {
                     *sum += term;
                 }
             }
-            for part in 0..S::WIDE_PARTS {
+            for part in simd.wide_parts() {
                 let log = if self.terms.is_some() {
                     ends.lanes(simd, part).losses(simd)
                 } else {
@@ -242,4 +242,33 @@ pub fn tanh(backend: Backend, x: &[f64]) -> Result<(Vec<f64>, Vec<f64>), Error> 
         all.1.extend_from_slice(&slopes[..x.len()]);
     }
     Ok(all)
+}
+
+/// The hyperbolic tangents and their derivatives that a soft cap makes.
+struct Tanh<'a> {
+    values: &'a mut [f64; LANES],
+    slopes: &'a mut [f64; LANES],
+}
+
+impl Kernel for Tanh<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, simd: S) {
+        let Self { values, slopes } = self;
+        let (mut far, mut near) = ([[0.0; LANES]; 2], [[0.0; LANES]; 2]);
+        for part in simd.wide_parts() {
+            let x = simd.load_wide(values, part);
+            let (tanh, slope) = far_tanh(simd, x.max(simd.splat_wide(0.0) - x) * simd.splat_wide(-2.0));
+            tanh.or(x.and(simd.splat_wide(-0.0))).store(&mut far[0], part);
+            slope.store(&mut far[1], part);
+            let ([tanh], [slope]) = near_tanh(simd, [x]);
+            tanh.store(&mut near[0], part);
+            slope.store(&mut near[1], part);
+        }
+        for i in 0..LANES {
+            let of = if values[i].abs() <= NEAR { &near } else { &far };
+            (values[i], slopes[i]) = (of[0][i], of[1][i]);
+        }
+    }
 }

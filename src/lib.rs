@@ -44,6 +44,7 @@
 mod engine;
 mod error;
 #[doc(hidden)]
+#[cfg(feature = "_internals")]
 pub mod internals;
 mod kernels;
 mod numbers;

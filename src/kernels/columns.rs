@@ -105,7 +105,7 @@ impl<S: Simd> Adder<'_, S> {
     fn see_labels(&mut self) {
         let (simd, exp) = (self.simd, Exp::new(self.simd));
         let reference = LaneReference::splat(simd, Reference::TAME);
-        for part in 0..S::PARTS {
+        for part in simd.parts() {
             let bits = exp.depth(reference.floor.max(simd.load(&self.group.ends.logit, part)), &reference);
             simd.load(&self.seen, part).or(bits).store(&mut self.seen, part);
         }
@@ -163,7 +163,7 @@ impl<S: Simd> Adder<'_, S> {
                 }
             }
         }
-        for part in 0..S::PARTS {
+        for part in simd.parts() {
             let label = simd.load(&labels, part);
             let mut x = [simd.splat(f32::NEG_INFINITY); N];
             for (i, x) in x.iter_mut().enumerate() {
@@ -211,7 +211,7 @@ impl ColumnSums {
     #[inline(always)]
     fn fold<S: Simd>(&mut self, simd: S) {
         for (lows, low) in self.lows.iter_mut().zip(&mut self.low) {
-            for part in 0..S::PARTS {
+            for part in simd.parts() {
                 (simd.load(lows, part) + simd.load(low, part)).store(lows, part);
             }
             *low = [0.0; LANES];
@@ -228,7 +228,7 @@ impl ColumnSums {
     #[inline(always)]
     pub(super) fn total<S: Simd>(&self, simd: S) -> [f64; LANES] {
         let mut total = self.total;
-        for part in 0..S::WIDE_PARTS {
+        for part in simd.wide_parts() {
             let mut all = [simd.splat_wide(0.0); LANES];
             for (all, (high, lows)) in all.iter_mut().zip(self.high.iter().zip(&self.lows)) {
                 *all = simd.widen(high, part) + simd.widen(lows, part);

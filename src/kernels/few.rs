@@ -102,7 +102,7 @@ fn sum<S: Simd>(simd: S, exp: &Exp<S>, row: &[f32], label: usize, to: &mut [f32;
     let (mut largest, mut rest) = (simd.splat(f32::NEG_INFINITY), row);
     for (to, numbers) in x.iter_mut().zip(&NUMBERS) {
         let (from, after) = rest.split_at(rest.len().min(LANES));
-        for part in 0..S::PARTS {
+        for part in simd.parts() {
             let others = simd.load_tail(from, part, f32::NEG_INFINITY);
             let others = leave_out(simd, others, simd.load(numbers, part), own);
             largest = others.max(largest);
@@ -123,7 +123,7 @@ fn sum<S: Simd>(simd: S, exp: &Exp<S>, row: &[f32], label: usize, to: &mut [f32;
     let reference = Reference::for_max(max);
     let lanes = [LaneReference::splat(simd, reference); 1];
     for (x, to) in x.iter().zip(to.as_chunks_mut().0).take(row.len().div_ceil(LANES)) {
-        for part in 0..S::PARTS {
+        for part in simd.parts() {
             exp.terms::<1, true>([simd.load(x, part)], &lanes).0[0].store(to, part);
         }
     }

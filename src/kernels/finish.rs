@@ -76,7 +76,7 @@ pub(super) fn add_lone_losses(group: &Group, sum: &mut LossSum) {
 pub(super) fn flush<S: Simd>(simd: S, groups: &mut [Group]) {
     for group in groups {
         for values in [&mut group.results, &mut group.at_label] {
-            for part in 0..S::PARTS {
+            for part in simd.parts() {
                 let value = simd.load(values, part);
                 let magnitude = value.max(simd.splat(0.0) - value);
                 value.zero_below(magnitude, simd.splat(f32::MIN_POSITIVE)).store(values, part);
@@ -140,6 +140,7 @@ pub(crate) struct SetFactors<'a> {
 
 impl Kernel for SetFactors<'_> {
     type Output = ();
+    const VECTORS: bool = false;
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
@@ -160,6 +161,7 @@ pub(crate) struct SplitLogs<'a> {
 
 impl Kernel for SplitLogs<'_> {
     type Output = ();
+    const VECTORS: bool = false;
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {

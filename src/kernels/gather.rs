@@ -95,6 +95,7 @@ pub(crate) struct Copy<'a> {
 
 impl Kernel for Copy<'_> {
     type Output = ();
+    const VECTORS: bool = false;
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
@@ -124,6 +125,7 @@ const TURN: usize = 64;
 
 impl Kernel for Gather<'_> {
     type Output = ();
+    const VECTORS: bool = false;
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
@@ -184,6 +186,7 @@ pub(crate) struct Scatter<'a> {
 
 impl Kernel for Scatter<'_> {
     type Output = ();
+    const VECTORS: bool = false;
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {

@@ -88,7 +88,7 @@ fn through_softmax<S: Simd>(simd: S, y: &[f32], upstream: Option<&[f32]>, to: &m
         upstream.unwrap_or(to),
         #[inline(always)]
         |y, g| {
-            for part in 0..S::WIDE_PARTS {
+            for part in simd.wide_parts() {
                 dot.add(part, simd.widen(y, part) * simd.widen(g, part));
             }
         },
@@ -135,7 +135,7 @@ fn through_log_softmax<S: Simd>(simd: S, z: &[f32], upstream: Option<&[f32]>, to
             for (part, largest) in largest.iter_mut().enumerate().take(S::PARTS) {
                 *largest = simd.load(z, part).max(*largest);
             }
-            for part in 0..S::WIDE_PARTS {
+            for part in simd.wide_parts() {
                 sum.add(part, simd.widen(g, part));
             }
         },
@@ -261,7 +261,7 @@ pub(super) fn sum_of(all: [f64; LANES]) -> f64 {
 #[inline(always)]
 fn filled<S: Simd>(simd: S, values: &[f32], with: f32) -> [f32; LANES] {
     let mut all = [0.0; LANES];
-    for part in 0..S::PARTS {
+    for part in simd.parts() {
         simd.load_tail(values, part, with).store(&mut all, part);
     }
     all
@@ -299,13 +299,13 @@ fn for_steps<S: Simd>(
     let (to, tail) = to.as_chunks_mut();
     if let Some(upstream) = upstream {
         for ((row, upstream), to) in row.iter().zip(upstream).zip(to) {
-            for part in 0..S::PARTS {
+            for part in simd.parts() {
                 f(simd.load(row, part), simd.load(upstream, part)).store(to, part);
             }
         }
     } else {
         for (row, to) in row.iter().zip(to) {
-            for part in 0..S::PARTS {
+            for part in simd.parts() {
                 f(simd.load(row, part), simd.load(to, part)).store(to, part);
             }
         }
@@ -313,7 +313,7 @@ fn for_steps<S: Simd>(
     if tail.is_empty() {
         return;
     }
-    for part in 0..S::PARTS {
+    for part in simd.parts() {
         let g = simd.load_tail(upstream_tail.unwrap_or(tail), part, 0.0);
         f(simd.load_tail(row_tail, part, 0.0), g).store_tail(tail, part);
     }

@@ -84,7 +84,7 @@ impl Kernel for LeaveOut<'_> {
             }
             let steps = (classes - start).div_ceil(STEP);
             let (x, kept) = (x.as_chunks::<4>().0, kept.as_chunks::<4>().0);
-            for part in 0..S::PARTS {
+            for part in simd.parts() {
                 let pivot = simd.load(pivot, part);
                 let reference = LaneReference::new(simd, pivot, simd.load(exponent, part));
                 let (mut a, mut b) = (simd.load(&high, part), simd.load(&low, part));

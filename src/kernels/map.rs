@@ -105,6 +105,7 @@ pub(crate) struct MapLogits<'a> {
 
 impl Kernel for MapLogits<'_> {
     type Output = ();
+    const VECTORS: bool = false;
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
@@ -151,7 +152,7 @@ fn map_lanes<S: Simd>(
 ) {
     let Some(cap) = map.cap else {
         let scale = simd.splat_wide(map.scale);
-        for part in 0..S::WIDE_PARTS {
+        for part in simd.wide_parts() {
             (scale * simd.widen(x, part)).narrow(to, part);
         }
         return;
@@ -162,7 +163,7 @@ fn map_lanes<S: Simd>(
     let beyond = beyond(simd, x, cap.limit);
     match (beyond, S::WIDE_PARTS) {
         (0, 2) => cap.near::<2>(simd, x, to, slopes),
-        (0, _) => cap.near::<4>(simd, x, to, slopes),
+        (0, _) if !S::SMALL => cap.near::<4>(simd, x, to, slopes),
         _ => cap.any(simd, (x, beyond), to, slopes),
     }
 }
@@ -172,7 +173,7 @@ fn map_lanes<S: Simd>(
 fn beyond<S: Simd>(simd: S, x: &[f32; LANES], limit: f32) -> u32 {
     let (zero, least, limit) = (simd.splat(0.0), simd.splat(f32::MIN), simd.splat(limit));
     let mut beyond = 0;
-    for part in 0..S::PARTS {
+    for part in simd.parts() {
         let x = simd.load(x, part);
         beyond |= (zero - x).zero_below(x, least).max(x).above(limit) << (part * (LANES / S::PARTS));
     }
@@ -251,7 +252,7 @@ impl<S: Simd> Cap<S> {
         let factor = simd.splat_wide((-2.0 / self.bound).max(f64::MIN));
         let largest = simd.splat_wide(f64::from(f32::MAX));
         let lanes = LANES / S::WIDE_PARTS;
-        for part in 0..S::WIDE_PARTS {
+        for part in simd.wide_parts() {
             let logit = simd.widen(x, part);
             let ([tanh], [slope]) = near_tanh(simd, [self.least.max(logit) * self.inverse]);
             let (mut capped, mut slope) = self.of_near(simd, logit, tanh, slope);
@@ -294,6 +295,7 @@ pub(crate) struct Multiply<'a> {
 
 impl Kernel for Multiply<'_> {
     type Output = ();
+    const VECTORS: bool = false;
 
     #[inline(always)]
     fn eval<S: Simd>(self, _simd: S) {
@@ -308,33 +310,4 @@ impl Kernel for Multiply<'_> {
 pub(crate) fn times_slope(result: f32, slope: f64) -> f32 {
     // A class that is masked has no part in anything, also where its result is infinite.
     if slope == 0.0 && !result.is_nan() { 0.0 } else { narrow(f64::from(result) * slope) }
-}
-
-/// The hyperbolic tangents and their derivatives that [`MapLogits`] makes.
-pub(crate) struct Tanh<'a> {
-    pub(crate) values: &'a mut [f64; LANES],
-    pub(crate) slopes: &'a mut [f64; LANES],
-}
-
-impl Kernel for Tanh<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn eval<S: Simd>(self, simd: S) {
-        let Self { values, slopes } = self;
-        let (mut far, mut near) = ([[0.0; LANES]; 2], [[0.0; LANES]; 2]);
-        for part in 0..S::WIDE_PARTS {
-            let x = simd.load_wide(values, part);
-            let (tanh, slope) = far_tanh(simd, x.max(simd.splat_wide(0.0) - x) * simd.splat_wide(-2.0));
-            tanh.or(x.and(simd.splat_wide(-0.0))).store(&mut far[0], part);
-            slope.store(&mut far[1], part);
-            let ([tanh], [slope]) = near_tanh(simd, [x]);
-            tanh.store(&mut near[0], part);
-            slope.store(&mut near[1], part);
-        }
-        for i in 0..LANES {
-            let of = if values[i].abs() <= NEAR { &near } else { &far };
-            (values[i], slopes[i]) = (of[0][i], of[1][i]);
-        }
-    }
 }

@@ -81,10 +81,10 @@ fn weigh_lanes<S: Simd>(
 ) {
     let (origin, zero) = (simd.splat_wide(origin), simd.splat_wide(0.0));
     let mut weighed = [0.0; LANES];
-    for part in 0..S::PARTS {
+    for part in simd.parts() {
         simd.load(x, part).zero_where_zero(simd.load(t, part)).store(&mut weighed, part);
     }
-    for part in 0..S::WIDE_PARTS {
+    for part in simd.wide_parts() {
         let (label, x) = (simd.widen(t, part), simd.widen(&weighed, part));
         (simd.load_wide(total, part) + label).store(total, part);
         (simd.load_wide(magnitude, part) + label.max(zero - label)).store(magnitude, part);
@@ -126,7 +126,7 @@ impl Kernel for Uniform<'_> {
 #[inline(always)]
 fn all_take_part<S: Simd>(simd: S, logits: &[[f32; LANES]]) -> bool {
     let mut least = [f32::INFINITY; LANES];
-    for part in 0..S::PARTS {
+    for part in simd.parts() {
         let mut all = [simd.splat(f32::INFINITY); 4];
         for lines in logits.chunks(4) {
             for (least, x) in all.iter_mut().zip(lines) {
@@ -167,12 +167,12 @@ fn add_all<S: Simd>(
 fn count_lanes<S: Simd>(simd: S, x: &[f32; LANES], origin: f64, [count, distance]: &mut [[f64; LANES]; 2]) {
     let (origin, one, least) = (simd.splat_wide(origin), simd.splat(1.0), simd.splat(f32::MIN));
     let [mut takes_part, mut finite] = [[0.0; LANES]; 2];
-    for part in 0..S::PARTS {
+    for part in simd.parts() {
         let x = simd.load(x, part);
         one.zero_below(x, least).store(&mut takes_part, part);
         x.zero_below(x, least).store(&mut finite, part);
     }
-    for part in 0..S::WIDE_PARTS {
+    for part in simd.wide_parts() {
         let takes_part = simd.widen(&takes_part, part);
         let below = origin * takes_part - simd.widen(&finite, part);
         (simd.load_wide(count, part) + takes_part).store(count, part);
@@ -202,7 +202,7 @@ impl Kernel for Spread<'_> {
             let mut x = [f32::NEG_INFINITY; LANES];
             x[..logits.len()].copy_from_slice(logits);
             let mut terms = [0.0; LANES];
-            for part in 0..S::PARTS {
+            for part in simd.parts() {
                 let own = simd.load(&x, part);
                 let ([term], _) = exp.terms::<1, true>([own], &reference);
                 // A class of probability 0 has no part, though its distance is large or infinite.
@@ -210,7 +210,7 @@ impl Kernel for Spread<'_> {
                 term.store(&mut terms, part);
                 own.zero_where_zero(term).store(&mut x, part);
             }
-            for part in 0..S::WIDE_PARTS {
+            for part in simd.wide_parts() {
                 let product = simd.widen(&terms, part) * (max - simd.widen(&x, part));
                 (simd.load_wide(&sum, part) + product).store(&mut sum, part);
             }

@@ -48,7 +48,7 @@ impl Kernel for Largest<'_> {
 #[inline(always)]
 pub(super) fn largest<S: Simd>(simd: S, row: &[f32]) -> f32 {
     let mut all = [f32::NEG_INFINITY; LANES];
-    for part in 0..S::PARTS {
+    for part in simd.parts() {
         largest_of_part(simd, row, part).store(&mut all, part);
     }
     largest_lane(all)
@@ -149,7 +149,7 @@ pub(super) fn first_index<S: Simd>(simd: S, block: &[f32], max: f32) -> usize {
     // Without an early exit, which nobody foresees: from behind, so that the first is what is left.
     let (mut bits, mut start) = (0, 0);
     for (i, chunk) in tail.chunks(LANES).enumerate() {
-        for part in 0..S::PARTS {
+        for part in simd.parts() {
             let above = simd.load_tail(chunk, part, f32::NEG_INFINITY).above(limit);
             bits |= u64::from(above) << (i * LANES + part * LANES / S::PARTS);
             start = steps.len() * STEP;
@@ -158,7 +158,7 @@ pub(super) fn first_index<S: Simd>(simd: S, block: &[f32], max: f32) -> usize {
     for (number, step) in steps.iter().enumerate().rev() {
         let mut own = 0;
         for (i, chunk) in step.as_chunks().0.iter().enumerate() {
-            for part in 0..S::PARTS {
+            for part in simd.parts() {
                 let above = simd.load(chunk, part).above(limit);
                 own |= u64::from(above) << (i * LANES + part * LANES / S::PARTS);
             }
@@ -174,7 +174,7 @@ fn may_hold_nan<S: Simd>(simd: S, logits: &[f32]) -> bool {
     let zero = simd.splat(0.0);
     let (groups, tail) = logits.as_chunks::<LANES>();
     let mut all = [0.0; LANES];
-    for part in 0..S::PARTS {
+    for part in simd.parts() {
         let mut sum = [zero; 4];
         let (fours, last) = groups.as_chunks::<4>();
         for four in fours {

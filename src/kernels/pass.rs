@@ -58,7 +58,7 @@ impl<'a, S: Simd> Pass<'a, S> {
     #[inline(always)]
     pub(super) fn see<const CLAMP: bool>(&mut self, step: &Step) {
         let simd = self.simd;
-        for part in 0..S::PARTS {
+        for part in simd.parts() {
             let mut seen = simd.load(self.seen, part);
             for x in simd.load_step(step, part) {
                 let mut x = x - self.reference.pivot;
@@ -98,7 +98,7 @@ impl<'a, S: Simd> Pass<'a, S> {
         // Of the last step, which need not be whole, something else may be in the place of the label.
         let tail = if !MASK && self.label == whole { &copy.as_flattened()[..tail.len()] } else { tail };
         let zero = simd.splat(0.0);
-        for part in 0..S::PARTS {
+        for part in simd.parts() {
             let (high, lows) = if self.open {
                 (zero, zero)
             } else {

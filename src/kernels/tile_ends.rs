@@ -43,6 +43,7 @@ pub(crate) struct LargestOfTiles<'a> {
 
 impl Kernel for LargestOfTiles<'_> {
     type Output = ();
+    const VECTORS: bool = false;
 
     #[inline(always)]
     fn eval<S: Simd>(self, _simd: S) {
@@ -63,7 +64,7 @@ impl Kernel for MaxOfTile<'_> {
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
-        for part in 0..S::PARTS {
+        for part in simd.parts() {
             let mut max = simd.splat(f32::NEG_INFINITY);
             for class in self.tile {
                 max = simd.load(class, part).max(max);
@@ -86,7 +87,7 @@ impl Kernel for LabelAll<'_> {
     fn eval<S: Simd>(self, simd: S) {
         let (one, least) = (simd.splat(1.0), simd.splat(f32::MIN));
         for (x, to) in self.tiles.iter().zip(self.labels) {
-            for part in 0..S::PARTS {
+            for part in simd.parts() {
                 one.zero_below(simd.load(x, part), least).store(to, part);
             }
         }
@@ -104,6 +105,7 @@ pub(crate) struct WeighTiles<'a> {
 
 impl Kernel for WeighTiles<'_> {
     type Output = ();
+    const VECTORS: bool = false;
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
@@ -114,7 +116,7 @@ impl Kernel for WeighTiles<'_> {
             for (lane, &class) in group.labels.iter().enumerate() {
                 mass.at_label[lane] = labels[class][lane];
             }
-            for part in 0..S::PARTS {
+            for part in simd.parts() {
                 let mut max = simd.load(&mass.max, part);
                 for x in tile {
                     max = simd.load(x, part).max(max);
@@ -124,10 +126,10 @@ impl Kernel for WeighTiles<'_> {
             for (x, t) in tile.iter().zip(labels) {
                 // A label of 0 contributes 0, whatever the logit.
                 let mut weighed = [0.0; LANES];
-                for part in 0..S::PARTS {
+                for part in simd.parts() {
                     simd.load(x, part).zero_where_zero(simd.load(t, part)).store(&mut weighed, part);
                 }
-                for part in 0..S::WIDE_PARTS {
+                for part in simd.wide_parts() {
                     let label = simd.widen(t, part);
                     let below = simd.widen(&mass.max, part) - simd.widen(&weighed, part);
                     (simd.load_wide(&mass.total, part) + label).store(&mut mass.total, part);
@@ -151,6 +153,7 @@ pub(crate) struct FinishDense<'a> {
 
 impl Kernel for FinishDense<'_> {
     type Output = ();
+    const VECTORS: bool = false;
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
@@ -206,6 +209,7 @@ pub(crate) struct FinishSmoothed<'a> {
 
 impl Kernel for FinishSmoothed<'_> {
     type Output = ();
+    const VECTORS: bool = false;
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
@@ -244,6 +248,7 @@ pub(crate) struct FinishSquared<'a> {
 
 impl Kernel for FinishSquared<'_> {
     type Output = ();
+    const VECTORS: bool = false;
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
@@ -285,6 +290,7 @@ pub(crate) struct FinishLogs<'a> {
 
 impl Kernel for FinishLogs<'_> {
     type Output = ();
+    const VECTORS: bool = false;
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {

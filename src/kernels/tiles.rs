@@ -33,6 +33,7 @@ pub(crate) struct LoadTiles<'a> {
 
 impl Kernel for LoadTiles<'_> {
     type Output = ();
+    const VECTORS: bool = false;
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
@@ -57,7 +58,7 @@ impl Kernel for LoadTiles<'_> {
                         }
                     };
                     for (to, from) in line.as_chunks_mut().0.iter_mut().zip(row) {
-                        for part in 0..S::PARTS {
+                        for part in simd.parts() {
                             simd.load_tail(from, part, 0.0).store(to, part);
                         }
                     }
@@ -192,7 +193,7 @@ impl Kernel for SumTiles<'_> {
         let Self { groups, tiles, classes, labels, keep, sums: all, mut ahead } = self;
         for (group, tile) in groups.iter_mut().zip(tiles.chunks_exact_mut(classes)) {
             // What an earlier call left there would count as the largest logit.
-            for part in 0..S::PARTS {
+            for part in simd.parts() {
                 simd.splat(f32::NEG_INFINITY).store(&mut group.ends.logit, part);
             }
             if labels {
@@ -217,10 +218,10 @@ impl Kernel for SumTiles<'_> {
             }
         }
         for (group, sums) in groups.iter_mut().zip(all) {
-            for part in 0..S::PARTS {
+            for part in simd.parts() {
                 (simd.load(&sums.high, part) - simd.load(&sums.bias, part)).store(&mut sums.high, part);
             }
-            for part in 0..S::WIDE_PARTS {
+            for part in simd.wide_parts() {
                 (simd.widen(&sums.high, part) + simd.widen(&sums.low, part))
                     .store(&mut group.ends.rest, part);
             }
@@ -247,7 +248,7 @@ const LEAST: f32 = -100.75;
 #[inline(always)]
 fn refer<S: Simd>(simd: S, group: &mut Group, sums: &mut Sums, tile: &[[f32; LANES]]) {
     let room = simd.splat(room_for(tile.len()) + ROUNDER);
-    for part in 0..S::PARTS {
+    for part in simd.parts() {
         let mut max = [simd.splat(f32::NEG_INFINITY); 2];
         let (pairs, last) = tile.as_chunks::<2>();
         for [a, b] in pairs {
@@ -316,7 +317,7 @@ fn sum_pair<S: Simd, const PIVOT: bool, const KEEP: bool>(
             }
         }
         ([ga], [sa, ..]) => {
-            for part in 0..S::PARTS {
+            for part in simd.parts() {
                 column::<S, PIVOT, KEEP>(simd, (ga, part), sa, a);
             }
         }

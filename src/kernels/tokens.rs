@@ -264,7 +264,7 @@ impl<S: Simd> Part<S> {
             let mut bits = 0_u128;
             let limits = simd.splat(limit);
             for (line, (terms, highest)) in lines.iter().zip(&highest).enumerate() {
-                for part in 0..S::PARTS {
+                for part in simd.parts() {
                     let least = (simd.load(highest, part) - base) * limits;
                     let at = line * LANES + part * (LANES / S::PARTS);
                     bits |= u128::from(simd.load(terms, part).above(least)) << at;
@@ -303,7 +303,7 @@ fn each_step(block: &[f32], mut run: impl FnMut(usize, &[[f32; LANES]; 4])) {
 #[inline(always)]
 fn maxima<S: Simd>(simd: S, block: &[f32]) -> [f32; LANES] {
     let mut maxima = [f32::NEG_INFINITY; LANES];
-    for part in 0..S::PARTS {
+    for part in simd.parts() {
         largest_of_part(simd, block, part).store(&mut maxima, part);
     }
     maxima
@@ -313,7 +313,7 @@ fn maxima<S: Simd>(simd: S, block: &[f32]) -> [f32; LANES] {
 #[inline(always)]
 fn any_above<S: Simd>(simd: S, maxima: &[f32; LANES], limit: f32) -> bool {
     let mut any = 0;
-    for part in 0..S::PARTS {
+    for part in simd.parts() {
         any |= simd.load(maxima, part).above(simd.splat(limit));
     }
     any != 0
@@ -347,7 +347,7 @@ fn keep_block<S: Simd>(simd: S, block: &[f32], first: usize, top: &mut Top) {
             let limit = simd.splat(top.limit());
             let mut bits = 0_u64;
             for (line, x) in step.iter().enumerate() {
-                for part in 0..S::PARTS {
+                for part in simd.parts() {
                     let at = line * LANES + part * (LANES / S::PARTS);
                     bits |= u64::from(simd.load(x, part).above(limit)) << at;
                 }
@@ -365,7 +365,7 @@ fn keep_block<S: Simd>(simd: S, block: &[f32], first: usize, top: &mut Top) {
 #[inline(always)]
 fn count<S: Simd>(simd: S, block: &[f32], chosen: f32, counts: &mut [[f32; LANES]; 2]) {
     let limits = [simd.splat(chosen), simd.splat(chosen.next_down())];
-    for part in 0..S::PARTS {
+    for part in simd.parts() {
         let mut sums = [simd.load(&counts[0], part), simd.load(&counts[1], part)];
         each_step(
             block,

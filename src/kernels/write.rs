@@ -207,13 +207,13 @@ fn write_and_ask<S: Simd>(
             if next != 0 {
                 simd.prefetch_near(to.as_ptr().wrapping_add(next));
             }
-            for part in 0..S::PARTS {
+            for part in simd.parts() {
                 f(simd.load(from, part)).store(to, part);
             }
         }
     }
     for (from, to) in from_tail.as_chunks::<LANES>().0.iter().zip(tail.as_chunks_mut::<LANES>().0) {
-        for part in 0..S::PARTS {
+        for part in simd.parts() {
             f(simd.load(from, part)).store(to, part);
         }
     }
@@ -230,19 +230,19 @@ fn write_ends<S: Simd>(
     f: &impl Fn(S::Lanes) -> S::Lanes,
 ) {
     let Some((from_first, to_first)) = from.first_chunk().zip(to.first_chunk_mut()) else {
-        for part in 0..S::PARTS {
+        for part in simd.parts() {
             f(simd.load_tail(from, part, 0.0)).store_tail(to, part);
         }
         return;
     };
     if first > 0 {
-        for part in 0..S::PARTS {
+        for part in simd.parts() {
             f(simd.load(from_first, part)).store(to_first, part);
         }
     }
     let is_whole = (to.len() - first).is_multiple_of(LANES);
     if let (Some(from), Some(to), false) = (from.last_chunk(), to.last_chunk_mut(), is_whole) {
-        for part in 0..S::PARTS {
+        for part in simd.parts() {
             f(simd.load(from, part)).store(to, part);
         }
     }
@@ -272,12 +272,12 @@ fn write_halves<S: Simd>(
     let (lines, tail) = to.as_chunks_mut::<LANES>();
     let (from_lines, from_tail) = from.as_chunks::<LANES>();
     for (from, to) in from_lines.iter().zip(lines) {
-        for part in 0..S::PARTS {
+        for part in simd.parts() {
             f(simd.load(from, part)).store_half(half, to, part);
         }
     }
     let mut last = [0; LANES];
-    for part in 0..S::PARTS {
+    for part in simd.parts() {
         f(simd.load_tail(from_tail, part, 0.0)).store_half(half, &mut last, part);
     }
     tail.copy_from_slice(&last[..tail.len()]);
@@ -296,7 +296,7 @@ pub(super) fn write_past<S: Simd>(
     let from = &from[..to.len()];
     let (first, to) = to.split_at_mut(lead(to));
     let (from_first, from) = from.split_at(first.len());
-    for part in 0..S::PARTS {
+    for part in simd.parts() {
         f(simd.load_tail(from_first, part, 0.0)).store_tail(first, part);
     }
     let (lines, tail) = to.as_chunks_mut::<LANES>();
@@ -307,11 +307,11 @@ pub(super) fn write_past<S: Simd>(
         if to.as_ptr().addr() / 4 % PAGE < LANES {
             simd.prefetch(to.as_ptr().wrapping_add(2 * PAGE + PAGE / 4));
         }
-        for part in 0..S::PARTS {
+        for part in simd.parts() {
             f(simd.load(from, part)).stream(to, part);
         }
     }
-    for part in 0..S::PARTS {
+    for part in simd.parts() {
         f(simd.load_tail(from_tail, part, 0.0)).store_tail(tail, part);
     }
 }
@@ -339,20 +339,20 @@ fn write_two<S: Simd>(
 ) {
     let (from, labels) = (&from[..to.len()], &labels[..to.len()]);
     let Some((last, last_labels)) = from.last_chunk().zip(labels.last_chunk()) else {
-        for part in 0..S::PARTS {
+        for part in simd.parts() {
             f(simd.load_tail(from, part, 0.0), simd.load_tail(labels, part, 0.0)).store_tail(to, part);
         }
         return;
     };
     let lines = to.as_chunks_mut::<LANES>().0;
     for ((from, label), to) in from.as_chunks().0.iter().zip(labels.as_chunks().0).zip(lines) {
-        for part in 0..S::PARTS {
+        for part in simd.parts() {
             f(simd.load(from, part), simd.load(label, part)).store(to, part);
         }
     }
     // As in `write_ends`.
     if let (Some(to), false) = (to.last_chunk_mut(), from.len().is_multiple_of(LANES)) {
-        for part in 0..S::PARTS {
+        for part in simd.parts() {
             f(simd.load(last, part), simd.load(last_labels, part)).store(to, part);
         }
     }
@@ -365,7 +365,7 @@ fn write_over<S: Simd>(simd: S, to: &mut [f32], f: impl Fn(S::Lanes) -> S::Lanes
     let first = if to.len() < LINED || S::SMALL { 0 } else { lead(to) };
     let is_whole = (to.len() - first).is_multiple_of(LANES);
     let Some((head, tail)) = to.first_chunk().zip(to.last_chunk()) else {
-        for part in 0..S::PARTS {
+        for part in simd.parts() {
             f(simd.load_tail(to, part, 0.0)).store_tail(to, part);
         }
         return;
@@ -373,17 +373,17 @@ fn write_over<S: Simd>(simd: S, to: &mut [f32], f: impl Fn(S::Lanes) -> S::Lanes
     // As in `write_ends`, but made before anything is written over them.
     let mut ends = [[0.0; LANES]; 2];
     if first > 0 {
-        for part in 0..S::PARTS {
+        for part in simd.parts() {
             f(simd.load(head, part)).store(&mut ends[0], part);
         }
     }
     if !is_whole {
-        for part in 0..S::PARTS {
+        for part in simd.parts() {
             f(simd.load(tail, part)).store(&mut ends[1], part);
         }
     }
     for line in to[first..].as_chunks_mut::<LANES>().0 {
-        for part in 0..S::PARTS {
+        for part in simd.parts() {
             f(simd.load(line, part)).store(line, part);
         }
     }

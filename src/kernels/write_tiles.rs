@@ -68,7 +68,7 @@ fn make<S: Simd>(
     labels: &[[f32; LANES]],
     slopes: &[[f64; LANES]],
 ) {
-    for part in 0..S::PARTS {
+    for part in simd.parts() {
         if formula == Formula::LessLabels {
             let factors = RowFactors::lanes(simd, &group.factors, part);
             let minus = simd.splat(0.0) - simd.load(&group.subtract, part);
@@ -115,7 +115,7 @@ fn write_rows<S: Simd>(
         }
         let to = results.row_mut(*row).chunks_mut(LANES);
         for (from, to) in line.as_chunks().0.iter().zip(to) {
-            for part in 0..S::PARTS {
+            for part in simd.parts() {
                 simd.load(from, part).store_tail(to, part);
             }
         }
@@ -142,7 +142,7 @@ fn write_columns<S: Simd>(
         for (number, group) in groups.iter().enumerate() {
             let mut of = tiles[number * classes + class];
             if let Some(formula) = formula {
-                for part in 0..S::PARTS {
+                for part in simd.parts() {
                     let result = Results::lanes(simd, group, formula, part);
                     result.of(simd.load(&of, part)).store(&mut of, part);
                 }

@@ -226,7 +226,7 @@ pub(crate) fn narrow<S: Simd>(simd: S, half: Half, from: &[f32], to: &mut [u16])
 /// Widens sixteen values.
 #[inline(always)]
 pub(crate) fn widen_lanes<S: Simd>(simd: S, half: Half, from: &[u16; LANES], to: &mut [f32; LANES]) {
-    for part in 0..S::PARTS {
+    for part in simd.parts() {
         simd.widen_half(half, from, part).store(to, part);
     }
 }
@@ -234,7 +234,7 @@ pub(crate) fn widen_lanes<S: Simd>(simd: S, half: Half, from: &[u16; LANES], to:
 /// Narrows sixteen values.
 #[inline(always)]
 pub(crate) fn narrow_lanes<S: Simd>(simd: S, half: Half, from: &[f32; LANES], to: &mut [u16; LANES]) {
-    for part in 0..S::PARTS {
+    for part in simd.parts() {
         simd.load(from, part).store_half(half, to, part);
     }
 }

@@ -20,7 +20,8 @@
 //! | `a.zero_below(b, limit)` | lanes where `b < limit` become +0, a NaN in `b` keeps `a` |
 //! | `a.zero_where_zero(b)` | lanes with `b == 0` become +0, a NaN in `b` keeps `a` |
 
-use core::ops::{Add, Div, Mul, Sub};
+use core::hint::black_box;
+use core::ops::{Add, Div, Mul, Range, Sub};
 
 #[cfg(feature = "ndarray")]
 pub(crate) mod arrays;
@@ -55,8 +56,8 @@ pub(crate) const LANES: usize = 16;
 pub(crate) trait Kernel {
     type Output;
 
-    /// Whether there are vectors in it: one without is the same on every backend whose instructions the compiler may use
-    /// anywhere, and is compiled once for them.
+    /// Whether it computes with vectors of f32. One that does not, but with f64 or not at all, gives the same bits in about the same
+    /// time on every backend whose instructions the compiler may use anywhere, and is compiled once for them.
     const VECTORS: bool = true;
 
     /// The algorithm. Mark every implementation `#[inline(always)]`.
@@ -80,6 +81,17 @@ pub(crate) trait Simd: Copy + Send + Sync {
     /// Vectors that sixteen f64 take.
     const WIDE_PARTS: usize;
 
+    /// The numbers of the vectors that sixteen lanes take: hidden from the compiler where code is to be small. It would write out
+    /// each loop over them sixteen times.
+    #[inline(always)]
+    fn parts(self) -> Range<usize> {
+        0..if Self::SMALL { black_box(Self::PARTS) } else { Self::PARTS }
+    }
+    /// As [`parts`](Self::parts), of sixteen f64.
+    #[inline(always)]
+    fn wide_parts(self) -> Range<usize> {
+        0..if Self::SMALL { black_box(Self::WIDE_PARTS) } else { Self::WIDE_PARTS }
+    }
     fn splat(self, value: f32) -> Self::Lanes;
     /// A part of sixteen values.
     fn load(self, from: &[f32; LANES], part: usize) -> Self::Lanes;

@@ -29,7 +29,8 @@ impl Simd for Scalar {
 
     #[inline(always)]
     fn load(self, from: &[f32; LANES], part: usize) -> One {
-        One(from[part])
+        // Not `from[part]`, from which the compiler learns how often it can come here: see `Simd::parts`.
+        One(from.get(part).copied().unwrap_or_default())
     }
 
     #[inline(always)]
@@ -167,12 +168,14 @@ impl Lanes for One {
 
     #[inline(always)]
     fn store(self, to: &mut [f32; LANES], part: usize) {
-        to[part] = self.0;
+        self.store_tail(to, part);
     }
 
     #[inline(always)]
     fn store_half(self, half: Half, to: &mut [u16; LANES], part: usize) {
-        to[part] = half.narrow(self.0);
+        if let Some(to) = to.get_mut(part) {
+            *to = half.narrow(self.0);
+        }
     }
 
     #[inline(always)]
