@@ -48,7 +48,7 @@ pub(crate) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch, join
     if few::suits(call) {
         return few::run(token, call, scratch);
     }
-    if stream::suits(call) && join.is_none() {
+    if stream::suits(token, call) && join.is_none() {
         return stream::run(token, call, scratch);
     }
     if columns::suits(call) && join.is_none() {

@@ -18,12 +18,13 @@ use crate::simd::Token;
 /// results took half as long. So do shorter rows than these, wherever they are.
 const BEYOND_CACHE: usize = 4 << 20;
 
-/// Whether a call is done in turns.
-pub(super) fn suits(call: &Call<'_>) -> bool {
+/// Whether a call is done in turns: not on a backend whose code is to be small.
+pub(super) fn suits(token: Token, call: &Call<'_>) -> bool {
     let classes = call.inputs.classes();
     let (Source::Shared(logits), Some(results)) = (&call.inputs.logits, &call.results) else { return false };
     let logarithms = call.inputs.work == Work::LogSoftmax;
     classes > NEAR
+        && !token.is_small()
         && call.all_rows.saturating_mul(classes) >= BEYOND_CACHE
         && (call.is_simple() || logarithms)
         && logits.are_slices()

@@ -44,6 +44,10 @@ impl Kernel for SumColumns<'_> {
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) -> bool {
+        // Then rows are copied and read as all others are: no code for it.
+        if S::SMALL {
+            return false;
+        }
         let Self { from, classes, group, tile, keep, sums, ahead } = self;
         *sums = ColumnSums::EMPTY;
         let asks = ahead.each_ref().map(Ahead::is_far);
@@ -87,7 +91,7 @@ impl<S: Simd> Adder<'_, S> {
             }
             // As in rows of one block, labels are taken out of the powers; of more, out of the logits.
             let labelled = labels.iter().fold(false, |any, label| any | (label / STEP == start / STEP));
-            match (classes - start >= STEP && !S::SMALL, labelled, classes > BLOCK) {
+            match (classes - start >= STEP, labelled, classes > BLOCK) {
                 (false, _, false) => self.last_step::<true, false>(start, sums, tile),
                 (false, _, true) => self.last_step::<false, true>(start, sums, tile),
                 (true, false, _) => self.step::<false, false>(start, sums, tile),
@@ -133,8 +137,7 @@ impl<S: Simd> Adder<'_, S> {
         tile: &mut [[f32; LANES]],
     ) {
         for lane in 0..LANES.min(self.classes - start) {
-            let lines = if S::SMALL { 4 } else { (self.classes - start - lane).div_ceil(LANES) };
-            match lines {
+            match (self.classes - start - lane).div_ceil(LANES) {
                 1 => self.lane::<MASK, LEAVE_OUT, 1>(start, lane, sums, tile),
                 2 => self.lane::<MASK, LEAVE_OUT, 2>(start, lane, sums, tile),
                 _ => self.lane::<MASK, LEAVE_OUT, 4>(start, lane, sums, tile),

@@ -13,7 +13,7 @@ use super::group::Group;
 use super::logits::Logits;
 use super::pass::Pass;
 use super::rows::{BLOCK, PART, RowSum};
-use super::write::{lead, write, write_past};
+use super::write::{lead, write_past};
 use crate::numbers::exp::{DEEPEST, Reference};
 use crate::simd::{LANES, Simd};
 
@@ -42,10 +42,14 @@ impl Kernel for SumAndWrite<'_> {
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
+        // `engine/stream.rs` asks no such backend.
+        if S::SMALL {
+            return;
+        }
         let Self { group, before, careful, .. } = &self;
         let factors = RowFactors::splat(simd, &group.factors, 0);
         let logs = LogFactors::splat(simd, group, 0).of_logits();
-        match (before, *careful || S::SMALL, PlainFactors::of(simd, group, 0)) {
+        match (before, *careful, PlainFactors::of(simd, group, 0)) {
             (None, false, Some(plain)) => self.run::<S, true, false>(simd, plain.of_terms()),
             (None, false, None) => self.run::<S, true, false>(simd, factors.of_terms()),
             (None, true, _) => self.run::<S, true, true>(simd, factors.of_terms()),
@@ -81,7 +85,7 @@ impl SumAndWrite<'_> {
                 // Up to the next whole line of the results.
                 let until = end + lead(&to[end..]);
                 let from = &before.unwrap_or(&*terms)[written..until];
-                write_results(simd, from, &mut to[written..until], &logits[start..], f);
+                write_past(simd, from, &mut to[written..until], &logits[start..], f);
                 written = until;
             }
             if start > 0 && start.is_multiple_of(PART) {
@@ -99,19 +103,7 @@ impl SumAndWrite<'_> {
         sum.close(simd);
         if written < to.len() {
             let from = &before.unwrap_or(&*terms)[written..to.len()];
-            write_results(simd, from, &mut to[written..], &[], f);
+            write_past(simd, from, &mut to[written..], &[], f);
         }
     }
-}
-
-/// Past the caches, where there is an instruction for it.
-#[inline(always)]
-fn write_results<S: Simd>(
-    simd: S,
-    from: &[f32],
-    to: &mut [f32],
-    next: &[f32],
-    f: impl Fn(S::Lanes) -> S::Lanes,
-) {
-    if S::SMALL { write(simd, from, to, f) } else { write_past(simd, from, to, next, f) }
 }

@@ -171,6 +171,11 @@ impl Token {
         }
     }
 
+    /// Whether speed is not what this backend's code is spent on.
+    pub(crate) fn is_small(self) -> bool {
+        matches!(self, Self::Scalar(_)) || matches!(self, Self::Portable(_) if Portable::SMALL)
+    }
+
     /// Runs the kernel on this backend.
     pub(crate) fn run<K: Kernel>(self, kernel: K) -> K::Output {
         match self {

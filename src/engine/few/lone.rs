@@ -36,9 +36,7 @@ pub(super) fn run(token: Token, call: &mut Call<'_>, scratch: &mut Scratch) -> O
     if scratch.groups.len() < LONE {
         scratch.groups.resize_with(LONE, || Group::EMPTY);
     }
-    if scratch.tiles.len() < LONE * STEP / LANES {
-        scratch.tiles.resize(LONE * STEP / LANES, [0.0; LANES]);
-    }
+    scratch.tiles.resize(scratch.tiles.len().max(LONE * STEP / LANES), [0.0; LANES]);
     let used = collect(call, &mut scratch.groups);
     let (groups, mut rows) = (&mut scratch.groups[..used], [&[][..]; LONE]);
     let terms = &mut scratch.tiles.as_flattened_mut().as_chunks_mut().0[..LONE];
