@@ -36,24 +36,37 @@ impl Kernel for WriteTiles<'_> {
         // Where rows are neighbours in memory results are made as they are written, if they can be.
         let columns = results.layout().class_step != 1;
         let made = !columns || !slopes.is_empty() || formula == Formula::LessLabels;
-        for (number, (group, tile)) in groups.iter().zip(tiles.chunks_exact_mut(classes)).enumerate() {
-            if made {
+        if made {
+            for (number, (group, tile)) in groups.iter().zip(tiles.chunks_exact_mut(classes)).enumerate() {
                 let labels = labels.get(number * classes..).unwrap_or_default();
                 make(simd, group, tile, formula, labels, slopes.get(number * classes..).unwrap_or_default());
-            }
-            if !columns {
-                write_rows(simd, group, tile, lines, &mut results);
+                // All tiles before the first is loaded: what has just been stored in parts cannot be as a whole.
+                put_labels(group, tile);
             }
         }
         if columns {
             write_columns(simd, groups, tiles, (!made).then_some(formula), &mut results);
+        } else {
+            for (group, tile) in groups.iter().zip(tiles.chunks_exact(classes)) {
+                write_rows(simd, group, tile, lines, &mut results);
+            }
         }
-        for group in groups {
-            for i in 0..group.len {
-                if group.labels[i] != NO_LABEL {
+        if !made {
+            for group in groups {
+                for i in (0..group.len).filter(|i| group.labels[*i] != NO_LABEL) {
                     results.set(group.rows[i], group.labels[i], group.at_label[i]);
                 }
             }
+        }
+    }
+}
+
+/// Sets the results at the labels of a tile.
+#[inline(always)]
+fn put_labels(group: &Group, tile: &mut [[f32; LANES]]) {
+    for lane in 0..LANES {
+        if let Some(class) = tile.get_mut(group.labels[lane]) {
+            class[lane] = group.at_label[lane];
         }
     }
 }
